@@ -1,0 +1,46 @@
+#include "lockfree/assert.h"
+#include "lockfree/atomic.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void (*crash_hook)(void);
+
+/* The first thread to die speaks; a second one waits for the end, a crash inside the hook ends at once. */
+static _Atomic int dying;
+static _Thread_local int dying_here;
+
+static _Noreturn void die(const char *line, int len)
+{
+	if (dying_here)
+		_exit(2);
+	dying_here = 1;
+	if (swap_seq(&dying, 1))
+		for (;;)
+			pause();
+	ssize_t n = write(STDERR_FILENO, line, (size_t)len);
+	(void)n; /* nowhere else to say it */
+	if (crash_hook)
+		crash_hook();
+	_exit(2);
+}
+
+void fatal(const char *fmt, ...)
+{
+	char line[512] = "fatal: ";
+	va_list ap;
+	va_start(ap, fmt);
+	int len = 7 + vsnprintf(line + 7, sizeof line - 8, fmt, ap);
+	va_end(ap);
+	if (len > (int)sizeof line - 2)
+		len = (int)sizeof line - 2;
+	line[len++] = '\n';
+	die(line, len);
+}
+
+void assert_failed(const char *expr, const char *file, int line)
+{
+	fatal("assertion failed: %s (%s:%d)", expr, file, line);
+}
