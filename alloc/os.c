@@ -1,0 +1,167 @@
+#include "alloc/os.h"
+#include "lockfree/atomic.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/* LeakSanitizer reads every mapping that says it is readable, and would fault on a guard region. */
+#if defined(__SANITIZE_ADDRESS__)
+#define GUARDS_MUST_SHOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GUARDS_MUST_SHOW 1
+#endif
+#endif
+#ifndef GUARDS_MUST_SHOW
+#define GUARDS_MUST_SHOW 0
+#endif
+
+static struct {
+	_Atomic int countdown, err;
+} planned[OS_CALLS];
+
+static cpu_set_t allowed;
+
+void os_fail_at(enum os_call call, int nth, int err)
+{
+	store_rlx(&planned[call].err, err);
+	store_rlx(&planned[call].countdown, nth);
+}
+
+static int planned_failure(enum os_call call)
+{
+	if (load_rlx(&planned[call].countdown) <= 0)
+		return 0;
+	return sub_rlx(&planned[call].countdown, 1) == 1 ? load_rlx(&planned[call].err) : 0;
+}
+
+void *os_reserve(size_t bytes)
+{
+	if (planned_failure(OS_RESERVE))
+		return NULL;
+	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return base == MAP_FAILED ? NULL : base;
+}
+
+void os_release(void *base, size_t bytes)
+{
+	munmap(base, bytes);
+}
+
+static _Atomic(const char *) guard_way = "none";
+
+int os_guard(void *base, size_t bytes)
+{
+	int err = planned_failure(OS_GUARD);
+	if (err)
+		return -err;
+	if (!GUARDS_MUST_SHOW && madvise(base, bytes, MADV_GUARD_INSTALL) == 0) {
+		store_rlx(&guard_way, "guard regions");
+		return 0;
+	}
+	if (mprotect(base, bytes, PROT_NONE))
+		return -errno;
+	store_rlx(&guard_way, "mprotect");
+	return 0;
+}
+
+const char *os_guard_way(void)
+{
+	return load_rlx(&guard_way);
+}
+
+int os_discard(void *base, size_t bytes)
+{
+	int err = planned_failure(OS_DISCARD);
+	if (err)
+		return -err;
+	return madvise(base, bytes, MADV_DONTNEED) ? -errno : 0;
+}
+
+int os_affinity(int *cpus, int max)
+{
+	if (sched_getaffinity(0, sizeof allowed, &allowed))
+		return -errno;
+	int n = 0;
+	for (int cpu = 0; cpu < CPU_SETSIZE && n < max; cpu++)
+		if (CPU_ISSET(cpu, &allowed))
+			cpus[n++] = cpu;
+	return n;
+}
+
+int os_pin(int cpu)
+{
+	int err = planned_failure(OS_PIN);
+	if (err)
+		return -err;
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	CPU_SET((size_t)cpu, &one);
+	return sched_setaffinity(0, sizeof one, &one) ? -errno : 0;
+}
+
+int os_unpin(void)
+{
+	return sched_setaffinity(0, sizeof allowed, &allowed) ? -errno : 0;
+}
+
+void os_exact_timers(void)
+{
+	prctl(PR_SET_TIMERSLACK, 1UL);
+}
+
+static long long read_number(const char *path, int field)
+{
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return -1;
+	char word[64];
+	long long value = -1;
+	for (int i = 0; i <= field && fscanf(f, "%63s", word) == 1; i++)
+		if (i == field)
+			value = strcmp(word, "max") ? atoll(word) : -1;
+	fclose(f);
+	return value;
+}
+
+/* Only the controller's root is looked at, which inside a container is the container's own group. */
+int os_cpu_quota(void)
+{
+	long long quota = read_number("/sys/fs/cgroup/cpu.max", 0);
+	long long period = read_number("/sys/fs/cgroup/cpu.max", 1);
+	if (quota <= 0) {
+		quota = read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 0);
+		period = read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us", 0);
+	}
+	return quota > 0 && period > 0 ? (int)(quota * 1000 / period) : 0;
+}
+
+void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
+{
+	struct timespec t = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns < 0 ? NULL : &t, NULL, 0);
+}
+
+void os_futex_wake(_Atomic uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+int os_threads(void)
+{
+	return (int)read_number("/proc/self/stat", 19);
+}

@@ -1,0 +1,59 @@
+/* The operating system's memory and scheduling calls, each in one place.
+ *
+ * Everything here returns 0 or a pointer, and a negative errno or NULL when the kernel refuses, so that
+ * callers decide. Every call can be made to fail on its Nth use (os_fail_at), which is how tests reach the
+ * error paths.
+ */
+#ifndef ALLOC_OS_H
+#define ALLOC_OS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { OS_PAGE = 4096 };
+
+/* Reserves address space, readable and writable, that costs memory only where it is touched. */
+void *os_reserve(size_t bytes);
+void os_release(void *base, size_t bytes);
+
+/* Makes [base, base + bytes) fault: with a lightweight guard region (Linux 6.13), which splits no mapping,
+ * otherwise with mprotect. */
+int os_guard(void *base, size_t bytes);
+
+/* Which of the two ways os_guard went the last time: "guard regions", "mprotect", or "none". */
+const char *os_guard_way(void);
+
+/* Gives the pages back; the range reads as zeroes afterwards. */
+int os_discard(void *base, size_t bytes);
+
+/* Binds the calling thread to one CPU. */
+int os_pin(int cpu);
+
+/* Lets the calling thread run on every CPU of the set again that os_affinity found. */
+int os_unpin(void);
+
+/* The CPUs this process may run on, into cpus; how many, or a negative errno. Remembers the set. */
+int os_affinity(int *cpus, int max);
+
+/* The CPU quota of the process's cgroup in thousandths of a core, from cgroup v2 or v1; 0: none. */
+int os_cpu_quota(void);
+
+/* Wakes sooner: timers of the calling thread are not coalesced. */
+void os_exact_timers(void);
+
+/* Sleeps while *word is `expected`, at most timeout_ns (negative: for ever), or until woken; may return for no
+ * reason. */
+void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
+void os_futex_wake(_Atomic uint32_t *word);
+
+/* How many threads the process has; 0 if that cannot be found out. */
+int os_threads(void);
+
+/* The calls that can fail on purpose. */
+enum os_call { OS_RESERVE, OS_GUARD, OS_DISCARD, OS_PIN, OS_CALLS };
+
+/* The nth use from now (1: the next) of the call fails with the given errno; 0 takes that back. */
+void os_fail_at(enum os_call, int nth, int err);
+
+#endif

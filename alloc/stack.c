@@ -1,0 +1,220 @@
+#include "alloc/stack.h"
+#include "alloc/os.h"
+#include "alloc/slab.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define STACKS_UNDER_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define STACKS_UNDER_ASAN
+#endif
+#endif
+#ifdef STACKS_UNDER_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
+/* What parked goroutines point to is not leaked; what an earlier owner poisoned is not our business. */
+#define stack_is_root(s)   __lsan_register_root_region((s)->base, stack_size(s))
+#define stack_no_root(s)   __lsan_unregister_root_region((s)->base, stack_size(s))
+#define stack_unpoison(s)  __asan_unpoison_memory_region((s)->base, stack_size(s))
+#else
+#define stack_is_root(s)  ((void)0)
+#define stack_no_root(s)  ((void)0)
+#define stack_unpoison(s) ((void)0)
+#endif
+
+#ifdef WEFT_VALGRIND
+#include <valgrind/valgrind.h>
+#define valgrind_knows(s) ((s)->valgrind_id = VALGRIND_STACK_REGISTER((s)->base, (s)->top))
+#define valgrind_forgets(s) VALGRIND_STACK_DEREGISTER((s)->valgrind_id)
+#else
+#define valgrind_knows(s)   ((void)0)
+#define valgrind_forgets(s) ((void)0)
+#endif
+
+enum {
+	SLOT = STACK_DEFAULT + STACK_GUARD,
+	SLOTS_PER_CHUNK = 256,
+	CUT_AT_ONCE = 16,
+	COLOUR_STEP = 64,
+};
+
+/* Everything that the P's lists do not hold. */
+static struct {
+	struct spin lock;
+	struct stack *warm, *cold; /* with pages, without */
+	size_t nwarm;
+	char *chunk, *chunk_end; /* address space not yet cut */
+	unsigned next_colour;
+	struct slab descriptors;
+	bool ready;
+	_Atomic size_t reserved;
+} depot;
+
+static struct stack *new_descriptor_locked(void)
+{
+	if (!depot.ready) {
+		slab_init(&depot.descriptors, sizeof(struct stack), 1 << 20);
+		depot.ready = true;
+	}
+	size_t got;
+	struct slab_free *o = slab_take(&depot.descriptors, 1, &got);
+	return (struct stack *)(void *)o;
+}
+
+static void free_descriptor(struct stack *s)
+{
+	struct slab_free *o = (struct slab_free *)(void *)s;
+	slab_give(&depot.descriptors, o, o, 1);
+}
+
+/* Guards and describes the slot at `low`. */
+static struct stack *describe_locked(char *low, size_t usable)
+{
+	if (os_guard(low, STACK_GUARD))
+		return NULL;
+	struct stack *s = new_descriptor_locked();
+	if (!s)
+		return NULL;
+	unsigned colour = depot.next_colour++ % STACK_COLOURS * COLOUR_STEP;
+	*s = (struct stack){.base = low + STACK_GUARD,
+			    .top = low + STACK_GUARD + usable,
+			    .colour = colour};
+	stack_is_root(s);
+	valgrind_knows(s);
+	add_rlx(&depot.reserved, usable + STACK_GUARD);
+	return s;
+}
+
+static struct stack *cut_locked(void)
+{
+	if (depot.chunk == depot.chunk_end) {
+		char *chunk = os_reserve((size_t)SLOT * SLOTS_PER_CHUNK);
+		if (!chunk)
+			return NULL;
+		depot.chunk = chunk;
+		depot.chunk_end = chunk + (size_t)SLOT * SLOTS_PER_CHUNK;
+	}
+	struct stack *s = describe_locked(depot.chunk, STACK_DEFAULT);
+	if (s)
+		depot.chunk += SLOT;
+	return s;
+}
+
+static struct stack *pop_locked(void)
+{
+	struct stack **list = depot.warm ? &depot.warm : &depot.cold;
+	struct stack *s = *list;
+	if (!s)
+		return cut_locked();
+	if (list == &depot.warm)
+		depot.nwarm--;
+	*list = s->next;
+	return s;
+}
+
+static struct stack *take_large(size_t size)
+{
+	size = (size + OS_PAGE - 1) / OS_PAGE * OS_PAGE;
+	char *low = os_reserve(size + STACK_GUARD);
+	if (!low)
+		return NULL;
+	spin_lock(&depot.lock);
+	struct stack *s = describe_locked(low, size);
+	spin_unlock(&depot.lock);
+	if (!s)
+		os_release(low, size + STACK_GUARD);
+	return s;
+}
+
+static void give_large(struct stack *s)
+{
+	stack_no_root(s);
+	valgrind_forgets(s);
+	sub_rlx(&depot.reserved, stack_size(s) + STACK_GUARD);
+	os_release(s->base - STACK_GUARD, stack_size(s) + STACK_GUARD);
+	free_descriptor(s);
+}
+
+struct stack *stack_take_slow(struct stack_cache *c, size_t size)
+{
+	if (size > STACK_DEFAULT)
+		return take_large(size);
+	spin_lock(&depot.lock);
+	struct stack *mine = pop_locked();
+	for (int i = 1; mine && i < CUT_AT_ONCE; i++) {
+		struct stack *s = pop_locked();
+		if (!s)
+			break;
+		s->next = c->first;
+		c->first = s;
+		c->n++;
+	}
+	spin_unlock(&depot.lock);
+	return mine;
+}
+
+struct stack *stack_take(struct stack_cache *c, size_t size)
+{
+	return size > STACK_DEFAULT ? take_large(size) : stack_take_default(c);
+}
+
+static void give_to_depot_locked(struct stack *s)
+{
+	if (depot.nwarm < STACK_DEPOT_WARM) {
+		s->next = depot.warm;
+		depot.warm = s;
+		depot.nwarm++;
+		return;
+	}
+	os_discard(s->base, stack_size(s)); /* refused: it keeps its pages, and is as good as warm */
+	s->next = depot.cold;
+	depot.cold = s;
+}
+
+/* The older half goes: the newer one is hot. */
+void stack_give_slow(struct stack_cache *c, struct stack *s)
+{
+	struct stack *keep = c->first;
+	for (int i = 1; i < STACK_CACHE_MAX / 2; i++)
+		keep = keep->next;
+	struct stack *rest = keep->next;
+	keep->next = NULL;
+	c->n = STACK_CACHE_MAX / 2;
+	spin_lock(&depot.lock);
+	while (rest) {
+		struct stack *next = rest->next;
+		give_to_depot_locked(rest);
+		rest = next;
+	}
+	spin_unlock(&depot.lock);
+	stack_give_default(c, s);
+}
+
+void stack_give(struct stack_cache *c, struct stack *s)
+{
+	stack_unpoison(s);
+	if (stack_size(s) != STACK_DEFAULT)
+		give_large(s);
+	else
+		stack_give_default(c, s);
+}
+
+void stack_flush(struct stack_cache *c)
+{
+	spin_lock(&depot.lock);
+	while (c->first) {
+		struct stack *next = c->first->next;
+		give_to_depot_locked(c->first);
+		c->first = next;
+	}
+	c->n = 0;
+	spin_unlock(&depot.lock);
+}
+
+size_t stack_bytes_reserved(void)
+{
+	return load_rlx(&depot.reserved);
+}

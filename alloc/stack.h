@@ -1,0 +1,90 @@
+/* Goroutine stacks: reserved whole, committed where touched, guarded below, recycled hot.
+ *
+ *     base                                              top
+ *     | guard: 16 pages | ........ usable bytes ........ |
+ *
+ * A stack of the common size is cut from a chunk of address space; a larger one is a mapping of its own.
+ * Pages come when they are touched (1.6 µs each), so recycling one whose top is still in the cache is what
+ * makes goroutines cheap: each P keeps a list of those that its goroutines left (struct stack_cache, last
+ * in, first out), the depot behind them exchanges half a list at a time, and beyond STACK_DEPOT_WARM a stack
+ * that comes back gives its pages up.
+ *
+ * The descriptor is not on the stack itself: a stack that nobody uses need not touch a page.
+ *
+ * Stacks begin at one of 16 offsets below their top (the colour): they lie a constant stride apart, and
+ * the tops of a thousand of them would otherwise fall into the same few sets of every cache.
+ */
+#ifndef ALLOC_STACK_H
+#define ALLOC_STACK_H
+
+#include "lockfree/assert.h"
+#include "lockfree/atomic.h"
+
+#include <stddef.h>
+
+enum {
+	STACK_DEFAULT = 256 * 1024,
+	STACK_LEAST = 16 * 1024,
+	STACK_GUARD = 16 * 4096,
+	STACK_CACHE_MAX = 1024,  /* in a P's list; half of it goes to the depot when it is full */
+	STACK_DEPOT_WARM = 2048, /* in the depot with their pages */
+	STACK_COLOURS = 16,
+};
+
+struct stack {
+	struct stack *next;
+	char *base;          /* lowest usable byte; the guard lies below */
+	char *top;           /* one past the highest usable byte */
+	unsigned colour;     /* bytes to leave free at the top */
+	unsigned valgrind_id;
+};
+
+/* A P's own stacks of the default size. */
+struct stack_cache {
+	struct stack *first;
+	unsigned n;
+};
+
+/* A stack of at least `size` usable bytes (0: the default). NULL: no memory. */
+struct stack *stack_take(struct stack_cache *, size_t size);
+
+/* Gives it back; nobody runs on it, or the caller does and is about to leave it for good. */
+void stack_give(struct stack_cache *, struct stack *);
+
+/* Moves a cache's stacks to the depot. */
+void stack_flush(struct stack_cache *);
+
+/* Bytes of stack that are reserved, in use or not. */
+size_t stack_bytes_reserved(void);
+
+static inline size_t stack_size(const struct stack *s)
+{
+	return (size_t)(s->top - s->base);
+}
+
+COLD struct stack *stack_take_slow(struct stack_cache *, size_t size);
+COLD void stack_give_slow(struct stack_cache *, struct stack *);
+
+static inline struct stack *stack_take_default(struct stack_cache *c)
+{
+	struct stack *s = c->first;
+	if (unlikely(!s))
+		return stack_take_slow(c, STACK_DEFAULT);
+	c->first = s->next;
+	c->n--;
+	return s;
+}
+
+static inline void stack_give_default(struct stack_cache *c, struct stack *s)
+{
+	assert_debug(stack_size(s) == STACK_DEFAULT);
+	if (unlikely(c->n >= STACK_CACHE_MAX)) {
+		stack_give_slow(c, s);
+		return;
+	}
+	s->next = c->first;
+	c->first = s;
+	c->n++;
+}
+
+#endif

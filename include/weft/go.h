@@ -1,0 +1,53 @@
+/* Goroutines: starting, ending, counting, and the program's entry. */
+#ifndef WEFT_GO_H
+#define WEFT_GO_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+/* Runs `app` as the main goroutine and returns its value; the other goroutines are abandoned then. Once
+ * per process; a second call panics. Reads the WEFT_ variables of the environment: a bad one is a line
+ * on stderr and status 2. */
+WEFT_API int weft_main(int argc, char **argv, int (*app)(int argc, char **argv));
+
+typedef struct weft_go_opts {
+	const char *name;  /* copied (31 bytes of it); for dumps */
+	size_t stack_size; /* bytes reserved: 0 means 256 KiB, raised to 16 KiB */
+	size_t arg_size;   /* that many bytes at arg are copied; the goroutine gets the copy */
+	int pin;           /* 0: anywhere. n: only on P n-1 */
+} weft_go_opts;
+
+/* Starts fn(arg) as a goroutine. Does not block; running out of memory is fatal. From a thread outside
+ * the runtime too. */
+WEFT_API void weft_go(void (*fn)(void *), void *arg);
+
+/* The same with options (NULL: none). 0; -ENOMEM; -EINVAL: no such P, or a stack size that cannot be. */
+WEFT_API int weft_go_with(const weft_go_opts *, void (*fn)(void *), void *arg);
+
+/* Lets the other runnable goroutines run first. */
+WEFT_API void weft_yield(void);
+
+/* Ends the calling goroutine. On the main goroutine the others go on. */
+WEFT_API WEFT_NORETURN void weft_exit_goroutine(void);
+
+/* 1 is the main goroutine; ids are not reused. 0 outside goroutines. */
+WEFT_API uint64_t weft_goroutine_id(void);
+
+/* How many goroutines exist, the calling one included. */
+WEFT_API long weft_num_goroutine(void);
+
+/* How many Ps run goroutines. */
+WEFT_API int weft_procs(void);
+
+/* Brackets a blocking call that weft does not know: the goroutine's P may run others meanwhile. On
+ * a goroutine only; the two nest not. */
+WEFT_API void weft_block_begin(void);
+WEFT_API void weft_block_end(void);
+
+/* Writes all goroutines to a descriptor, one block each; the program goes on. */
+WEFT_API void weft_dump(int fd);
+
+WEFT_END_DECLS
+
+#endif

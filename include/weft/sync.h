@@ -1,0 +1,39 @@
+/* Locks and counters that block the goroutine, never the thread.
+ *
+ * Each is the caller's memory, ready when zeroed, and allocates nothing. Each may lie on a stack and
+ * vanish as soon as the call that ended its use has returned: the last _done or _unlock does not touch
+ * it any more once it has let the waiter go. The words inside are the library's. */
+#ifndef WEFT_SYNC_H
+#define WEFT_SYNC_H
+
+#include <weft/base.h>
+#include <weft/time.h>
+
+WEFT_BEGIN_DECLS
+
+/* Mutual exclusion. A running goroutine may take the lock before one that is being woken (barging), but
+ * one that has waited for a millisecond is handed the lock. Not recursive. */
+typedef struct weft_mutex {
+	uint64_t word;
+	void *first, *last;
+} weft_mutex;
+
+WEFT_API void weft_mutex_lock(weft_mutex *);
+WEFT_API void weft_mutex_unlock(weft_mutex *);                   /* panics: "unlock of unlocked mutex" */
+WEFT_API int weft_mutex_try_lock(weft_mutex *);                  /* 0, -EAGAIN */
+WEFT_API int weft_mutex_lock_until(weft_mutex *, weft_deadline); /* 0, -ETIMEDOUT */
+
+/* Waits until a count of things under way has come down to zero. */
+typedef struct weft_waitgroup {
+	uint64_t word;
+	void *first;
+} weft_waitgroup;
+
+WEFT_API void weft_waitgroup_add(weft_waitgroup *, int64_t n); /* panics: "negative wait group counter" */
+WEFT_API void weft_waitgroup_done(weft_waitgroup *);
+WEFT_API void weft_waitgroup_wait(weft_waitgroup *);
+WEFT_API int weft_waitgroup_wait_until(weft_waitgroup *, weft_deadline); /* 0, -ETIMEDOUT */
+
+WEFT_END_DECLS
+
+#endif

@@ -1,0 +1,16 @@
+/* All of weft. */
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+
+#include <stdio.h>
+
+#include <weft/base.h>
+#include <weft/chan.h>
+#include <weft/go.h>
+#include <weft/mem.h>
+#include <weft/net.h>
+#include <weft/panic.h>
+#include <weft/sync.h>
+#include <weft/time.h>
+
+#endif

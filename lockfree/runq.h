@@ -1,0 +1,108 @@
+/* The run queue of a P: a ring of 256 slots with one producer and many consumers.
+ *
+ * The owner pushes at the tail and pops at the head; thieves take half from the head. Invariant:
+ * 0 <= tail - head <= 256, in wrapping 32-bit arithmetic; slots [head, tail) hold goroutines, each of
+ * which leaves the ring exactly once, because head only moves by a successful compare-and-swap (or, when
+ * the machine has one P and so no thief, by the owner alone: runq_pop_solo).
+ *
+ *     owner                                thief
+ *     load head (A2)                       load head (A3)
+ *     write the slot                       load tail (A1)
+ *     publish tail (R1)                    read the slots
+ *                                          move head (R2), or start again
+ *
+ * A thief reads slots before it owns them: the owner may have popped and overwritten them meanwhile, but
+ * then head has moved and the thief's compare-and-swap fails. A wrapped head that comes back to the same
+ * value would need 2^32 pops within one steal. Slots are atomics, relaxed, so that this race is defined.
+ *
+ * R1 runq_push:  store_rel(tail)  ->  A1 runq_steal: load_acq(tail)       the slots' contents
+ * R2 runq_steal: cas_acqrel(head) ->  A2 runq_push:  load_acq(head)       the slot may be reused
+ * R3 runq_pop:   cas_acqrel(head) ->  A3 runq_steal: load_acq(head)       a slot is taken once
+ *
+ * Rejected: Chase-Lev (LIFO for the owner starves the oldest; a FIFO ring is what fairness wants), and a
+ * lock (a thief preempted by the kernel would stop its victim). After Go's runqput/runqgrab.
+ */
+#ifndef LOCKFREE_RUNQ_H
+#define LOCKFREE_RUNQ_H
+
+#include "lockfree/assert.h"
+#include "lockfree/atomic.h"
+
+#ifndef RUNQ_SLOTS
+#define RUNQ_SLOTS 256u
+#endif
+_Static_assert((RUNQ_SLOTS & (RUNQ_SLOTS - 1)) == 0, "a slot is found by masking");
+
+struct runq {
+	ON_OWN_LINE _Atomic uint32_t xhead; /* owner and thieves CAS */
+	ON_OWN_LINE _Atomic uint32_t tail;  /* owner writes */
+	ON_OWN_LINE _Atomic(void *) slot[RUNQ_SLOTS];
+};
+_Static_assert(offsetof(struct runq, tail) - offsetof(struct runq, xhead) == CACHE_LINE,
+	       "thieves' writes to head leave the owner's tail alone");
+
+static inline uint32_t runq_len(struct runq *q)
+{
+	uint32_t head = load_rlx(&q->xhead), tail = load_rlx(&q->tail);
+	return tail - head > RUNQ_SLOTS ? 0 : tail - head; /* torn between two loads: as good as empty */
+}
+
+/* Owner. False: full, nothing was pushed. */
+static inline bool runq_push(struct runq *q, void *item)
+{
+	uint32_t tail = load_rlx(&q->tail);
+	uint32_t head = load_acq(&q->xhead); /* A2 */
+	if (unlikely(tail - head >= RUNQ_SLOTS))
+		return false;
+	store_rlx(&q->slot[tail % RUNQ_SLOTS], item);
+	store_rel(&q->tail, tail + 1); /* R1 */
+	return true;
+}
+
+/* Owner. NULL: empty. */
+static inline void *runq_pop(struct runq *q)
+{
+	uint32_t head = load_acq(&q->xhead);
+	for (;;) {
+		if (head == load_rlx(&q->tail))
+			return NULL;
+		void *item = load_rlx(&q->slot[head % RUNQ_SLOTS]);
+		if (likely(cas_acqrel(&q->xhead, &head, head + 1))) /* R3 */
+			return item;
+	}
+}
+
+/* Owner, where there are no thieves at all: the same without a locked operation. */
+static inline void *runq_pop_solo(struct runq *q)
+{
+	uint32_t head = load_rlx(&q->xhead);
+	if (head == load_rlx(&q->tail))
+		return NULL;
+	void *item = load_rlx(&q->slot[head % RUNQ_SLOTS]);
+	store_rel(&q->xhead, head + 1);
+	return item;
+}
+
+/* Any thread: moves half of the items (rounded up, at most `max`) to `to`, oldest first. How many. */
+static inline uint32_t runq_steal(struct runq *q, void **to, uint32_t max)
+{
+	uint32_t head = load_acq(&q->xhead); /* A3 */
+	for (;;) {
+		uint32_t n = load_acq(&q->tail) - head; /* A1 */
+		n -= n / 2;
+		if (n == 0)
+			return 0;
+		if (n > RUNQ_SLOTS / 2) { /* head is old by a whole ring */
+			head = load_acq(&q->xhead);
+			continue;
+		}
+		if (n > max)
+			n = max;
+		for (uint32_t i = 0; i < n; i++)
+			to[i] = load_rlx(&q->slot[(head + i) % RUNQ_SLOTS]);
+		if (cas_acqrel(&q->xhead, &head, head + n)) /* R2 */
+			return n;
+	}
+}
+
+#endif

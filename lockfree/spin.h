@@ -1,0 +1,38 @@
+/* A lock for a handful of instructions, by a thread that never parks while it holds it.
+ *
+ * Taking it is one locked operation, giving it back a plain store. A holder may be preempted by the
+ * kernel, so a waiter yields its time slice after a bounded spin: on a machine whose cores are not
+ * owned, spinning on would keep the holder off its core.
+ *
+ * R1 spin_unlock: store_rel(word)  ->  A1 spin_lock: swap_acq(word)    whatever the lock guards
+ */
+#ifndef LOCKFREE_SPIN_H
+#define LOCKFREE_SPIN_H
+
+#include "lockfree/assert.h"
+#include "lockfree/atomic.h"
+
+struct spin {
+	_Atomic uint32_t word;
+};
+
+COLD void spin_lock_slow(struct spin *);
+
+static inline bool spin_try_lock(struct spin *s)
+{
+	return load_rlx(&s->word) == 0 && swap_acq(&s->word, 1) == 0;
+}
+
+static inline void spin_lock(struct spin *s)
+{
+	if (unlikely(swap_acq(&s->word, 1) != 0))
+		spin_lock_slow(s);
+}
+
+static inline void spin_unlock(struct spin *s)
+{
+	assert_debug(load_rlx(&s->word) == 1);
+	store_rel(&s->word, 0);
+}
+
+#endif

@@ -1,0 +1,138 @@
+#include "net/conn.h"
+#include "runtime/panic.h"
+
+#include <weft/mem.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void reclaim(struct epoch_entry *entry)
+{
+	weft_free((char *)entry - offsetof(struct weft_conn, ready.retired));
+}
+
+struct weft_conn *conn_make(int fd)
+{
+	struct weft_conn *c = weft_calloc(1, sizeof *c);
+	if (!c) {
+		close(fd);
+		return NULL;
+	}
+	int on = 1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* not a TCP socket: no harm */
+	ready_init(&c->ready, fd);
+	return c;
+}
+
+void weft_conn_close(weft_conn *c)
+{
+	if (!c)
+		return;
+	ready_close(&c->ready);
+	ready_leave(&c->ready, reclaim);
+}
+
+int weft_close_write(weft_conn *c)
+{
+	int err = ready_enter(&c->ready);
+	if (err)
+		return err;
+	err = shutdown(c->ready.fd, SHUT_WR) ? -errno : 0;
+	ready_leave(&c->ready, reclaim);
+	return err;
+}
+
+/* Either the half is set, and is used up here, or nothing can have come since: wait. */
+static bool use_up(struct ready *r, struct ready_half *h)
+{
+	if (!load_rlx(&h->xset) && !load_rlx(&r->xhup))
+		return false;
+	store_rlx(&h->xset, false);
+	return true;
+}
+
+static ssize_t read_some(struct ready *r, void *buf, size_t size)
+{
+	bool set = use_up(r, &r->in);
+	for (;;) {
+		if (!set) {
+			int err = ready_wait(r, &r->in, WAIT_READ);
+			if (err)
+				return err;
+		}
+		ssize_t n = recv(r->fd, buf, size, MSG_DONTWAIT);
+		if (n >= 0) {
+			if ((size_t)n == size)
+				store_rlx(&r->in.xset, true); /* there may be more */
+			return n;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		set = errno == EINTR;
+	}
+}
+
+ssize_t weft_read(weft_conn *c, void *buf, size_t size)
+{
+	if (size == 0)
+		return 0;
+	int err = ready_enter(&c->ready);
+	if (err)
+		return err;
+	ssize_t n = read_some(&c->ready, buf, size);
+	ready_leave(&c->ready, reclaim);
+	return n;
+}
+
+/* Unlike reading, writing is tried at once: the socket nearly always has room. */
+static ssize_t write_all(struct weft_conn *c, const char *buf, size_t size)
+{
+	struct ready *r = &c->ready;
+	size_t done = 0;
+	while (done < size) {
+		store_rlx(&r->out.xset, false);
+		ssize_t n = send(r->fd, buf + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n >= 0) {
+			done += (size_t)n;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		int err = errno == EAGAIN ? ready_wait(r, &r->out, WAIT_WRITE) : -errno;
+		if (err && done == 0)
+			return err;
+		if (err) {
+			store_rlx(&c->write_error, err);
+			break;
+		}
+	}
+	return (ssize_t)done;
+}
+
+ssize_t weft_write(weft_conn *c, const void *buf, size_t size)
+{
+	int err = ready_enter(&c->ready);
+	if (err)
+		return err;
+	ssize_t n = load_rlx(&c->write_error);
+	if (n)
+		store_rlx(&c->write_error, 0);
+	else
+		n = write_all(c, buf, size);
+	ready_leave(&c->ready, reclaim);
+	return n;
+}
+
+void weft_set_read_deadline(weft_conn *c, weft_deadline deadline)
+{
+	ready_set_deadline(&c->ready, &c->ready.in, deadline);
+}
+
+void weft_set_write_deadline(weft_conn *c, weft_deadline deadline)
+{
+	ready_set_deadline(&c->ready, &c->ready.out, deadline);
+}

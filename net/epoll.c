@@ -1,0 +1,113 @@
+#include "net/epoll.h"
+#include "runtime/poller.h"
+#include "runtime/sched.h"
+
+#include <weft/go.h>
+#include <weft/mem.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH = 64 };
+
+static struct {
+	struct instance {
+		int epoll, event;
+	} *ps;
+	int err; /* of the start */
+} pollers;
+
+static unsigned events_of(uint32_t epoll_events)
+{
+	unsigned events = 0;
+	if (epoll_events & EPOLLIN)
+		events |= READY_IN;
+	if (epoll_events & EPOLLOUT)
+		events |= READY_OUT;
+	if (epoll_events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR))
+		events |= READY_HUP;
+	return events;
+}
+
+static int epoll_sleep(int epoll, struct epoll_event *events, int64_t timeout_ns)
+{
+	struct timespec t = {.tv_sec = timeout_ns / WEFT_S, .tv_nsec = timeout_ns % WEFT_S};
+	int n = epoll_pwait2(epoll, events, BATCH, timeout_ns < 0 ? NULL : &t, NULL);
+	if (n < 0 && errno == ENOSYS) /* before Linux 5.11: whole milliseconds, late rather than early */
+		n = epoll_wait(epoll, events, BATCH,
+			       timeout_ns < 0 ? -1 : (int)((timeout_ns + WEFT_MS - 1) / WEFT_MS));
+	return n;
+}
+
+static int wait(unsigned index, int64_t timeout_ns)
+{
+	struct epoll_event events[BATCH];
+	struct instance *in = &pollers.ps[index];
+	int n;
+	if (timeout_ns == 0) {
+		n = epoll_wait(in->epoll, events, BATCH, 0);
+	} else {
+		epoch_offline();
+		n = epoll_sleep(in->epoll, events, timeout_ns);
+		epoch_online();
+	}
+	int seen = 0;
+	for (int i = 0; i < n; i++) {
+		struct ready *r = events[i].data.ptr;
+		if (!r)
+			continue; /* the eventfd: its edge is all that it has to say */
+		ready_notify(r, events_of(events[i].events));
+		seen++;
+	}
+	return seen;
+}
+
+static void wake(unsigned index)
+{
+	uint64_t one = 1;
+	ssize_t n = write(pollers.ps[index].event, &one, sizeof one);
+	(void)n; /* full: then there is an edge already */
+}
+
+static const struct poller poller = {.name = "epoll", .wait = wait, .wake = wake};
+
+static int make_instance(struct instance *in)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+	in->epoll = epoll_create1(EPOLL_CLOEXEC);
+	in->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (in->epoll < 0 || in->event < 0 || epoll_ctl(in->epoll, EPOLL_CTL_ADD, in->event, &e))
+		return -errno;
+	return 0;
+}
+
+static void start(void)
+{
+	int n = weft_procs();
+	pollers.ps = weft_calloc((size_t)n, sizeof *pollers.ps);
+	if (!pollers.ps)
+		pollers.err = -ENOMEM;
+	for (int i = 0; i < n && !pollers.err; i++)
+		pollers.err = make_instance(&pollers.ps[i]);
+	if (!pollers.err)
+		poller_install(&poller);
+}
+
+int epoll_start(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, start);
+	return pollers.err;
+}
+
+int epoll_register(struct ready *r)
+{
+	struct m *m = m_self();
+	unsigned index = m && m_p(m) ? m_p(m)->index : 0;
+	struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = r};
+	return epoll_ctl(pollers.ps[index].epoll, EPOLL_CTL_ADD, r->fd, &e) ? -errno : 0;
+}

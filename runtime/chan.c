@@ -1,0 +1,430 @@
+/* Channels.
+ *
+ * A short lock, never held across a switch, guards a ring of elements and two queues of waiters. Invariants,
+ * under the lock: 0 <= count <= cap; receivers wait only while count == 0 and senders only while
+ * count == cap, so (for every channel but a closed one) one of the two queues is empty; whoever is on a queue
+ * has been there longer than whoever comes (first in, first out).
+ *
+ *     send                                        receive
+ *     closed: panic                               a waiting sender: if cap == 0 take its value,
+ *     a waiting receiver: copy into its *elem       else the ring's oldest, and the sender's goes in behind
+ *     room: into the ring                         count > 0: the ring's oldest
+ *     else wait                                   closed: zero; else wait
+ *
+ * The copy into a waiting receiver's *elem, which is on another goroutine's stack, is what saves the second
+ * copy and the second lock; it happens under the lock, before that goroutine is readied.
+ *
+ * A waiter of select, or one with a deadline, may be ended from elsewhere at the same time: it is claimed
+ * (park.h), and passed over when that fails; its owner takes it off the queue itself.
+ *
+ * Orders, after the Go memory model ("Channel communication"): a send happens before the receive that
+ * completes it; a close before a receive that returns because of it; the k-th receive on a channel of
+ * capacity C before the completion of send k+C. All three are the lock's release and acquire, or ready's.
+ *
+ * R1 weft_close: store_rlx(closed) under the lock ->  A1 the try_ forms' look without it: they then take it
+ */
+#include "runtime/chan.h"
+#include "lockfree/assert.h"
+#include "runtime/panic.h"
+
+#include <weft/mem.h>
+
+#include <errno.h>
+#include <string.h>
+
+enum { ELEM_MOST = 65536 };
+
+/* ---- waiters ---- */
+
+void waitq_push(struct waitq *q, struct waiter *w)
+{
+	w->next = NULL;
+	w->prev = q->last;
+	w->queued = true;
+	if (q->last)
+		q->last->next = w;
+	else
+		q->first = w;
+	q->last = w;
+}
+
+void waitq_remove(struct waitq *q, struct waiter *w)
+{
+	if (w->prev)
+		w->prev->next = w->next;
+	else
+		q->first = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	else
+		q->last = w->prev;
+	w->queued = false;
+}
+
+/* The first that can be had; those that have been ended from elsewhere are dropped. */
+static inline struct waiter *waitq_take(struct waitq *q)
+{
+	struct waiter *w;
+	while ((w = q->first)) {
+		waitq_remove(q, w);
+		if (likely(!w->many) || wait_claim(w->g))
+			return w;
+	}
+	return NULL;
+}
+
+static inline struct g *finish(struct waiter *w, bool ok)
+{
+	w->ok = ok;
+	if (w->many && w->taken)
+		*w->taken = w;
+	return w->g;
+}
+
+/* ---- elements ---- */
+
+static inline void copy(void *to, const void *from, uint32_t size)
+{
+	if (likely(size == 8))
+		memcpy(to, from, 8);
+	else if (size == 4)
+		memcpy(to, from, 4);
+	else if (size && to && from)
+		memcpy(to, from, size);
+}
+
+static inline void copy_out(void *to, const void *from, uint32_t size)
+{
+	if (likely(to != NULL))
+		copy(to, from, size);
+}
+
+static inline void zero(void *elem, uint32_t size)
+{
+	if (elem && size)
+		memset(elem, 0, size);
+}
+
+static inline char *at(struct weft_chan *c, size_t index)
+{
+	return c->buf + (index >= c->cap ? index - c->cap : index) * c->elem_size;
+}
+
+static inline void ring_put(struct weft_chan *c, const void *elem)
+{
+	size_t count = load_rlx(&c->count);
+	copy(at(c, c->head + count), elem, c->elem_size);
+	store_rlx(&c->count, count + 1);
+}
+
+static inline void ring_take(struct weft_chan *c, void *elem)
+{
+	copy_out(elem, at(c, c->head), c->elem_size);
+	c->head = c->head + 1 == c->cap ? 0 : c->head + 1;
+	store_rlx(&c->count, load_rlx(&c->count) - 1);
+}
+
+/* ---- making and freeing ---- */
+
+static weft_chan *make(size_t elem_size, size_t cap)
+{
+	size_t bytes;
+	if (elem_size > ELEM_MOST)
+		weft_panic("channel element of %zu bytes: at most %d", elem_size, ELEM_MOST);
+	if (cap > PTRDIFF_MAX || __builtin_mul_overflow(elem_size, cap, &bytes) ||
+	    bytes > PTRDIFF_MAX - sizeof(struct weft_chan))
+		weft_panic("channel size out of range: %zu elements of %zu bytes", cap, elem_size);
+	size_t header = (sizeof(struct weft_chan) + 15) / 16 * 16;
+	weft_chan *c = weft_malloc(header + bytes);
+	if (!c)
+		fatal("out of memory for a channel of %zu elements of %zu bytes", cap, elem_size);
+	memset(c, 0, sizeof *c);
+	c->elem_size = (uint32_t)elem_size;
+	c->cap = cap;
+	c->buf = (char *)c + header;
+	return c;
+}
+
+weft_chan *weft_chan_make(size_t elem_size, size_t cap)
+{
+	return make(elem_size, cap);
+}
+
+weft_chan *weft_chan_make_leaf(size_t elem_size, size_t cap)
+{
+	return make(elem_size, cap);
+}
+
+void chan_own_timer(struct weft_chan *c, struct timer *t)
+{
+	c->timer = t;
+}
+
+static void reclaim(struct epoch_entry *entry)
+{
+	weft_free((char *)entry - offsetof(struct weft_chan, retired));
+}
+
+/* A thread that is no reader becomes one for the call. */
+static void retire(struct epoch_entry *entry)
+{
+	bool reader = m_self() != NULL;
+	if (!reader)
+		epoch_enter();
+	epoch_retire(entry, reclaim);
+	if (!reader)
+		epoch_leave();
+}
+
+void weft_chan_free(weft_chan *c)
+{
+	if (!c)
+		return;
+	if (c->timer) {
+		timer_cancel(c->timer);
+		weft_free(c->timer);
+	}
+	spin_lock(&c->lock);
+	bool waited_on = c->recvq.first || c->sendq.first;
+	spin_unlock(&c->lock);
+	if (waited_on)
+		weft_panic("free of a channel on which a goroutine waits");
+	retire(&c->retired);
+}
+
+/* ---- sending ---- */
+
+void chan_panic_closed(void)
+{
+	weft_panic("send on closed channel");
+}
+
+inline enum outcome chan_send_locked(struct weft_chan *c, const void *elem, struct g **wake)
+{
+	*wake = NULL;
+	if (unlikely(load_rlx(&c->closed)))
+		return SENT_CLOSED;
+	struct waiter *w = waitq_take(&c->recvq);
+	if (w) {
+		copy_out(w->elem, elem, c->elem_size);
+		*wake = finish(w, true);
+		return DONE;
+	}
+	if (load_rlx(&c->count) == c->cap)
+		return WOULD_BLOCK;
+	ring_put(c, elem);
+	return DONE;
+}
+
+static WEFT_NORETURN void block_for_ever(enum wait_reason why)
+{
+	wait_begin(why);
+	for (;;)
+		park();
+}
+
+/* Queued, unlocked, parked; true: the deadline ended it, and the waiter is off its queue. */
+static bool wait_on(struct weft_chan *c, struct waitq *q, struct waiter *w, enum wait_reason why,
+		    weft_deadline deadline)
+{
+	w->g = wait_begin(why);
+	waitq_push(q, w);
+	spin_unlock(&c->lock);
+	if (!w->many) {
+		park();
+		return false;
+	}
+	if (!park_until(w->g, deadline))
+		return false;
+	spin_lock(&c->lock);
+	if (w->queued)
+		waitq_remove(q, w);
+	spin_unlock(&c->lock);
+	return true;
+}
+
+/* 0 or -ETIMEDOUT. */
+static inline int send(struct weft_chan *c, const void *elem, bool many, weft_deadline deadline)
+{
+	struct g *wake;
+	spin_lock(&c->lock);
+	switch (chan_send_locked(c, elem, &wake)) {
+	case DONE:
+		spin_unlock(&c->lock);
+		if (wake)
+			ready(wake);
+		return 0;
+	case SENT_CLOSED:
+		spin_unlock(&c->lock);
+		chan_panic_closed();
+	default:
+		break;
+	}
+	struct waiter w = {.elem = (void *)(uintptr_t)elem, .many = many};
+	if (wait_on(c, &c->sendq, &w, WAIT_SEND, deadline))
+		return -ETIMEDOUT;
+	if (unlikely(!w.ok))
+		chan_panic_closed();
+	return 0;
+}
+
+void weft_send(weft_chan *c, const void *elem)
+{
+	if (unlikely(!c))
+		block_for_ever(WAIT_SEND);
+	send(c, elem, false, WEFT_NEVER);
+}
+
+int weft_try_send(weft_chan *c, const void *elem)
+{
+	if (!c)
+		return -EAGAIN;
+	struct g *wake;
+	spin_lock(&c->lock);
+	enum outcome o = chan_send_locked(c, elem, &wake);
+	spin_unlock(&c->lock);
+	if (o == SENT_CLOSED)
+		chan_panic_closed();
+	if (wake)
+		ready(wake);
+	return o == DONE ? 0 : -EAGAIN;
+}
+
+static int wait_out(enum wait_reason why, weft_deadline deadline)
+{
+	if (deadline.ns == INT64_MAX)
+		block_for_ever(why);
+	park_until(wait_begin(why), deadline);
+	return -ETIMEDOUT;
+}
+
+int weft_send_until(weft_chan *c, const void *elem, weft_deadline deadline)
+{
+	return c ? send(c, elem, true, deadline) : wait_out(WAIT_SEND, deadline);
+}
+
+/* ---- receiving ---- */
+
+inline enum outcome chan_recv_locked(struct weft_chan *c, void *elem, struct g **wake)
+{
+	*wake = NULL;
+	if (load_rlx(&c->count) > 0) {
+		ring_take(c, elem);
+		struct waiter *w = waitq_take(&c->sendq);
+		if (w) {
+			ring_put(c, w->elem);
+			*wake = finish(w, true);
+		}
+		return DONE;
+	}
+	struct waiter *w = waitq_take(&c->sendq);
+	if (w) {
+		copy_out(elem, w->elem, c->elem_size);
+		*wake = finish(w, true);
+		return DONE;
+	}
+	if (!load_rlx(&c->closed))
+		return WOULD_BLOCK;
+	zero(elem, c->elem_size);
+	return DRAINED;
+}
+
+/* 1 a value, 0 drained, -ETIMEDOUT. */
+static inline int recv(struct weft_chan *c, void *elem, bool many, weft_deadline deadline)
+{
+	struct g *wake;
+	spin_lock(&c->lock);
+	enum outcome o = chan_recv_locked(c, elem, &wake);
+	if (likely(o != WOULD_BLOCK)) {
+		spin_unlock(&c->lock);
+		if (wake)
+			ready(wake);
+		return o == DONE;
+	}
+	struct waiter w = {.elem = elem, .many = many};
+	if (wait_on(c, &c->recvq, &w, WAIT_RECV, deadline))
+		return -ETIMEDOUT;
+	return w.ok;
+}
+
+bool weft_recv(weft_chan *c, void *elem)
+{
+	if (unlikely(!c))
+		block_for_ever(WAIT_RECV);
+	return recv(c, elem, false, WEFT_NEVER) > 0;
+}
+
+/* Empty and open, at one moment during the call: nothing to do, and no lock to take for it. */
+static inline bool looks_empty(struct weft_chan *c)
+{
+	return c->cap && load_acq(&c->count) == 0 && !load_acq(&c->closed) && load_acq(&c->count) == 0;
+}
+
+int weft_try_recv(weft_chan *c, void *elem)
+{
+	if (!c || looks_empty(c))
+		return -EAGAIN;
+	struct g *wake;
+	spin_lock(&c->lock);
+	enum outcome o = chan_recv_locked(c, elem, &wake);
+	spin_unlock(&c->lock);
+	if (wake)
+		ready(wake);
+	return o == WOULD_BLOCK ? -EAGAIN : o == DONE;
+}
+
+int weft_recv_until(weft_chan *c, void *elem, weft_deadline deadline)
+{
+	return c ? recv(c, elem, true, deadline) : wait_out(WAIT_RECV, deadline);
+}
+
+/* ---- closing, looking ---- */
+
+/* Takes everybody off a queue; a list through `next`. */
+static struct waiter *take_all(struct waitq *q)
+{
+	struct waiter *all = NULL, **last = &all, *w;
+	while ((w = waitq_take(q))) {
+		w->next = NULL;
+		*last = w;
+		last = &w->next;
+	}
+	return all;
+}
+
+static void wake_all(struct waiter *w)
+{
+	while (w) {
+		struct waiter *next = w->next; /* gone with its goroutine's stack once that is ready */
+		ready(finish(w, false));
+		w = next;
+	}
+}
+
+void weft_close(weft_chan *c)
+{
+	if (!c)
+		weft_panic("close of nil channel");
+	spin_lock(&c->lock);
+	if (load_rlx(&c->closed)) {
+		spin_unlock(&c->lock);
+		weft_panic("close of closed channel");
+	}
+	store_rel(&c->closed, true); /* R1 */
+	struct waiter *receivers = take_all(&c->recvq), *senders = take_all(&c->sendq);
+	for (struct waiter *w = receivers; w; w = w->next)
+		zero(w->elem, c->elem_size);
+	spin_unlock(&c->lock);
+	wake_all(receivers);
+	wake_all(senders);
+}
+
+size_t weft_chan_len(const weft_chan *c)
+{
+	return c ? load_acq(&c->count) : 0;
+}
+
+size_t weft_chan_cap(const weft_chan *c)
+{
+	return c ? c->cap : 0;
+}

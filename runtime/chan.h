@@ -1,0 +1,59 @@
+/* A channel from inside, for chan.c and select.c. */
+#ifndef RUNTIME_CHAN_H
+#define RUNTIME_CHAN_H
+
+#include "lockfree/epoch.h"
+#include "runtime/park.h"
+
+#include <weft/chan.h>
+
+/* A goroutine that waits on a channel; on its own stack. The channel's lock guards all of it, until it is taken
+ * off the queue. */
+struct waiter {
+	struct waiter *next, *prev;
+	struct g *g;
+	void *elem;
+	bool many;   /* several may end the wait: it is to be claimed */
+	bool queued; /* still on its queue */
+	bool ok;     /* a value went over; false: the channel was closed */
+	struct waiter **taken; /* many: where the one that was taken is noted */
+};
+
+struct waitq {
+	struct waiter *first, *last;
+};
+
+struct weft_chan {
+	struct spin lock;
+	_Atomic bool closed; /* under the lock; looked at without it by try_ forms */
+	uint32_t elem_size;
+	size_t cap;
+	_Atomic size_t count; /* likewise */
+	size_t head;          /* the oldest element's index */
+	struct waitq recvq, sendq;
+	struct timer *timer; /* weft_after's, which goes with the channel */
+	struct epoch_entry retired;
+	char *buf;
+};
+
+void waitq_push(struct waitq *, struct waiter *);
+void waitq_remove(struct waitq *, struct waiter *);
+
+/* What became of an attempt made under the channel's lock. */
+enum outcome {
+	WOULD_BLOCK,
+	DONE,        /* sent, or received a value */
+	DRAINED,     /* received from a closed, drained channel */
+	SENT_CLOSED, /* sent on a closed one */
+};
+
+/* Tries under the lock, which stays held. *wake is the goroutine to ready after the unlock, or NULL. */
+enum outcome chan_send_locked(struct weft_chan *, const void *elem, struct g **wake);
+enum outcome chan_recv_locked(struct weft_chan *, void *elem, struct g **wake);
+
+_Noreturn void chan_panic_closed(void);
+
+/* The timer and the channel end together. Before anybody else knows the channel. */
+void chan_own_timer(struct weft_chan *, struct timer *);
+
+#endif

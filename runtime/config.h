@@ -1,0 +1,20 @@
+/* The environment: every WEFT_ variable, read once at start. */
+#ifndef RUNTIME_CONFIG_H
+#define RUNTIME_CONFIG_H
+
+#include "runtime/sched.h"
+
+enum pin_mode { PIN_AUTO, PIN_ON, PIN_OFF };
+
+struct config {
+	unsigned procs; /* 0: as many as there are usable cores */
+	enum pin_mode pin;
+	enum spin_mode spin;
+	bool steal;
+};
+
+/* Fills in what the environment says. A bad value, or an unknown variable or debug key, is one line on stderr
+ * and the end of the process with status 2. */
+void config_read(struct config *);
+
+#endif

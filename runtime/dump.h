@@ -1,0 +1,16 @@
+/* What a program prints of its goroutines: on a deadlock, a panic, or when asked. */
+#ifndef RUNTIME_DUMP_H
+#define RUNTIME_DUMP_H
+
+#include "lockfree/assert.h"
+
+/* "fatal: all goroutines are asleep - deadlock!", every goroutine, main first; status 2. */
+_Noreturn COLD void dump_deadlock(void);
+
+/* All goroutines, main first. */
+void dump_all(int fd);
+
+/* The calling goroutine, running. */
+void dump_self(int fd, unsigned skip_frames);
+
+#endif

@@ -1,0 +1,187 @@
+/* G, M and P: what they are made of. Who does what with them is in sched.c and idle.c.
+ *
+ * G, a goroutine: a function, its argument, and from its first run on a stack. M, a thread: it runs
+ * goroutines while it holds a P. P, the right to run goroutines, one per core that weft owns, with all that a
+ * running goroutine needs close by: run queue, timers, free lists, counters.
+ *
+ * A P always has an M, awake or asleep in its poller, except in the moment of a hand-off: the M of a P that
+ * blocks in the kernel loses it to another M (block.c), and waits among the spare ones when it comes back.
+ *
+ * States of a G:    fresh --run--> running --park--> waiting --ready--> runnable --run--> running
+ *                                  running --yield--> runnable          running --end--> free
+ *                                  running --block_begin--> syscall --block_end--> running or runnable
+ */
+#ifndef RUNTIME_G_H
+#define RUNTIME_G_H
+
+#include "alloc/slab.h"
+#include "alloc/stack.h"
+#include "lockfree/runq.h"
+#include "lockfree/spin.h"
+#include "runtime/switch.h"
+#include "runtime/wheel.h"
+
+#include <pthread.h>
+
+enum g_state { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_SYSCALL };
+
+/* Why a goroutine waits; the words of a dump (dump.c) are in this order. */
+enum wait_reason {
+	WAIT_SEND,
+	WAIT_RECV,
+	WAIT_SELECT,
+	WAIT_SELECT_NONE,
+	WAIT_MUTEX,
+	WAIT_GROUP,
+	WAIT_SLEEP,
+	WAIT_READ,
+	WAIT_WRITE,
+	WAIT_ACCEPT,
+	WAIT_CONNECT,
+	WAIT_REASONS
+};
+
+enum { G_NAME = 32, G_INLINE_ARG = 64 };
+
+struct g {
+	struct g *next; /* in a queue or a free list; first, as struct slab_free wants it */
+	struct context ctx;
+	_Atomic uint8_t state;   /* the holder writes, a dump reads */
+	_Atomic uint8_t waiting; /* enum wait_reason */
+	uint16_t pin;            /* 0, or 1 + the only P it may run on */
+	void (*fn)(void *);
+	void *arg;
+	struct stack *stack; /* NULL: has not run */
+	_Atomic uint32_t xclaim; /* wait.h: who wakes it, when several may */
+	uint32_t stack_want;     /* bytes, 0 for the default; KiB granularity is enough above 4 GiB */
+	_Atomic uint64_t id;
+	_Atomic int64_t since; /* when the wait began, coarsely */
+	_Atomic bool timed_out; /* park_until: the deadline claimed the wait */
+
+	/* Cold. */
+	uint64_t creator;
+	void *creator_pc;
+	void *fiber; /* fiber.h */
+	void *fake_stack;
+	void *arg_copy;              /* heap memory, when it did not fit inline */
+	_Atomic uint32_t xfutex;     /* threads outside the runtime wait here */
+	bool is_thread;              /* stands for such a thread */
+	char name[G_NAME];
+	_Alignas(16) char inline_arg[G_INLINE_ARG];
+};
+
+/* A list of goroutines under a lock: the global queue, and each P's inbox. */
+struct gqueue {
+	ON_OWN_LINE struct spin lock;
+	struct g *first, **last;
+	_Atomic uint32_t xcount;
+};
+
+void gqueue_init(struct gqueue *);
+void gqueue_push(struct gqueue *, struct g *);                            /* a full barrier afterwards */
+void gqueue_push_list(struct gqueue *, struct g *first, struct g *last, uint32_t n);
+uint32_t gqueue_pop(struct gqueue *, struct g **to, uint32_t max);
+
+static inline bool gqueue_empty(struct gqueue *q)
+{
+	return load_rlx(&q->xcount) == 0;
+}
+
+enum p_status { P_RUNNING, P_IDLE, P_BLOCKED };
+
+/* Counters that only the P's holder writes. */
+struct p_stats {
+	_Atomic uint64_t started, ended; /* goroutines */
+	_Atomic uint64_t steals, stolen;
+	_Atomic uint64_t sleeps, wakes;
+	_Atomic int64_t spin_ns; /* spent looking for work and finding none */
+};
+
+struct p {
+	/* The holder's own. */
+	unsigned index;
+	int cpu;
+	bool solo;         /* there is no other P: nobody steals */
+	bool spinning;     /* counted in sched.xspinning */
+	_Atomic int countdown; /* scheduling steps until the next look around (sched.c); thieves read */
+	uint32_t tick;     /* looks around so far */
+	int quantum;       /* what countdown starts from */
+	_Atomic int64_t now; /* the clock at the last look around */
+	uint64_t looked;   /* and the cycle counter */
+	int64_t polled;    /* when the poller was last asked */
+	int64_t idle_gap;  /* running mean of how long work lets itself be waited for */
+	struct g *gfree;
+	uint32_t ngfree;
+	uint32_t random;
+	uint64_t id_next, id_end;
+	struct stack_cache stacks;
+	struct stack *dead_stacks; /* large ones, to be freed once we stand elsewhere */
+	struct p_stats stats;
+	unsigned *victims; /* the other Ps, nearest first */
+	unsigned ring_end[4]; /* victims[ring_end[d-1] .. ring_end[d]) are at distance d */
+
+	/* Others write too. */
+	ON_OWN_LINE _Atomic(struct g *) xrunnext; /* holder swaps, thieves CAS */
+	_Atomic(struct m *) xm;
+	ON_OWN_LINE _Atomic uint32_t xstatus; /* enum p_status; block.c */
+	_Atomic uint32_t xblock_seq; /* counts block_begin: sysmon sees whether one lasts */
+	uint32_t wake_skip;          /* holder: small wakes still to leave out */
+	_Atomic uint32_t xwake;               /* futex: 1 when somebody has woken it */
+	_Atomic bool xin_poller;              /* asleep in the poller, not on the futex */
+	struct gqueue inbox; /* goroutines that are pinned here */
+	struct runq runq;
+	struct wheel wheel;
+};
+
+struct m {
+	/* Written by the thread itself; atomics, because goroutines of many identities (fiber.h) read them. */
+	_Atomic(struct g *) g; /* the one that runs; NULL: the scheduler's own context */
+	_Atomic(struct p *) p; /* NULL: none */
+	_Atomic(void *) fiber;
+	struct context ctx;    /* the scheduler's, on the thread's own stack */
+	_Atomic(struct p *) blocked_p; /* what block_begin left behind */
+	void *fake_stack;
+	const void *stack_bottom;
+	size_t stack_size;
+	struct m *next;        /* among the spare ones */
+	_Atomic uint32_t xnote; /* futex: a P has been handed over */
+	struct p *handed;
+	pthread_t thread;
+};
+
+/* The calling thread's M, NULL outside weft's threads. Read through assembly: a goroutine may wake on another
+ * thread, and a compiler that knew this for a thread-local would keep its old address. */
+extern _Thread_local struct m *m_current __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline __attribute__((always_inline)) struct m *m_self(void)
+{
+	struct m *m;
+#if defined(__x86_64__)
+	__asm__ volatile("movq m_current@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(m));
+#elif defined(__aarch64__)
+	uintptr_t offset;
+	__asm__ volatile("mrs %0, tpidr_el0\n\t"
+			 "adrp %1, :gottprel:m_current\n\t"
+			 "ldr %1, [%1, :gottprel_lo12:m_current]\n\t"
+			 "ldr %0, [%0, %1]"
+			 : "=&r"(m), "=&r"(offset));
+#endif
+	return m;
+}
+
+static inline struct g *m_g(struct m *m)
+{
+	return load_rlx(&m->g);
+}
+
+static inline struct p *m_p(struct m *m)
+{
+	return load_rlx(&m->p);
+}
+
+static inline void g_set_state(struct g *g, enum g_state s)
+{
+	store_rlx(&g->state, (uint8_t)s);
+}
+
+#endif

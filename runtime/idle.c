@@ -1,0 +1,364 @@
+/* An M that has nothing at hand: look everywhere, spin for a while, sleep; and waking it again.
+ *
+ * No wake-up is lost, because of two mirrored lists:
+ *
+ *     making work visible (a P)                going to sleep
+ *     push on the ring or runnext              set the bit in idle_mask, count up xidle
+ *     fence_light                              count down xspinning
+ *     look at xidle and xspinning              fence_heavy
+ *                                              look at every queue once more
+ *
+ * Either the sleeper sees the work or the other side sees the sleeper. Threads without a P push onto locked
+ * lists whose counts are sequentially consistent, as are xidle and xspinning, and need no fence.
+ *
+ * A waker takes a P's bit out of the mask: that claims it, and only the claimer wakes it. It wakes nobody while
+ * somebody is looking for work (xspinning), for that one will find it; and the last one that stops
+ * looking because it has found something wakes the next if there is more. So a burst of work wakes
+ * the Ps one after the other, never all at once for one goroutine.
+ *
+ * How long to spin: the running mean of how long work lets itself be waited for decides. If work usually
+ * comes soon, spinning three times as long catches nearly all of it and saves the 20 µs that waking a halted
+ * core costs; if it does not, spinning is a waste and is left to SPIN_LEAST. A fractional CPU quota turns
+ * spinning off: it would spend the quota.
+ *
+ * A looker touches the other Ps' cache lines, which slows them down, so it pauses between looks. It takes
+ * another P's runnext only when that P has made no step for a while: otherwise it would tear apart two
+ * goroutines that ready each other.
+ */
+#include "lockfree/epoch.h"
+#include "lockfree/fence.h"
+#include "alloc/os.h"
+#include "runtime/dump.h"
+#include "runtime/park.h"
+#include "runtime/sched.h"
+
+enum {
+	SPIN_LEAST = 2000,
+	SPIN_MOST = 200000,
+	GAP_CAP = 1000000,
+	CYCLES_BETWEEN_LOOKS = 1500,
+	CYCLES_WITHOUT_STEP = 5000,
+	WAKE_SKIP_MOST = 4096,
+};
+
+/* ---- waking ---- */
+
+static bool claim(unsigned index)
+{
+	uint64_t bit = 1ull << index % 64;
+	if (!(and_seq(&sched.idle_mask[index / 64], ~bit) & bit))
+		return false;
+	sub_seq(&sched.xidle, 1);
+	return true;
+}
+
+static void poke(struct p *p)
+{
+	bump(&p->stats.wakes, 1);
+	store_seq(&p->xwake, 1);
+	const struct poller *poller = load_seq(&p->xin_poller) ? load_acq(&sched.poller) : NULL;
+	if (poller)
+		poller->wake(p->index);
+	else
+		os_futex_wake(&p->xwake);
+}
+
+/* The first in the order of use: the cores nearest to the memory and the network. */
+static struct p *claim_any(void)
+{
+	for (unsigned word = 0; word < IDLE_WORDS && word * 64 < sched.nprocs; word++) {
+		uint64_t bits = load_rlx(&sched.idle_mask[word]);
+		while (bits) {
+			unsigned index = word * 64 + (unsigned)__builtin_ctzll(bits);
+			if (claim(index))
+				return sched.ps[index];
+			bits &= bits - 1;
+		}
+	}
+	return NULL;
+}
+
+void wake_one(void)
+{
+	uint32_t none = 0;
+	if (!cas_seq(&sched.xspinning, &none, 1)) /* on behalf of the one that is woken */
+		return;
+	struct p *p = claim_any();
+	if (p)
+		poke(p);
+	else
+		sub_seq(&sched.xspinning, 1);
+}
+
+void wake_p(struct p *p)
+{
+	if (!claim(p->index))
+		return;
+	add_seq(&sched.xspinning, 1);
+	poke(p);
+}
+
+/* ---- stealing ---- */
+
+static uint32_t next_random(struct p *p)
+{
+	p->random ^= p->random << 13;
+	p->random ^= p->random >> 17;
+	p->random ^= p->random << 5;
+	return p->random;
+}
+
+static void pause_for(uint64_t cycles)
+{
+	uint64_t began = cycles_now();
+	while (cycles_now() - began < cycles)
+		cpu_relax();
+}
+
+static struct g *steal_runnext(struct p *victim)
+{
+	struct g *g = load_acq(&victim->xrunnext);
+	int step = load_rlx(&victim->countdown);
+	if (!g)
+		return NULL;
+	pause_for(CYCLES_WITHOUT_STEP);
+	return load_rlx(&victim->countdown) == step && cas_acq(&victim->xrunnext, &g, NULL) ? g : NULL;
+}
+
+static struct g *steal_from(struct p *p, struct p *victim)
+{
+	void *got[RUNQ_SLOTS / 2];
+	uint32_t n = runq_len(&victim->runq) ? runq_steal(&victim->runq, got, RUNQ_SLOTS / 2) : 0;
+	if (!n)
+		return steal_runnext(victim);
+	for (uint32_t i = 1; i < n; i++)
+		run_queue_put(p, got[i]);
+	bump(&p->stats.steals, 1);
+	bump(&p->stats.stolen, n);
+	return got[0];
+}
+
+/* A P that computes does not fire its timers: whoever is idle does it for it, on its own P. */
+static bool fire_late_timers(struct p *victim, int64_t now)
+{
+	return load_rlx(&victim->wheel.xnext) <= now && fire_timers(victim, now);
+}
+
+/* Victims nearest first; within one distance from a random one on. */
+static struct g *steal(struct p *p, int64_t now)
+{
+	unsigned begin = 0;
+	for (unsigned ring = 0; ring < 4; ring++) {
+		unsigned n = p->ring_end[ring] - begin;
+		unsigned offset = n ? next_random(p) % n : 0;
+		for (unsigned i = 0; i < n; i++) {
+			struct p *victim = sched.ps[p->victims[begin + (offset + i) % n]];
+			struct g *g = steal_from(p, victim);
+			if (g || (fire_late_timers(victim, now) && (g = run_queue_get(p))))
+				return g;
+		}
+		begin = p->ring_end[ring];
+	}
+	return NULL;
+}
+
+/* ---- looking ---- */
+
+static void start_timer_goroutine(void (*fn)(void *), void *arg)
+{
+	start_goroutine(m_p(m_self()), fn, arg);
+}
+
+bool fire_timers(struct p *owner, int64_t now)
+{
+	return load_rlx(&owner->wheel.xnext) <= now &&
+	       wheel_advance(&owner->wheel, now, start_timer_goroutine) > 0;
+}
+
+/* Everything that can be had without waiting, from others last. */
+static struct g *look_everywhere(struct p *p, int64_t now)
+{
+	store_rlx(&p->now, now);
+	fire_timers(p, now);
+	struct g *g = run_queue_get(p);
+	const struct poller *poller = load_acq(&sched.poller);
+	if (!g && poller && load_rlx(&sched.xpollwait) > 0) {
+		p->polled = now;
+		if (poller->wait(p->index, 0) > 0)
+			g = run_queue_get(p);
+	}
+	return g || p->solo || !sched.steal ? g : steal(p, now);
+}
+
+/* Is there anything at all that this P could run? Only looks. */
+static bool work_anywhere(const struct p *p)
+{
+	if (!gqueue_empty(&sched.global) || load_seq(&sched.stopping))
+		return true;
+	if (load_seq(&p->inbox.xcount))
+		return true;
+	for (unsigned i = 0; sched.steal && i < sched.nprocs; i++)
+		if (runq_len(&sched.ps[i]->runq) || load_acq(&sched.ps[i]->xrunnext))
+			return true;
+	return false;
+}
+
+/* ---- spinning ---- */
+
+static bool may_spin(struct p *p)
+{
+	if (p->spinning || sched.spin == SPIN_POLL)
+		return true;
+	uint32_t lookers = load_rlx(&sched.xspinning);
+	uint32_t busy = sched.nprocs - load_rlx(&sched.xidle);
+	if (lookers >= (busy > 3 ? busy / 2 : 1))
+		return false;
+	add_seq(&sched.xspinning, 1);
+	p->spinning = true;
+	return true;
+}
+
+static int64_t spin_bound(const struct p *p)
+{
+	if (sched.spin == SPIN_POLL)
+		return INT64_MAX;
+	if (sched.spin == SPIN_OFF)
+		return 0;
+	if (p->idle_gap > SPIN_MOST)
+		return SPIN_LEAST;
+	int64_t bound = 3 * p->idle_gap;
+	return bound < SPIN_LEAST ? SPIN_LEAST : bound < SPIN_MOST ? bound : SPIN_MOST;
+}
+
+static void learn_gap(struct p *p, int64_t gap)
+{
+	if (gap > GAP_CAP)
+		gap = GAP_CAP;
+	p->idle_gap += (gap - p->idle_gap) / 8;
+}
+
+/* Stops looking, because it has found something. The last one to do so sees to what is left. */
+static void stop_spinning(struct p *p)
+{
+	if (!p->spinning)
+		return;
+	p->spinning = false;
+	store_rlx(&sched.xwake_skip, 0);
+	if (sub_seq(&sched.xspinning, 1) == 1 &&
+	    (runq_len(&p->runq) || !gqueue_empty(&sched.global)) && load_seq(&sched.xidle))
+		wake_one();
+}
+
+static void wake_was_useless(void)
+{
+	uint32_t skip = load_rlx(&sched.xwake_skip) * 2 + 16;
+	store_rlx(&sched.xwake_skip, skip < WAKE_SKIP_MOST ? skip : WAKE_SKIP_MOST);
+}
+
+/* ---- sleeping ---- */
+
+static int64_t time_to_next_timer(struct p *p)
+{
+	int64_t next = load_rlx(&p->wheel.xnext);
+	if (next == INT64_MAX)
+		return -1;
+	int64_t left = next - weft_now();
+	return left > 0 ? left : 0;
+}
+
+/* The last one awake asks: can anything ever happen again? A thread that weft did not make might do something,
+ * so while there is one, the answer is yes. */
+static void check_deadlock(void)
+{
+	if (load_seq(&sched.xidle) != sched.nprocs || load_seq(&sched.xblocked) ||
+	    load_seq(&sched.xpollwait) || !load_seq(&sched.main_started))
+		return;
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		if (load_rlx(&sched.ps[i]->wheel.pending) || load_seq(&sched.ps[i]->inbox.xcount))
+			return;
+	if (!gqueue_empty(&sched.global) || load_seq(&sched.stopping) || foreign_threads() > 0)
+		return;
+	dump_deadlock();
+}
+
+/* The poller goes off-line around its own system call. */
+static void wait_for_wake(struct p *p, const struct poller *poller)
+{
+	int64_t timeout = time_to_next_timer(p);
+	if (poller) {
+		poller->wait(p->index, timeout);
+		return;
+	}
+	epoch_offline();
+	os_futex_wait(&p->xwake, 0, timeout);
+	epoch_online();
+}
+
+/* Returns when there may be something to do. */
+static void sleep_until_woken(struct p *p)
+{
+	const struct poller *poller = load_acq(&sched.poller);
+	store_seq(&p->xwake, 0);
+	store_seq(&p->xin_poller, poller != NULL);
+	bump(&p->stats.sleeps, 1);
+	or_seq(&sched.idle_mask[p->index / 64], 1ull << p->index % 64);
+	add_seq(&sched.xidle, 1);
+	if (p->spinning) {
+		p->spinning = false;
+		sub_seq(&sched.xspinning, 1);
+	}
+	if (!p->solo)
+		fence_heavy();
+	if (!work_anywhere(p)) {
+		check_deadlock();
+		wait_for_wake(p, poller);
+	}
+	/* Claimed by a waker: it has counted us among those who look. Otherwise we count ourselves out. */
+	p->spinning = !claim(p->index);
+}
+
+/* ---- finding ---- */
+
+/* Asking the poller is a pause in itself, and a P without others disturbs nobody. */
+static void pause_between_looks(const struct p *p)
+{
+	if (p->solo || load_rlx(&sched.xpollwait) > 0)
+		cpu_relax();
+	else
+		pause_for(CYCLES_BETWEEN_LOOKS);
+}
+
+struct g *find_work(struct m *m)
+{
+	struct p *p = m_p(m);
+	int64_t began = weft_now(), now = began, spinning_since = began;
+	bool woken = p->spinning;
+	struct g *g;
+	free_dead_stacks(p);
+	for (;;) {
+		if (load_acq(&sched.stopping))
+			return NULL;
+		epoch_quiet();
+		g = look_everywhere(p, now);
+		if (g)
+			break;
+		if (now - spinning_since < spin_bound(p) && may_spin(p)) {
+			pause_between_looks(p);
+			now = weft_now();
+			continue;
+		}
+		bump(&p->stats.spin_ns, now - spinning_since);
+		if (woken && p->spinning)
+			wake_was_useless();
+		sleep_until_woken(p);
+		woken = p->spinning;
+		now = spinning_since = weft_now();
+	}
+	if (now > began) {
+		bump(&p->stats.spin_ns, now - spinning_since);
+		learn_gap(p, now - began);
+	}
+	stop_spinning(p);
+	p->countdown = p->quantum;
+	return g;
+}

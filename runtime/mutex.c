@@ -1,0 +1,216 @@
+/* The mutex: one locked operation to take it, one to give it back, when nobody waits.
+ *
+ * The word:  LOCKED   somebody holds the mutex
+ *            GUARD    somebody handles the queue of waiters, for a few instructions
+ *            WAITING  the queue is not empty
+ *
+ * While GUARD is set only its holder changes the word, and it gives up the guard and says what the mutex is
+ * from then on in one store. That store is the last touch: whoever is let in by it may unlock, return, and have
+ * the mutex's memory vanish.
+ *
+ *     lock                                     unlock
+ *     cas 0 -> LOCKED                          cas LOCKED -> 0
+ *     else take the guard; if it is free       else take the guard; take the first waiter;
+ *     by now: store LOCKED (and WAITING)         has it waited for long: store LOCKED: it has the mutex
+ *     else queue, store LOCKED|WAITING, park     else store 0 (or WAITING): it tries again when it runs,
+ *                                                and anybody may be faster (barging)
+ *
+ * Barging is what makes a contended mutex fast: the running goroutine does not wait for a sleeping one to be
+ * woken. It would starve the sleeper, so one that has waited for STARVED is handed the mutex, and one that was
+ * beaten goes back to the front of the queue with its first arrival time.
+ *
+ * R1 unlock: cas_rel(word), store_rel(word)  ->  A1 lock: cas_acq(word)    what the mutex guards
+ */
+#include "lockfree/assert.h"
+#include "runtime/panic.h"
+#include "runtime/park.h"
+#include "runtime/sched.h"
+
+#include <weft/sync.h>
+
+#include <errno.h>
+
+enum { LOCKED = 1, GUARD = 2, WAITING = 4, SPINS = 30 };
+enum { STARVED = 1000000 };
+
+struct mutex_waiter {
+	struct mutex_waiter *next, *prev;
+	struct g *g;
+	int64_t since;
+	bool many, queued, handed;
+};
+
+struct mutex {
+	_Atomic uint64_t word;
+	struct mutex_waiter *first, *last; /* the guard */
+};
+_Static_assert(sizeof(struct mutex) == sizeof(weft_mutex), "the same thing from outside and inside");
+
+static struct mutex *inside(weft_mutex *m)
+{
+	return (struct mutex *)(void *)m;
+}
+
+/* The word, without the guard, as it was when we took the guard. */
+static uint64_t take_guard(struct mutex *m)
+{
+	for (unsigned spins = 0;; spins++) {
+		uint64_t word = load_rlx(&m->word);
+		if (!(word & GUARD) && cas_acq(&m->word, &word, word | GUARD))
+			return word;
+		if (spins % 64 == 63)
+			sched_yield();
+		cpu_relax();
+	}
+}
+
+/* Gives up the guard: the last touch. */
+static void settle(struct mutex *m, uint64_t word)
+{
+	store_rel(&m->word, word | (m->first ? WAITING : 0)); /* R1 */
+}
+
+static void push_back(struct mutex *m, struct mutex_waiter *w)
+{
+	w->next = NULL;
+	w->prev = m->last;
+	if (m->last)
+		m->last->next = w;
+	else
+		m->first = w;
+	m->last = w;
+	w->queued = true;
+}
+
+static void push_front(struct mutex *m, struct mutex_waiter *w)
+{
+	w->prev = NULL;
+	w->next = m->first;
+	if (m->first)
+		m->first->prev = w;
+	else
+		m->last = w;
+	m->first = w;
+	w->queued = true;
+}
+
+static void take_off(struct mutex *m, struct mutex_waiter *w)
+{
+	*(w->prev ? &w->prev->next : &m->first) = w->next;
+	*(w->next ? &w->next->prev : &m->last) = w->prev;
+	w->queued = false;
+}
+
+/* Worth it only while the holder runs on another core, and nobody waits in front of us. */
+static bool spin_for_it(struct mutex *m)
+{
+	struct m *self = m_self();
+	if (!self || !m_p(self) || m_p(self)->solo)
+		return false;
+	for (int i = 0; i < SPINS; i++) {
+		uint64_t word = load_rlx(&m->word);
+		if (word & WAITING)
+			return false;
+		if (word == 0 && cas_acq(&m->word, &word, LOCKED)) /* A1 */
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+static COLD int lock_slow(struct mutex *m, bool many, weft_deadline deadline)
+{
+	struct mutex_waiter w = {.many = many};
+	if (spin_for_it(m))
+		return 0;
+	for (;;) {
+		uint64_t word = take_guard(m);
+		if (!(word & LOCKED)) {
+			settle(m, LOCKED);
+			return 0;
+		}
+		if (w.since) {
+			push_front(m, &w);
+		} else {
+			w.since = weft_now();
+			push_back(m, &w);
+		}
+		w.g = wait_begin(WAIT_MUTEX);
+		w.handed = false;
+		settle(m, LOCKED);
+		if (!many) {
+			park();
+		} else if (park_until(w.g, deadline)) {
+			word = take_guard(m);
+			if (w.queued)
+				take_off(m, &w);
+			settle(m, word & LOCKED);
+			return -ETIMEDOUT;
+		}
+		if (w.handed)
+			return 0;
+	}
+}
+
+static struct mutex_waiter *first_waiter(struct mutex *m)
+{
+	struct mutex_waiter *w;
+	while ((w = m->first)) {
+		take_off(m, w);
+		if (!w->many || wait_claim(w->g))
+			return w;
+	}
+	return NULL;
+}
+
+static COLD void unlock_slow(struct mutex *m)
+{
+	uint64_t word = take_guard(m);
+	if (!(word & LOCKED)) {
+		settle(m, 0);
+		weft_panic("unlock of unlocked mutex");
+	}
+	struct mutex_waiter *w = first_waiter(m);
+	struct g *g = w ? w->g : NULL;
+	bool hand_over = w && weft_now() - w->since > STARVED;
+	if (w)
+		w->handed = hand_over;
+	settle(m, hand_over ? LOCKED : 0);
+	if (g)
+		ready(g);
+}
+
+void weft_mutex_lock(weft_mutex *mutex)
+{
+	struct mutex *m = inside(mutex);
+	uint64_t unlocked = 0;
+	if (unlikely(!cas_acq(&m->word, &unlocked, LOCKED))) /* A1 */
+		lock_slow(m, false, WEFT_NEVER);
+}
+
+int weft_mutex_try_lock(weft_mutex *mutex)
+{
+	struct mutex *m = inside(mutex);
+	uint64_t word = load_rlx(&m->word);
+	while (!(word & (LOCKED | GUARD)))
+		if (cas_acq(&m->word, &word, word | LOCKED))
+			return 0;
+	return -EAGAIN;
+}
+
+int weft_mutex_lock_until(weft_mutex *mutex, weft_deadline deadline)
+{
+	struct mutex *m = inside(mutex);
+	uint64_t unlocked = 0;
+	if (likely(cas_acq(&m->word, &unlocked, LOCKED)))
+		return 0;
+	return lock_slow(m, true, deadline);
+}
+
+void weft_mutex_unlock(weft_mutex *mutex)
+{
+	struct mutex *m = inside(mutex);
+	uint64_t locked = LOCKED;
+	if (unlikely(!cas_rel(&m->word, &locked, 0))) /* R1 */
+		unlock_slow(m);
+}

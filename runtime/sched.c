@@ -1,0 +1,796 @@
+/* Running goroutines.
+ *
+ * There is no trip through a scheduler thread between two goroutines: whoever parks, yields or ends picks the
+ * next one and switches straight to it. One that has not run yet has no stack; if its predecessor has just
+ * ended, it takes over that stack without any switch at all, which is why starting and finishing a goroutine
+ * that never blocks costs no more than two queue operations. Only when nothing is at hand does the M go
+ * back to its own context, m_loop, to look for work elsewhere or to sleep (idle.c).
+ *
+ * Where work is taken from, in this order: runnext (the goroutine readied last: what it needs is in the
+ * cache, and whoever readied it is about to wait for it), the P's ring, and at every look around, which comes
+ * after at most 61 steps, first the global queue, the inbox of pinned goroutines, timers and sockets, and the
+ * head of the ring before runnext, so that two goroutines that ready each other cannot starve the rest.
+ *
+ * The number of steps between two looks follows their length: it shrinks until looks are about 20,000 cycles
+ * apart, so that timers do not wait for 61 long goroutines.
+ */
+#include "runtime/sched.h"
+#include "alloc/os.h"
+#include "lockfree/assert.h"
+#include "lockfree/epoch.h"
+#include "lockfree/fence.h"
+#include "runtime/fiber.h"
+#include "runtime/panic.h"
+#include "runtime/park.h"
+
+#include <weft/go.h>
+#include <weft/mem.h>
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	STEPS_MAX = 61,
+	LOOK_CYCLES = 20000,
+	G_BATCH = 64,        /* goroutine objects taken from the slab at once */
+	G_CACHE_MAX = 4096,  /* free ones a P keeps */
+	ID_BATCH = 1024,
+	POLL_EVERY_NS = 20000,
+	WAKE_SKIP_MAX = 4096,
+};
+
+struct sched sched;
+_Thread_local struct m *m_current;
+
+/* ---- identity: see fiber.h ---- */
+
+static inline __attribute__((always_inline)) void *sched_enter(struct m *m)
+{
+	void *was = fiber_current();
+	if (WEFT_TSAN && m)
+		fiber_become(load_rlx(&m->fiber));
+	return was;
+}
+
+static inline __attribute__((always_inline)) void sched_leave(void *was)
+{
+	fiber_become(was);
+}
+
+/* ---- queues ---- */
+
+void gqueue_init(struct gqueue *q)
+{
+	q->first = NULL;
+	q->last = &q->first;
+}
+
+void gqueue_push_list(struct gqueue *q, struct g *first, struct g *last, uint32_t n)
+{
+	last->next = NULL;
+	spin_lock(&q->lock);
+	*q->last = first;
+	q->last = &last->next;
+	(void)add_seq(&q->xcount, n);
+	spin_unlock(&q->lock);
+}
+
+void gqueue_push(struct gqueue *q, struct g *g)
+{
+	gqueue_push_list(q, g, g, 1);
+}
+
+uint32_t gqueue_pop(struct gqueue *q, struct g **to, uint32_t max)
+{
+	if (gqueue_empty(q))
+		return 0;
+	uint32_t n = 0;
+	spin_lock(&q->lock);
+	while (n < max && q->first) {
+		to[n] = q->first;
+		q->first = to[n++]->next;
+	}
+	if (!q->first)
+		q->last = &q->first;
+	sub_rlx(&q->xcount, n);
+	spin_unlock(&q->lock);
+	return n;
+}
+
+/* The ring is full: half of it goes to the global queue, in order, and this one behind it. */
+static COLD void run_queue_spill(struct p *p, struct g *g)
+{
+	void *half[RUNQ_SLOTS / 2];
+	uint32_t n = runq_steal(&p->runq, half, RUNQ_SLOTS / 2);
+	struct g *first = g, *last = g;
+	if (n) {
+		first = half[0];
+		for (uint32_t i = 0; i + 1 < n; i++)
+			((struct g *)half[i])->next = half[i + 1];
+		((struct g *)half[n - 1])->next = g;
+	}
+	gqueue_push_list(&sched.global, first, last, n + 1);
+}
+
+void run_queue_put(struct p *p, struct g *g)
+{
+	if (unlikely(!runq_push(&p->runq, g)))
+		run_queue_spill(p, g);
+}
+
+static inline struct g *ring_pop(struct p *p)
+{
+	return p->solo ? runq_pop_solo(&p->runq) : runq_pop(&p->runq);
+}
+
+static inline struct g *take_runnext(struct p *p)
+{
+	struct g *g = load_rlx(&p->xrunnext);
+	if (!g)
+		return NULL;
+	if (p->solo) {
+		store_rlx(&p->xrunnext, NULL);
+		return g;
+	}
+	return swap_acq(&p->xrunnext, NULL);
+}
+
+static inline struct g *put_runnext(struct p *p, struct g *g)
+{
+	if (!p->solo)
+		return swap_acqrel(&p->xrunnext, g);
+	struct g *old = load_rlx(&p->xrunnext);
+	store_rlx(&p->xrunnext, g);
+	return old;
+}
+
+/* A fair share of the global queue: one to run, the others into the ring. */
+static struct g *take_global(struct p *p)
+{
+	uint32_t waiting = load_rlx(&sched.global.xcount);
+	if (!waiting)
+		return NULL;
+	struct g *got[RUNQ_SLOTS / 2];
+	uint32_t want = waiting / sched.nprocs + 1;
+	uint32_t n = gqueue_pop(&sched.global, got, want < RUNQ_SLOTS / 2 ? want : RUNQ_SLOTS / 2);
+	for (uint32_t i = 1; i < n; i++)
+		run_queue_put(p, got[i]);
+	return n ? got[0] : NULL;
+}
+
+static struct g *take_inbox(struct p *p)
+{
+	struct g *g;
+	return gqueue_pop(&p->inbox, &g, 1) ? g : NULL;
+}
+
+/* Everything at hand, in the order of pick, without a look around. */
+struct g *run_queue_get(struct p *p)
+{
+	struct g *g = take_runnext(p);
+	if (!g)
+		g = ring_pop(p);
+	if (!g)
+		g = take_inbox(p);
+	if (!g)
+		g = take_global(p);
+	return g;
+}
+
+/* ---- switching ---- */
+
+static COLD _Noreturn void no_stack(struct g *g)
+{
+	fatal("out of memory for the stack of goroutine %llu", (unsigned long long)load_rlx(&g->id));
+}
+
+/* A goroutine that has not run gets its stack. */
+static void give_stack(struct p *p, struct g *g)
+{
+	struct stack *s = likely(!g->stack_want) ? stack_take_default(&p->stacks)
+						 : stack_take(&p->stacks, g->stack_want);
+	if (unlikely(!s))
+		no_stack(g);
+	g->stack = s;
+	context_make(&g->ctx, s->top - s->colour);
+}
+
+/* Makes next the M's goroutine and returns the context to switch to. */
+static inline struct context *prepare(struct m *m, struct g *next)
+{
+	if (unlikely(!next)) {
+		store_rlx(&m->g, NULL);
+		fiber_leave_stack(NULL, m->stack_bottom, m->stack_size);
+		return &m->ctx;
+	}
+	if (!next->stack)
+		give_stack(m_p(m), next);
+	else
+		context_wait_off_cpu(&next->ctx);
+	store_rlx(&next->ctx.xon_cpu, 1);
+	g_set_state(next, G_RUNNING);
+	store_rlx(&m->g, next);
+	return &next->ctx;
+}
+
+/* Not instrumented, because it does not return: ThreadSanitizer would wait for that. */
+static NOT_INSTRUMENTED _Noreturn void leave_for_good(struct m *m, struct g *next)
+{
+	struct context nobody;
+	struct context *to = prepare(m, next);
+	if (next)
+		fiber_leave_stack(NULL, next->stack->base, stack_size(next->stack));
+	context_switch(&nobody, to);
+	__builtin_unreachable();
+}
+
+/* ---- picking the next goroutine ---- */
+
+void free_dead_stacks(struct p *p)
+{
+	while (p->dead_stacks) {
+		struct stack *s = p->dead_stacks;
+		p->dead_stacks = s->next;
+		stack_give(&p->stacks, s);
+	}
+}
+
+static COLD void look_at_clock(struct p *p)
+{
+	int64_t now = weft_now();
+	if (unlikely(load_acq(&sched.stopping)))
+		leave_for_good(m_self(), NULL); /* abandons whoever runs */
+	store_rlx(&p->now, now);
+	epoch_quiet();
+	free_dead_stacks(p);
+	fire_timers(p, now);
+	const struct poller *poller = load_acq(&sched.poller);
+	if (poller && now - p->polled > POLL_EVERY_NS && load_rlx(&sched.xpollwait) > 0) {
+		p->polled = now;
+		poller->wait(p->index, 0);
+	}
+}
+
+/* Turns: the global queue, the inbox and the ring's head each get theirs, before runnext. */
+static COLD struct g *look_around(struct p *p)
+{
+	uint64_t cycles = cycles_now(), spent = cycles - p->looked;
+	p->tick++;
+	if (spent >= LOOK_CYCLES) {
+		uint64_t fewer = (uint64_t)p->quantum * LOOK_CYCLES / spent;
+		p->quantum = fewer ? (int)fewer : 1;
+		p->looked = cycles;
+		look_at_clock(p);
+	} else if (p->quantum < STEPS_MAX) {
+		p->quantum++;
+	}
+	store_rlx(&p->countdown, p->quantum);
+	struct g *g = take_inbox(p);
+	if (!g)
+		g = take_global(p);
+	return g ? g : ring_pop(p);
+}
+
+static inline int step(struct p *p)
+{
+	int left = load_rlx(&p->countdown) - 1;
+	store_rlx(&p->countdown, left);
+	return left;
+}
+
+static inline __attribute__((always_inline)) struct g *pick(struct p *p)
+{
+	struct g *g;
+	if (unlikely(step(p) <= 0) && (g = look_around(p)))
+		return g;
+	g = take_runnext(p);
+	if (!g)
+		g = ring_pop(p);
+	if (unlikely(!g) && (!gqueue_empty(&p->inbox) || !gqueue_empty(&sched.global)))
+		g = run_queue_get(p);
+	return g;
+}
+
+/* ---- going from one to the next ---- */
+
+/* From g to next (NULL: the M's own context), until g is picked again. The identity is the M's before and
+ * whichever M's after. */
+static inline __attribute__((always_inline)) void leave(struct m *m, struct g *g, struct g *next)
+{
+	struct context *to = prepare(m, next);
+	if (next)
+		fiber_leave_stack(&g->fake_stack, next->stack->base, stack_size(next->stack));
+	context_switch(&g->ctx, to);
+	fiber_enter_stack(g->fake_stack);
+}
+
+/* The M's own context: runs goroutines until the runtime stops. */
+void m_loop(struct m *m)
+{
+	for (;;) {
+		if (!m_p(m))
+			spare_wait(m);
+		struct g *g = m_p(m) ? find_work(m) : NULL;
+		if (!g)
+			return;
+		struct context *to = prepare(m, g);
+		fiber_leave_stack(&m->fake_stack, g->stack->base, stack_size(g->stack));
+		context_switch(&m->ctx, to);
+		fiber_enter_stack(m->fake_stack);
+	}
+}
+
+/* ---- parking and readying ---- */
+
+static _Thread_local struct g *thread_g;
+
+static void drop_stand_in(void *g)
+{
+	((struct g *)g)->is_thread = false;
+	slab_give(&sched.gs, g, g, 1);
+}
+
+static pthread_key_t stand_in_key;
+
+static void make_stand_in_key(void)
+{
+	if (pthread_key_create(&stand_in_key, drop_stand_in))
+		fatal("out of thread-specific keys");
+}
+
+/* A goroutine to stand for a thread outside the runtime; kept for the thread's life. */
+static COLD struct g *stand_in(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	size_t got;
+	if (thread_g)
+		return thread_g;
+	if (!load_acq(&sched.running))
+		weft_panic("weft is not running: blocking calls belong inside weft_main");
+	pthread_once(&once, make_stand_in_key);
+	thread_g = (struct g *)(void *)slab_take(&sched.gs, 1, &got);
+	if (!thread_g || pthread_setspecific(stand_in_key, thread_g))
+		fatal("out of memory");
+	thread_g->is_thread = true;
+	return thread_g;
+}
+
+struct g *wait_begin(enum wait_reason why)
+{
+	struct m *m = m_self();
+	struct g *g = likely(m != NULL) && likely(m_g(m) != NULL) ? m_g(m) : stand_in();
+	store_rlx(&g->xclaim, 0);
+	store_rlx(&g->waiting, (uint8_t)why);
+	if (likely(!g->is_thread)) {
+		if (unlikely(!m_p(m)))
+			weft_panic("blocking call of weft's between weft_block_begin and weft_block_end");
+		store_rlx(&g->since, load_rlx(&m_p(m)->now));
+	}
+	g_set_state(g, G_WAITING);
+	return g;
+}
+
+void wait_cancel(struct g *g)
+{
+	g_set_state(g, G_RUNNING);
+}
+
+static COLD void park_thread(struct g *g)
+{
+	while (load_acq(&g->xfutex) == 0)
+		os_futex_wait(&g->xfutex, 0, -1);
+	store_rlx(&g->xfutex, 0);
+	fiber_observe(g);
+}
+
+void park(void)
+{
+	struct m *m = m_self();
+	if (unlikely(!m || !m_g(m))) {
+		park_thread(stand_in());
+		return;
+	}
+	struct g *g = m_g(m);
+	void *me = sched_enter(m);
+	struct g *next = pick(m_p(m));
+	if (unlikely(next == g)) /* readied meanwhile, and at the head already */
+		g_set_state(g, G_RUNNING);
+	else
+		leave(m, g, next);
+	sched_leave(me);
+	fiber_observe(g);
+}
+
+/* A wake for one more goroutine is worth its price only if somebody then finds it there: a pair that readies
+ * each other would wake a P each time, for nothing. So small wakes are left out in growing numbers while they
+ * prove useless (idle.c counts), and at once again when one was useful. */
+static inline void consider_waking(struct p *p)
+{
+	if (p->solo)
+		return;
+	fence_light(); /* the work is visible before we look who sleeps; see idle.c */
+	if (likely(!somebody_could_help()))
+		return;
+	if (runq_len(&p->runq) <= 1 && p->wake_skip > 0) {
+		p->wake_skip--;
+		return;
+	}
+	p->wake_skip = load_rlx(&sched.xwake_skip);
+	wake_one();
+}
+
+static COLD void ready_elsewhere(struct g *g)
+{
+	if (g->is_thread) {
+		store_rel(&g->xfutex, 1);
+		os_futex_wake(&g->xfutex);
+		return;
+	}
+	g_set_state(g, G_RUNNABLE);
+	if (g->pin) {
+		struct p *p = sched.ps[g->pin - 1];
+		gqueue_push(&p->inbox, g);
+		wake_p(p);
+	} else {
+		gqueue_push(&sched.global, g);
+		if (somebody_could_help())
+			wake_one();
+	}
+}
+
+void ready_on(struct p *p, struct g *g)
+{
+	if (unlikely(g->is_thread || g->pin)) {
+		ready_elsewhere(g);
+		return;
+	}
+	g_set_state(g, G_RUNNABLE);
+	struct g *old = put_runnext(p, g);
+	if (old)
+		run_queue_put(p, old);
+	consider_waking(p);
+}
+
+void ready(struct g *g)
+{
+	struct m *m = m_self();
+	fiber_publish(g);
+	if (unlikely(!m || !m_p(m))) {
+		ready_elsewhere(g);
+		return;
+	}
+	void *me = sched_enter(m);
+	ready_on(m_p(m), g);
+	sched_leave(me);
+}
+
+/* The goroutine's P has gone to another M: it waits for one on the global queue, and the M among the spare
+ * ones. */
+void queue_without_p(struct m *m)
+{
+	struct g *g = m_g(m);
+	fiber_publish(g);
+	void *me = sched_enter(m);
+	ready_elsewhere(g);
+	leave(m, g, NULL);
+	sched_leave(me);
+	fiber_observe(g);
+}
+
+void weft_yield(void)
+{
+	struct m *m = m_self();
+	if (unlikely(!m || !m_g(m)))
+		return;
+	struct g *g = m_g(m);
+	void *me = sched_enter(m);
+	struct g *next = pick(m_p(m));
+	if (likely(next != NULL)) {
+		g_set_state(g, G_RUNNABLE);
+		if (unlikely(g->pin))
+			gqueue_push(&m_p(m)->inbox, g);
+		else
+			run_queue_put(m_p(m), g);
+		leave(m, g, next);
+	}
+	sched_leave(me);
+}
+
+/* The program has ended: the M goes home, and the goroutine that runs on it is abandoned. */
+void end_here(void)
+{
+	struct m *m = m_self();
+	sched_enter(m);
+	leave_for_good(m, NULL);
+}
+
+/* ---- starting and ending ---- */
+
+static COLD struct g *more_gs(struct p *p)
+{
+	size_t got;
+	struct slab_free *list = slab_take(&sched.gs, G_BATCH, &got);
+	p->gfree = (struct g *)(void *)list;
+	p->ngfree = (uint32_t)got;
+	return p->gfree;
+}
+
+static COLD void more_ids(struct p *p)
+{
+	p->id_next = add_rlx(&sched.next_id, ID_BATCH);
+	p->id_end = p->id_next + ID_BATCH;
+}
+
+static inline struct g *g_take(struct p *p)
+{
+	struct g *g = p->gfree;
+	if (unlikely(!g) && !(g = more_gs(p)))
+		return NULL;
+	p->gfree = g->next;
+	p->ngfree--;
+	if (unlikely(p->id_next == p->id_end))
+		more_ids(p);
+	store_rlx(&g->id, p->id_next++);
+	return g;
+}
+
+static COLD void return_gs(struct p *p)
+{
+	struct g *first = p->gfree, *last = first;
+	for (uint32_t i = 1; i < G_CACHE_MAX / 2; i++)
+		last = last->next;
+	p->gfree = last->next;
+	p->ngfree -= G_CACHE_MAX / 2;
+	slab_give(&sched.gs, (struct slab_free *)(void *)first, (struct slab_free *)(void *)last,
+		  G_CACHE_MAX / 2);
+}
+
+static COLD void drop_extras(struct g *g)
+{
+	weft_free(g->arg_copy);
+	g->arg_copy = NULL;
+	g->stack_want = 0;
+	g->pin = 0;
+	g->name[0] = 0;
+}
+
+static inline bool has_extras(const struct g *g)
+{
+	return g->arg_copy || g->stack_want || g->pin || g->name[0];
+}
+
+static inline void g_recycle(struct p *p, struct g *g)
+{
+	if (unlikely(has_extras(g)))
+		drop_extras(g);
+	g_set_state(g, G_FREE);
+	g->next = p->gfree;
+	p->gfree = g;
+	if (unlikely(++p->ngfree > G_CACHE_MAX))
+		return_gs(p);
+	bump(&p->stats.ended, 1);
+}
+
+static inline void g_init(struct g *g, void (*fn)(void *), void *arg, uint64_t creator, void *pc)
+{
+	g->fn = fn;
+	g->arg = arg;
+	g->creator = creator;
+	g->creator_pc = pc;
+	g_set_state(g, G_RUNNABLE);
+	if (WEFT_TSAN && !g->fiber)
+		g->fiber = fiber_make();
+}
+
+/* On the P, in the scheduler's identity (a timer's goroutine has no creator). */
+void start_goroutine(struct p *p, void (*fn)(void *), void *arg)
+{
+	struct g *g = g_take(p);
+	if (!g)
+		fatal("out of memory for a goroutine");
+	bump(&p->stats.started, 1);
+	fiber_publish(g);
+	g_init(g, fn, arg, 0, NULL);
+	run_queue_put(p, g);
+	consider_waking(p);
+}
+
+static COLD struct g *take_from_outside(void)
+{
+	size_t got;
+	struct g *g = (struct g *)(void *)slab_take(&sched.gs, 1, &got);
+	if (g) {
+		store_rlx(&g->id, add_rlx(&sched.next_id, 1));
+		add_rlx(&sched.foreign_started, 1);
+	}
+	return g;
+}
+
+static COLD void must_be_running(void)
+{
+	if (!load_acq(&sched.running))
+		weft_panic("weft is not running: goroutines start inside weft_main");
+}
+
+/* A goroutine object, by whatever way is open to the caller. */
+static inline struct g *g_take_here(struct m *m)
+{
+	if (unlikely(!m || !m_p(m)))
+		return take_from_outside();
+	void *me = sched_enter(m);
+	struct g *g = g_take(m_p(m));
+	if (likely(g != NULL))
+		bump(&m_p(m)->stats.started, 1);
+	sched_leave(me);
+	return g;
+}
+
+/* Makes a new goroutine runnable: the youngest of this P's, or anybody's. */
+static inline void g_launch(struct m *m, struct g *g)
+{
+	if (unlikely(!m || !m_p(m) || g->pin)) {
+		ready_elsewhere(g);
+		return;
+	}
+	run_queue_put(m_p(m), g);
+	consider_waking(m_p(m));
+}
+
+static inline uint64_t my_id(struct m *m)
+{
+	return likely(m != NULL) && likely(m_g(m) != NULL) ? load_rlx(&m_g(m)->id) : 0;
+}
+
+void weft_go(void (*fn)(void *), void *arg)
+{
+	struct m *m = m_self();
+	if (unlikely(!m))
+		must_be_running();
+	struct g *g = g_take_here(m);
+	if (unlikely(!g))
+		fatal("out of memory for a goroutine");
+	fiber_publish(g); /* what came before the go statement is ordered before the goroutine */
+	void *me = sched_enter(m);
+	g_init(g, fn, arg, my_id(m), __builtin_return_address(0));
+	g_launch(m, g);
+	sched_leave(me);
+}
+
+static int check_opts(const weft_go_opts *o)
+{
+	if (o->pin < 0 || o->pin > (int)sched.nprocs || o->stack_size > UINT32_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+static int apply_opts(struct g *g, const weft_go_opts *o)
+{
+	size_t stack = o->stack_size && o->stack_size < STACK_LEAST ? STACK_LEAST : o->stack_size;
+	g->stack_want = stack > STACK_DEFAULT ? (uint32_t)stack : 0;
+	g->pin = (uint16_t)o->pin;
+	if (o->name) {
+		strncpy(g->name, o->name, G_NAME - 1);
+		g->name[G_NAME - 1] = 0;
+	}
+	if (o->arg_size) {
+		void *copy = g->inline_arg;
+		if (o->arg_size > G_INLINE_ARG) {
+			copy = g->arg_copy = weft_malloc(o->arg_size);
+			if (!copy)
+				return -ENOMEM;
+		}
+		memcpy(copy, g->arg, o->arg_size);
+		g->arg = copy;
+	}
+	return 0;
+}
+
+/* It never ran. */
+static COLD void g_give_back(struct m *m, struct g *g)
+{
+	if (m && m_p(m)) {
+		g_recycle(m_p(m), g);
+		return;
+	}
+	drop_extras(g);
+	g_set_state(g, G_FREE);
+	sub_rlx(&sched.foreign_started, 1);
+	slab_give(&sched.gs, (struct slab_free *)(void *)g, (struct slab_free *)(void *)g, 1);
+}
+
+int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
+{
+	static const weft_go_opts none;
+	const weft_go_opts *o = opts ? opts : &none;
+	struct m *m = m_self();
+	if (unlikely(!m))
+		must_be_running();
+	int err = check_opts(o);
+	if (err)
+		return err;
+	struct g *g = g_take_here(m);
+	if (!g)
+		return -ENOMEM;
+	fiber_publish(g);
+	void *me = sched_enter(m);
+	g_init(g, fn, arg, my_id(m), __builtin_return_address(0));
+	err = apply_opts(g, o);
+	if (err)
+		g_give_back(m, g);
+	else
+		g_launch(m, g);
+	sched_leave(me);
+	return err;
+}
+
+/* The goroutine on stack s has ended: leaves the stack for the P's next one. Only this M takes from its P's
+ * list, and not before it stands elsewhere; a large stack must be left before it can be unmapped. */
+static inline void retire_stack(struct p *p, struct stack *s)
+{
+	if (likely(stack_size(s) == STACK_DEFAULT)) {
+		stack_give_default(&p->stacks, s);
+	} else {
+		s->next = p->dead_stacks;
+		p->dead_stacks = s;
+	}
+}
+
+/* The goroutine has ended; in the scheduler's identity. Its successor, if that has not run yet and wants a
+ * stack like this one, is given it: true, and it goes on where we stand. Otherwise this stack is free, and
+ * *next is to be switched to. */
+static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
+{
+	struct p *p = m_p(m);
+	struct stack *s = g->stack;
+	g->stack = NULL;
+	store_rlx(&g->ctx.xon_cpu, 0);
+	g_recycle(p, g);
+	struct g *n = *next = pick(p);
+	if (n && !n->stack && !n->stack_want && stack_size(s) == STACK_DEFAULT) {
+		n->stack = s;
+		store_rlx(&n->ctx.xon_cpu, 1);
+		g_set_state(n, G_RUNNING);
+		store_rlx(&m->g, n);
+		return true;
+	}
+	retire_stack(p, s);
+	return false;
+}
+
+/* Goroutines, one after the other, on one stack. */
+NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
+{
+	fiber_enter_stack(NULL);
+	struct g *g = m_g(m_self());
+	for (;;) {
+		fiber_become(g->fiber);
+		fiber_observe(g);
+		g->fn(g->arg);
+		struct m *m = m_self();
+		fiber_become(load_rlx(&m->fiber));
+		struct g *next;
+		if (!end_and_pick(m, g, &next))
+			leave_for_good(m, next);
+		g = next;
+	}
+}
+
+/* From wherever it stands on its stack. */
+void weft_exit_goroutine(void)
+{
+	struct m *m = m_self();
+	if (!m || !m_g(m))
+		weft_panic("weft_exit_goroutine outside a goroutine");
+	struct g *g = m_g(m);
+	sched_enter(m);
+	fiber_forget(&g->fiber); /* with the calls that will not return on it */
+	struct p *p = m_p(m);
+	struct stack *s = g->stack;
+	g->stack = NULL;
+	store_rlx(&g->ctx.xon_cpu, 0);
+	g_recycle(p, g);
+	fiber_unpoison(s->base, stack_size(s));
+	struct g *next = pick(p);
+	retire_stack(p, s);
+	leave_for_good(m, next);
+}

@@ -1,0 +1,99 @@
+/* The scheduler's shared state and the verbs its files have for one another.
+ *
+ * sched.c runs goroutines (go, park, ready, yield, end); idle.c finds work when there is none at hand, and
+ * sleeps and wakes; block.c hands a P on whose M blocks; start.c builds all of it and takes it down.
+ */
+#ifndef RUNTIME_SCHED_H
+#define RUNTIME_SCHED_H
+
+#include "runtime/g.h"
+#include "runtime/poller.h"
+
+enum { MAX_PS = 1024, IDLE_WORDS = MAX_PS / 64 };
+
+enum spin_mode { SPIN_OFF, SPIN_AUTO, SPIN_POLL };
+
+struct sched {
+	/* Written before the Ps start. */
+	unsigned nprocs;
+	struct p **ps;
+	enum spin_mode spin;
+	bool pin;
+	bool steal;
+	struct slab gs;
+	struct m *m0;
+
+	struct gqueue global;
+	ON_OWN_LINE _Atomic uint32_t xspinning; /* Ms that look for work */
+	_Atomic uint32_t xidle;                 /* Ps whose M sleeps */
+	_Atomic uint32_t xwake_skip;            /* wake.h: how many small wakes to leave out */
+	_Atomic uint64_t idle_mask[IDLE_WORDS];
+	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
+	_Atomic int64_t xpollwait;              /* goroutines that wait for sockets */
+	_Atomic(const struct poller *) poller;
+	_Atomic uint64_t next_id;
+	_Atomic int64_t foreign_started; /* goroutines started by threads outside */
+	_Atomic bool stopping;
+	_Atomic bool running;
+	_Atomic bool main_started;
+	struct spin spare_lock;
+	struct m *spare; /* Ms that wait for a P */
+	_Atomic int own_threads; /* that are not the user's: Ms, sysmon, liburcu's */
+};
+
+extern struct sched sched;
+
+/* sched.c: what a scheduler context (identity of the M) may do. */
+void ready_on(struct p *, struct g *);
+void run_queue_put(struct p *, struct g *);
+struct g *run_queue_get(struct p *);
+void m_loop(struct m *);
+void start_goroutine(struct p *, void (*fn)(void *), void *arg);
+void free_dead_stacks(struct p *);
+
+/* idle.c: blocks until there is something to run on this M's P. NULL: the runtime is stopping. */
+struct g *find_work(struct m *);
+
+/* Timers that are due, and sockets if `sockets`; true: something was made runnable. */
+bool fire_timers(struct p *, int64_t now);
+
+/* Wakes one sleeping P, if there is one and nobody is looking for work already. */
+void wake_one(void);
+
+/* Wakes this P if it sleeps. */
+void wake_p(struct p *);
+
+_Noreturn void end_here(void);
+
+/* sched.c: the goroutine that runs on this M, whose P is gone, queues for one. */
+void queue_without_p(struct m *);
+
+/* block.c */
+void spare_wake_all(void);
+void spare_wait(struct m *);
+void hand_over(struct p *);
+
+/* start.c: how many threads there are that weft did not make. */
+int foreign_threads(void);
+
+/* A thread that runs the P. 0, or a negative errno. */
+int m_start(struct p *);
+
+/* One in flight per idle transition: see idle.c's essay for why this is enough. */
+static inline bool somebody_could_help(void)
+{
+	return load_seq(&sched.xidle) != 0 && load_seq(&sched.xspinning) == 0;
+}
+
+static inline __attribute__((always_inline)) uint64_t cycles_now(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	uint64_t t;
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(t));
+	return t;
+#endif
+}
+
+#endif

@@ -1,0 +1,225 @@
+/* Time for goroutines: the clock, sleeping, timers, tickers, and deadlines on waits. The wheel (wheel.h) keeps
+ * the timers; which P's wheel one is set in is decided here: the setter's own, so that setting one takes no
+ * line from another core.
+ */
+#include "lockfree/assert.h"
+#include "runtime/chan.h"
+#include "runtime/panic.h"
+#include "runtime/park.h"
+#include "runtime/sched.h"
+
+#include <weft/mem.h>
+#include <weft/time.h>
+
+#include <time.h>
+
+int64_t weft_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * WEFT_S + t.tv_nsec;
+}
+
+static int64_t later(int64_t now, int64_t ns)
+{
+	int64_t when;
+	if (__builtin_add_overflow(now, ns, &when))
+		return ns < 0 ? 0 : INT64_MAX;
+	return when;
+}
+
+weft_deadline weft_in(int64_t ns)
+{
+	return weft_at(later(weft_now(), ns));
+}
+
+/* A P that runs looks at its wheel before it sleeps; one that sleeps must be told when a timer has come nearer
+ * than what it sleeps for. */
+static void arm(struct timer *t, int64_t when)
+{
+	struct m *m = m_self();
+	struct p *p = m ? m_p(m) : NULL;
+	bool mine = p != NULL;
+	if (!mine) {
+		if (!load_acq(&sched.running))
+			weft_panic("weft is not running: timers belong inside weft_main");
+		p = sched.ps[0];
+	}
+	if (wheel_add(&p->wheel, t, when) != INT64_MAX && !mine)
+		wake_p(p);
+}
+
+/* ---- waits with a deadline ---- */
+
+static int64_t wait_expired(void *arg, int64_t now)
+{
+	struct g *g = arg;
+	(void)now;
+	if (wait_claim(g)) {
+		store_rlx(&g->timed_out, true);
+		ready(g);
+	}
+	return 0;
+}
+
+bool park_until(struct g *g, weft_deadline deadline)
+{
+	if (deadline.ns == INT64_MAX) {
+		park();
+		return false;
+	}
+	struct timer t = {.kind = TIMER_CALL, .call = wait_expired, .arg = g};
+	store_rlx(&g->timed_out, false);
+	arm(&t, deadline.ns);
+	park();
+	timer_cancel(&t);
+	return load_rlx(&g->timed_out);
+}
+
+void weft_sleep(int64_t ns)
+{
+	if (ns <= 0)
+		return;
+	struct g *g = wait_begin(WAIT_SLEEP);
+	park_until(g, weft_in(ns));
+}
+
+/* ---- timers ---- */
+
+static struct timer *inside(weft_timer *t)
+{
+	return (struct timer *)(void *)t;
+}
+
+void weft_timer_start(weft_timer *timer, int64_t ns, void (*fn)(void *), void *arg)
+{
+	struct timer *t = inside(timer);
+	if (!fn)
+		weft_panic("timer without a function");
+	timer_cancel(t);
+	t->kind = TIMER_GO;
+	t->go = fn;
+	t->arg = arg;
+	arm(t, later(weft_now(), ns));
+}
+
+bool weft_timer_stop(weft_timer *timer)
+{
+	return timer_cancel(inside(timer));
+}
+
+bool weft_timer_reset(weft_timer *timer, int64_t ns)
+{
+	struct timer *t = inside(timer);
+	if (t->kind == TIMER_NEW)
+		weft_panic("reset of a timer that was never started");
+	bool pending = timer_cancel(t);
+	arm(t, later(weft_now(), ns));
+	return pending;
+}
+
+/* ---- what allocates ---- */
+
+struct once {
+	struct timer timer;
+	void (*fn)(void *);
+	void *arg;
+};
+
+static void run_once(void *arg)
+{
+	struct once o = *(struct once *)arg;
+	weft_free(arg);
+	o.fn(o.arg);
+}
+
+static void *must_alloc(size_t size)
+{
+	void *p = weft_calloc(1, size);
+	if (!p)
+		fatal("out of memory for a timer");
+	return p;
+}
+
+void weft_after_func(int64_t ns, void (*fn)(void *), void *arg)
+{
+	if (!fn)
+		weft_panic("timer without a function");
+	struct once *o = must_alloc(sizeof *o);
+	o->fn = fn;
+	o->arg = arg;
+	o->timer.kind = TIMER_GO;
+	o->timer.go = run_once;
+	o->timer.arg = o;
+	arm(&o->timer, later(weft_now(), ns));
+}
+
+struct after {
+	struct timer timer;
+	weft_chan *ch;
+};
+
+static int64_t send_time(void *arg, int64_t now)
+{
+	struct after *a = arg;
+	weft_try_send(a->ch, &now);
+	return 0;
+}
+
+/* The timer is the channel's, and goes with it. */
+weft_chan *weft_after(int64_t ns)
+{
+	struct after *a = must_alloc(sizeof *a);
+	a->ch = weft_chan_make_leaf(sizeof(int64_t), 1);
+	a->timer = (struct timer){.kind = TIMER_CALL, .call = send_time, .arg = a};
+	chan_own_timer(a->ch, &a->timer);
+	weft_chan *ch = a->ch;
+	arm(&a->timer, later(weft_now(), ns));
+	return ch;
+}
+
+struct weft_ticker {
+	struct timer timer;
+	weft_chan *ch;
+	int64_t period;
+	int64_t next;
+};
+
+/* The next tick is counted from this one's due time, so that lateness does not add up; ticks that have been
+ * missed altogether are left out. */
+static int64_t tick(void *arg, int64_t now)
+{
+	weft_ticker *t = arg;
+	weft_try_send(t->ch, &t->next);
+	t->next = later(t->next, t->period);
+	if (t->next <= now)
+		t->next += (now - t->next) / t->period * t->period + t->period;
+	return t->next;
+}
+
+weft_ticker *weft_ticker_make(int64_t ns)
+{
+	if (ns <= 0)
+		weft_panic("non-positive interval for a ticker");
+	weft_ticker *t = must_alloc(sizeof *t);
+	t->ch = weft_chan_make_leaf(sizeof(int64_t), 1);
+	t->period = ns;
+	t->next = later(weft_now(), ns);
+	t->timer = (struct timer){.kind = TIMER_CALL, .call = tick, .arg = t};
+	arm(&t->timer, t->next);
+	return t;
+}
+
+weft_chan *weft_ticker_chan(weft_ticker *t)
+{
+	return t->ch;
+}
+
+void weft_ticker_free(weft_ticker *t)
+{
+	if (!t)
+		return;
+	timer_cancel(&t->timer);
+	weft_chan_free(t->ch);
+	weft_free(t);
+}

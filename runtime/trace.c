@@ -1,0 +1,132 @@
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
+
+#include <elfutils/libdwfl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/trace.h"
+
+static void walk(struct trace *t, unw_cursor_t *cursor)
+{
+	t->n = t->left_out = 0;
+	do {
+		unw_word_t pc;
+		if (unw_get_reg(cursor, UNW_REG_IP, &pc) || pc == 0)
+			break;
+		if (t->n < TRACE_MAX)
+			t->pc[t->n++] = pc;
+		else
+			t->left_out++;
+	} while (unw_step(cursor) > 0 && t->left_out < 10000);
+}
+
+/* The frame that context_switch was expanded in: its registers, but for those that the switch gave up. */
+void trace_context(struct trace *t, const struct context *c)
+{
+	unw_context_t here;
+	unw_cursor_t cursor;
+	uintptr_t pc, sp, fp;
+	t->n = t->left_out = 0;
+	context_registers(c, &pc, &sp, &fp);
+	if (unw_getcontext(&here) || unw_init_local(&cursor, &here))
+		return;
+	unw_set_reg(&cursor, UNW_REG_IP, pc);
+	unw_set_reg(&cursor, UNW_REG_SP, sp);
+#if defined(__x86_64__)
+	unw_set_reg(&cursor, UNW_X86_64_RBP, fp);
+#elif defined(__aarch64__)
+	unw_set_reg(&cursor, UNW_AARCH64_X29, fp);
+#endif
+	walk(t, &cursor);
+}
+
+void trace_here(struct trace *t, unsigned skip)
+{
+	unw_context_t here;
+	unw_cursor_t cursor;
+	t->n = t->left_out = 0;
+	if (unw_getcontext(&here) || unw_init_local(&cursor, &here))
+		return;
+	for (unsigned i = 0; i < skip; i++)
+		if (unw_step(&cursor) <= 0)
+			return;
+	walk(t, &cursor);
+}
+
+/* ---- names and lines ---- */
+
+/* One session for the life of the process: a second dump finds the symbols already read. */
+static Dwfl *session(void)
+{
+	static Dwfl *dwfl;
+	static char *debuginfo_path;
+	static const Dwfl_Callbacks callbacks = {.find_elf = dwfl_linux_proc_find_elf,
+						 .find_debuginfo = dwfl_standard_find_debuginfo,
+						 .debuginfo_path = &debuginfo_path};
+	if (dwfl)
+		return dwfl;
+	dwfl = dwfl_begin(&callbacks);
+	if (dwfl && (dwfl_linux_proc_report(dwfl, getpid()) || dwfl_report_end(dwfl, NULL, NULL))) {
+		dwfl_end(dwfl);
+		dwfl = NULL;
+	}
+	return dwfl;
+}
+
+struct place {
+	const char *name; /* NULL: unknown */
+	GElf_Off offset;
+	const char *file; /* NULL: unknown */
+	int line;
+};
+
+/* The line of a return address is that of the call: one byte before. */
+static struct place find_place(uintptr_t pc)
+{
+	struct place p = {0};
+	Dwfl *dwfl = session();
+	Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, pc - 1) : NULL;
+	if (!module)
+		return p;
+	GElf_Sym symbol;
+	p.name = dwfl_module_addrinfo(module, pc - 1, &p.offset, &symbol, NULL, NULL, NULL);
+	p.offset += 1;
+	Dwfl_Line *line = dwfl_module_getsrc(module, pc - 1);
+	if (line)
+		p.file = dwfl_lineinfo(line, NULL, &p.line, NULL, NULL, NULL);
+	if (p.file && strrchr(p.file, '/'))
+		p.file = strrchr(p.file, '/') + 1;
+	return p;
+}
+
+static void print_frame(int fd, uintptr_t pc)
+{
+	struct place p = find_place(pc);
+	if (!p.name)
+		dprintf(fd, "  0x%llx\n", (unsigned long long)pc);
+	else if (!p.file)
+		dprintf(fd, "  %s+0x%llx\n", p.name, (unsigned long long)p.offset);
+	else
+		dprintf(fd, "  %s+0x%llx  %s:%d\n", p.name, (unsigned long long)p.offset, p.file, p.line);
+}
+
+void trace_print(int fd, const struct trace *t)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		print_frame(fd, t->pc[i]);
+	if (t->left_out)
+		dprintf(fd, "  ... %u more\n", t->left_out);
+}
+
+void trace_print_place(int fd, uintptr_t pc)
+{
+	struct place p = find_place(pc);
+	if (p.name && p.file)
+		dprintf(fd, "at %s:%d in %s", p.file, p.line, p.name);
+	else if (p.name)
+		dprintf(fd, "at %s+0x%llx", p.name, (unsigned long long)p.offset);
+	else
+		dprintf(fd, "at 0x%llx", (unsigned long long)pc);
+}

@@ -1,0 +1,169 @@
+/* The wait group: a count, and those who wait for it to come down to zero.
+ *
+ * The word is count * 4, plus GUARD (somebody handles the list of waiters) and WAITING (the list is not empty).
+ * Count and flags share a word so that the last done() learns from the very operation that brings the count
+ * to zero whether it must look at the list: if no flag is set nobody waits and it touches nothing more, and if
+ * one is set the waiter is there, or about to be, and cannot return before done() has let it go.
+ *
+ *     wait                                         done
+ *     count 0, no flag: return                     word -= 4
+ *     count 0, flag: a done() is at it: look again count not 0, or no flag: return
+ *     cas: set GUARD (only while count > 0)        take GUARD
+ *     join the list                                take the list away
+ *     clear GUARD, set WAITING                     clear both flags: the last touch
+ *     park                                         ready all
+ *
+ * A count that reaches zero while a waiter holds GUARD waits for it: the waiter always joins, and done() finds it.
+ *
+ * R1 done: sub_acqrel(word)  ->  A1 wait: load_acq(word)   what was done before done()
+ */
+#include "lockfree/assert.h"
+#include "runtime/panic.h"
+#include "runtime/park.h"
+
+#include <weft/sync.h>
+
+#include <errno.h>
+#include <sched.h>
+
+enum { GUARD = 1, WAITING = 2, FLAGS = 3, ONE = 4 };
+
+struct group_waiter {
+	struct group_waiter *next, **link;
+	struct g *g;
+	bool many, queued;
+};
+
+struct waitgroup {
+	_Atomic int64_t word;
+	struct group_waiter *first; /* the guard */
+};
+_Static_assert(sizeof(struct waitgroup) == sizeof(weft_waitgroup), "the same thing from outside and inside");
+
+static struct waitgroup *inside(weft_waitgroup *wg)
+{
+	return (struct waitgroup *)(void *)wg;
+}
+
+static int64_t count_of(int64_t word)
+{
+	return word >> 2;
+}
+
+static void pause_a_little(unsigned round)
+{
+	if (round % 64 == 63)
+		sched_yield();
+	cpu_relax();
+}
+
+static void take_guard(struct waitgroup *wg)
+{
+	for (unsigned round = 0;; round++) {
+		int64_t word = load_rlx(&wg->word);
+		if (!(word & GUARD) && cas_acq(&wg->word, &word, word | GUARD))
+			return;
+		pause_a_little(round);
+	}
+}
+
+/* Changes the flags and gives up the guard, whatever the count does meanwhile: the last touch. */
+static void settle(struct waitgroup *wg)
+{
+	int64_t word = load_rlx(&wg->word), want;
+	do
+		want = (word & ~(int64_t)FLAGS) | (wg->first ? WAITING : 0);
+	while (!cas_acqrel(&wg->word, &word, want));
+}
+
+static struct group_waiter *take_list(struct waitgroup *wg)
+{
+	struct group_waiter *all = NULL, **last = &all, *w;
+	while ((w = wg->first)) {
+		wg->first = w->next;
+		w->queued = false;
+		if (w->many && !wait_claim(w->g))
+			continue;
+		w->next = NULL;
+		*last = w;
+		last = &w->next;
+	}
+	return all;
+}
+
+static COLD void let_go(struct waitgroup *wg)
+{
+	take_guard(wg);
+	struct group_waiter *w = take_list(wg);
+	settle(wg);
+	while (w) {
+		struct group_waiter *next = w->next;
+		ready(w->g);
+		w = next;
+	}
+}
+
+void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
+{
+	struct waitgroup *wg = inside(group);
+	int64_t word = add_acqrel(&wg->word, n * ONE) + n * ONE; /* R1 */
+	if (unlikely(count_of(word) < 0))
+		weft_panic("negative wait group counter");
+	if (n < 0 && count_of(word) == 0 && (word & FLAGS))
+		let_go(wg);
+}
+
+void weft_waitgroup_done(weft_waitgroup *group)
+{
+	weft_waitgroup_add(group, -1);
+}
+
+/* False: there is nothing to wait for. */
+static bool join(struct waitgroup *wg, struct group_waiter *w)
+{
+	for (unsigned round = 0;; round++) {
+		int64_t word = load_acq(&wg->word); /* A1 */
+		if (count_of(word) == 0 && !(word & FLAGS))
+			return false;
+		if (count_of(word) > 0 && !(word & GUARD) && cas_acq(&wg->word, &word, word | GUARD))
+			break;
+		pause_a_little(round);
+	}
+	w->g = wait_begin(WAIT_GROUP);
+	w->next = wg->first;
+	w->queued = true;
+	wg->first = w;
+	settle(wg);
+	return true;
+}
+
+/* The deadline has ended it; it may be on the list still. */
+static void withdraw(struct waitgroup *wg, struct group_waiter *w)
+{
+	take_guard(wg);
+	for (struct group_waiter **link = &wg->first; w->queued && *link; link = &(*link)->next) {
+		if (*link == w) {
+			*link = w->next;
+			break;
+		}
+	}
+	settle(wg);
+}
+
+void weft_waitgroup_wait(weft_waitgroup *group)
+{
+	struct group_waiter w = {.many = false};
+	if (join(inside(group), &w))
+		park();
+}
+
+int weft_waitgroup_wait_until(weft_waitgroup *group, weft_deadline deadline)
+{
+	struct group_waiter w = {.many = true};
+	if (!join(inside(group), &w))
+		return 0;
+	if (!park_until(w.g, deadline))
+		return 0;
+	withdraw(inside(group), &w);
+	return -ETIMEDOUT;
+}
