@@ -83,6 +83,13 @@ static inline void *runq_pop_solo(struct runq *q)
 	return item;
 }
 
+/* Owner: the item that would be popped after `skip` others, or NULL; it may be stolen at any moment. */
+static inline void *runq_peek(struct runq *q, uint32_t skip)
+{
+	uint32_t at = load_rlx(&q->xhead) + skip;
+	return (int32_t)(load_rlx(&q->tail) - at) > 0 ? load_rlx(&q->slot[at % RUNQ_SLOTS]) : NULL;
+}
+
 /* Any thread: moves half of the items (rounded up, at most `max`) to `to`, oldest first. How many. */
 static inline uint32_t runq_steal(struct runq *q, void **to, uint32_t max)
 {

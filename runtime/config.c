@@ -95,11 +95,12 @@ static void read_variable(struct config *c, const char *entry)
 	const char *value = strchr(entry, '=') + 1;
 	char name[64];
 	snprintf(name, sizeof name, "%.*s", (int)(value - 1 - entry), entry);
+	if (!*value)
+		return; /* as good as unset */
 	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
 		if (strcmp(name, variables[i].name))
 			continue;
-		if (*value)
-			variables[i].read(c, name, value);
+		variables[i].read(c, name, value);
 		return;
 	}
 	refuse(name, value, "unknown variable");

@@ -44,42 +44,54 @@ enum wait_reason {
 enum { G_NAME = 32, G_INLINE_ARG = 64 };
 
 struct g {
+	/* What starting, switching and waking touch: two lines. */
 	struct g *next; /* in a queue or a free list; first, as struct slab_free wants it */
 	struct context ctx;
 	_Atomic uint8_t state;   /* the holder writes, a dump reads */
 	_Atomic uint8_t waiting; /* enum wait_reason */
+	_Atomic bool timed_out;  /* park_until: the deadline claimed the wait */
+	bool is_thread;          /* stands for a thread outside the runtime */
+	bool extras;             /* there is something in pin, stack_want, name or arg_copy */
 	uint16_t pin;            /* 0, or 1 + the only P it may run on */
 	void (*fn)(void *);
 	void *arg;
 	struct stack *stack; /* NULL: has not run */
-	_Atomic uint32_t xclaim; /* wait.h: who wakes it, when several may */
-	uint32_t stack_want;     /* bytes, 0 for the default; KiB granularity is enough above 4 GiB */
 	_Atomic uint64_t id;
-	_Atomic int64_t since; /* when the wait began, coarsely */
-	_Atomic bool timed_out; /* park_until: the deadline claimed the wait */
-
-	/* Cold. */
+	_Atomic uint32_t xclaim; /* park.h: who wakes it, when several may */
+	uint32_t stack_want;     /* bytes, 0 for the default */
 	uint64_t creator;
 	void *creator_pc;
-	void *fiber; /* fiber.h */
-	void *fake_stack;
-	void *arg_copy;              /* heap memory, when it did not fit inline */
-	_Atomic uint32_t xfutex;     /* threads outside the runtime wait here */
-	bool is_thread;              /* stands for such a thread */
+	_Atomic int64_t since; /* when the wait began, coarsely */
+	void *fake_stack;      /* fiber.h, as is fiber */
+	void *fiber;
+	_Atomic uint32_t xfutex; /* threads outside the runtime wait here */
+
+	/* Options of weft_go_with. */
+	ON_OWN_LINE void *arg_copy; /* heap memory, when it did not fit inline */
 	char name[G_NAME];
 	_Alignas(16) char inline_arg[G_INLINE_ARG];
 };
+_Static_assert(offsetof(struct g, arg_copy) == CACHE_LINE, "what is hot fits into two lines");
 
-/* A list of goroutines under a lock: the global queue, and each P's inbox. */
+/* Goroutines under a lock, oldest first, as many as there are: the global queue, and each P's inbox. An unrolled
+ * list: what spills from a ring is copied as an array of pointers, and no goroutine's memory is touched. */
+enum { SEGMENT_SLOTS = 125 };
+
+struct segment {
+	struct segment *next; /* first, as struct slab_free wants it */
+	uint32_t head, tail;  /* slots [head, tail) are full */
+	struct g *slot[SEGMENT_SLOTS];
+};
+
 struct gqueue {
 	ON_OWN_LINE struct spin lock;
-	struct g *first, **last;
+	struct segment *first, *last;
+	struct segment *spare; /* one kept for the next time */
 	_Atomic uint32_t xcount;
 };
 
-void gqueue_init(struct gqueue *);
-void gqueue_push(struct gqueue *, struct g *);                            /* a full barrier afterwards */
-void gqueue_push_list(struct gqueue *, struct g *first, struct g *last, uint32_t n);
+void gqueue_push(struct gqueue *, struct g *); /* a full barrier afterwards */
+void gqueue_push_many(struct gqueue *, void *const *gs, uint32_t n);
 uint32_t gqueue_pop(struct gqueue *, struct g **to, uint32_t max);
 
 static inline bool gqueue_empty(struct gqueue *q)

@@ -59,57 +59,13 @@ static inline __attribute__((always_inline)) void sched_leave(void *was)
 
 /* ---- queues ---- */
 
-void gqueue_init(struct gqueue *q)
-{
-	q->first = NULL;
-	q->last = &q->first;
-}
-
-void gqueue_push_list(struct gqueue *q, struct g *first, struct g *last, uint32_t n)
-{
-	last->next = NULL;
-	spin_lock(&q->lock);
-	*q->last = first;
-	q->last = &last->next;
-	(void)add_seq(&q->xcount, n);
-	spin_unlock(&q->lock);
-}
-
-void gqueue_push(struct gqueue *q, struct g *g)
-{
-	gqueue_push_list(q, g, g, 1);
-}
-
-uint32_t gqueue_pop(struct gqueue *q, struct g **to, uint32_t max)
-{
-	if (gqueue_empty(q))
-		return 0;
-	uint32_t n = 0;
-	spin_lock(&q->lock);
-	while (n < max && q->first) {
-		to[n] = q->first;
-		q->first = to[n++]->next;
-	}
-	if (!q->first)
-		q->last = &q->first;
-	sub_rlx(&q->xcount, n);
-	spin_unlock(&q->lock);
-	return n;
-}
-
 /* The ring is full: half of it goes to the global queue, in order, and this one behind it. */
 static COLD void run_queue_spill(struct p *p, struct g *g)
 {
-	void *half[RUNQ_SLOTS / 2];
+	void *half[RUNQ_SLOTS / 2 + 1];
 	uint32_t n = runq_steal(&p->runq, half, RUNQ_SLOTS / 2);
-	struct g *first = g, *last = g;
-	if (n) {
-		first = half[0];
-		for (uint32_t i = 0; i + 1 < n; i++)
-			((struct g *)half[i])->next = half[i + 1];
-		((struct g *)half[n - 1])->next = g;
-	}
-	gqueue_push_list(&sched.global, first, last, n + 1);
+	half[n] = g;
+	gqueue_push_many(&sched.global, half, n + 1);
 }
 
 void run_queue_put(struct p *p, struct g *g)
@@ -118,9 +74,23 @@ void run_queue_put(struct p *p, struct g *g)
 		run_queue_spill(p, g);
 }
 
+/* With a thousand goroutines in turn, each one's object and the top of its stack have left the first-level
+ * cache: the ones that come next are fetched while this one runs. What is peeked at may have been stolen: it
+ * is a goroutine all the same, or was one. */
+static inline void fetch_next(struct p *p)
+{
+	struct g *soon = runq_peek(&p->runq, 0), *later = runq_peek(&p->runq, 1);
+	if (soon)
+		__builtin_prefetch(context_peek(&soon->ctx));
+	if (later)
+		__builtin_prefetch(later);
+}
+
 static inline struct g *ring_pop(struct p *p)
 {
-	return p->solo ? runq_pop_solo(&p->runq) : runq_pop(&p->runq);
+	struct g *g = p->solo ? runq_pop_solo(&p->runq) : runq_pop(&p->runq);
+	fetch_next(p);
+	return g;
 }
 
 static inline struct g *take_runnext(struct p *p)
@@ -552,16 +522,12 @@ static COLD void drop_extras(struct g *g)
 	g->stack_want = 0;
 	g->pin = 0;
 	g->name[0] = 0;
-}
-
-static inline bool has_extras(const struct g *g)
-{
-	return g->arg_copy || g->stack_want || g->pin || g->name[0];
+	g->extras = false;
 }
 
 static inline void g_recycle(struct p *p, struct g *g)
 {
-	if (unlikely(has_extras(g)))
+	if (unlikely(g->extras))
 		drop_extras(g);
 	g_set_state(g, G_FREE);
 	g->next = p->gfree;
@@ -668,6 +634,7 @@ static int apply_opts(struct g *g, const weft_go_opts *o)
 	size_t stack = o->stack_size && o->stack_size < STACK_LEAST ? STACK_LEAST : o->stack_size;
 	g->stack_want = stack > STACK_DEFAULT ? (uint32_t)stack : 0;
 	g->pin = (uint16_t)o->pin;
+	g->extras = true;
 	if (o->name) {
 		strncpy(g->name, o->name, G_NAME - 1);
 		g->name[G_NAME - 1] = 0;

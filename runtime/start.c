@@ -11,6 +11,7 @@
 
 #include <weft/go.h>
 #include <weft/mem.h>
+#include <weft/stats.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -129,7 +130,6 @@ static struct p *p_make(unsigned index, int cpu)
 	store_rlx(&p->countdown, QUANTUM_AT_FIRST);
 	store_rlx(&p->now, weft_now());
 	p->random = index * 2654435761u + 1;
-	gqueue_init(&p->inbox);
 	wheel_init(&p->wheel, load_rlx(&p->now));
 	return p;
 }
@@ -220,7 +220,6 @@ static void prepare(void)
 	store_rlx(&sched.next_id, 1);
 	slab_init(&sched.gs, sizeof(struct g), G_CHUNK);
 	slab_init(&ms, sizeof(struct m), G_CHUNK / 4);
-	gqueue_init(&sched.global);
 	make_ps(&config);
 	sched.m0 = m_make();
 	if (!sched.m0)
@@ -264,6 +263,22 @@ long weft_num_goroutine(void)
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		n += (int64_t)(load_rlx(&sched.ps[i]->stats.started) - load_rlx(&sched.ps[i]->stats.ended));
 	return (long)n;
+}
+
+void weft_sched_stats(weft_schedstats *out)
+{
+	memset(out, 0, sizeof *out);
+	out->started = (uint64_t)load_rlx(&sched.foreign_started);
+	for (unsigned i = 0; i < sched.nprocs; i++) {
+		struct p_stats *s = &sched.ps[i]->stats;
+		out->started += load_rlx(&s->started);
+		out->ended += load_rlx(&s->ended);
+		out->steals += load_rlx(&s->steals);
+		out->stolen += load_rlx(&s->stolen);
+		out->sleeps += load_rlx(&s->sleeps);
+		out->wakes += load_rlx(&s->wakes);
+		out->spin_ns += (uint64_t)load_rlx(&s->spin_ns);
+	}
 }
 
 uint64_t weft_goroutine_id(void)

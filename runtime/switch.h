@@ -114,6 +114,12 @@ static inline void context_registers(const struct context *c, uintptr_t *pc, uin
 #error "weft runs on x86-64 and AArch64"
 #endif
 
+/* Where a context that others may be running keeps its top frame: for prefetching, and possibly out of date. */
+static inline void *context_peek(struct context *c)
+{
+	return __atomic_load_n(&c->sp, __ATOMIC_RELAXED);
+}
+
 static inline void context_wait_off_cpu(struct context *c)
 {
 	while (load_acq(&c->xon_cpu)) /* A1 */

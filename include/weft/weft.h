@@ -10,6 +10,7 @@
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>
+#include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/time.h>
 

@@ -1,0 +1,389 @@
+#include "bench/micro/rows.h"
+
+#include <weft/weft.h>
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Sizes of a batch, the same in every peer: they are part of what the checks prove. */
+enum {
+	BATCH = 1000,
+	SINGLES = 10000,
+	YIELDS = 100000, /* of all tasks together */
+	TRIPS = 10000,
+	ELEMENTS = 100000,
+	LOCKS = 100000,
+	CAPACITY = 128,
+	PENDING = 100000,
+	PAIRS = 10000,
+};
+
+#define PROVE(b, ...) snprintf((b)->check, sizeof(b)->check, __VA_ARGS__)
+
+static weft_waitgroup join;
+static _Atomic long parked, done;
+
+/* ---- starting goroutines ---- */
+
+static void task(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&done, 1);
+	weft_waitgroup_done(&join);
+}
+
+static void spawn_batch(struct batch *b)
+{
+	atomic_store(&done, 0);
+	weft_waitgroup_add(&join, BATCH);
+	for (int i = 0; i < BATCH; i++)
+		weft_go(task, NULL);
+	weft_waitgroup_wait(&join);
+	b->ops = BATCH;
+	PROVE(b, "tasks=%d done=%ld", BATCH, atomic_load(&done));
+}
+
+static void single(void *count)
+{
+	++*(long *)count;
+	weft_waitgroup_done(&join);
+}
+
+static void spawn_one(struct batch *b)
+{
+	long count = 0;
+	for (int i = 0; i < SINGLES; i++) {
+		weft_waitgroup_add(&join, 1);
+		weft_go(single, &count);
+		weft_waitgroup_wait(&join);
+	}
+	b->ops = SINGLES;
+	PROVE(b, "tasks=%d done=%ld", SINGLES, count);
+}
+
+static weft_chan *gate;
+static weft_waitgroup all_parked;
+
+static void parking_task(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&parked, 1);
+	weft_waitgroup_done(&all_parked);
+	weft_recv(gate, NULL);
+	atomic_fetch_add(&done, 1);
+	weft_waitgroup_done(&join);
+}
+
+static void park_tasks(long tasks)
+{
+	atomic_store(&parked, 0);
+	atomic_store(&done, 0);
+	gate = weft_chan_make_leaf(0, 0);
+	weft_waitgroup_add(&all_parked, tasks);
+	weft_waitgroup_add(&join, tasks);
+	for (long i = 0; i < tasks; i++)
+		weft_go(parking_task, NULL);
+	weft_waitgroup_wait(&all_parked);
+}
+
+static void release_tasks(struct batch *b, long tasks)
+{
+	weft_close(gate);
+	weft_waitgroup_wait(&join);
+	weft_chan_free(gate);
+	b->ops = tasks;
+	PROVE(b, "tasks=%ld parked=%ld done=%ld", tasks, atomic_load(&parked), atomic_load(&done));
+}
+
+static void spawn_park(struct batch *b)
+{
+	park_tasks(BATCH);
+	release_tasks(b, BATCH);
+}
+
+/* ---- yielding ---- */
+
+static _Atomic long yielded;
+
+static void yielder(void *times)
+{
+	long n = *(const long *)times;
+	for (long i = 0; i < n; i++)
+		weft_yield();
+	atomic_fetch_add(&yielded, n);
+	weft_waitgroup_done(&join);
+}
+
+static void yield_among(struct batch *b, long tasks)
+{
+	long each = YIELDS / tasks;
+	atomic_store(&yielded, 0);
+	weft_waitgroup_add(&join, tasks);
+	for (long i = 0; i < tasks; i++)
+		weft_go(yielder, &each);
+	weft_waitgroup_wait(&join);
+	b->ops = YIELDS;
+	PROVE(b, "tasks=%ld yields=%ld", tasks, atomic_load(&yielded));
+}
+
+static void yield_2(struct batch *b)
+{
+	yield_among(b, 2);
+}
+
+static void yield_1000(struct batch *b)
+{
+	yield_among(b, 1000);
+}
+
+/* ---- channels ---- */
+
+struct pair {
+	weft_chan *there, *back;
+};
+
+static void ponger(void *arg)
+{
+	const struct pair *p = arg;
+	for (long v; weft_recv(p->there, &v);)
+		weft_send(p->back, &v);
+	weft_waitgroup_done(&join);
+}
+
+static void ping_pong(struct batch *b)
+{
+	struct pair p = {weft_chan_make_leaf(sizeof(long), 0), weft_chan_make_leaf(sizeof(long), 0)};
+	long sum = 0;
+	weft_waitgroup_add(&join, 1);
+	weft_go(ponger, &p);
+	for (long i = 0, v; i < TRIPS; i++) {
+		weft_send(p.there, &i);
+		weft_recv(p.back, &v);
+		sum += v;
+	}
+	weft_close(p.there);
+	weft_waitgroup_wait(&join);
+	weft_chan_free(p.there);
+	weft_chan_free(p.back);
+	b->ops = TRIPS;
+	PROVE(b, "trips=%d sum=%ld", TRIPS, sum);
+}
+
+/* The values first, first + step, ... up to last. */
+struct stream {
+	weft_chan *ch;
+	weft_waitgroup *senders;
+	long first, step, last;
+};
+
+static void produce(void *arg)
+{
+	const struct stream *s = arg;
+	for (long v = s->first; v <= s->last; v += s->step)
+		weft_send(s->ch, &v);
+	weft_waitgroup_done(s->senders);
+}
+
+static void produce_and_close(void *arg)
+{
+	const struct stream *s = arg;
+	for (long v = s->first; v <= s->last; v += s->step)
+		weft_send(s->ch, &v);
+	weft_close(s->ch);
+}
+
+static void spsc(struct batch *b)
+{
+	struct stream s = {weft_chan_make_leaf(sizeof(long), CAPACITY), NULL, 1, 1, ELEMENTS};
+	long sum = 0;
+	weft_go(produce_and_close, &s);
+	for (long v; weft_recv(s.ch, &v);)
+		sum += v;
+	weft_chan_free(s.ch);
+	b->ops = ELEMENTS;
+	PROVE(b, "elements=%d sum=%ld", ELEMENTS, sum);
+}
+
+static _Atomic long received, total;
+
+static void consume(void *ch)
+{
+	long n = 0, sum = 0;
+	for (long v; weft_recv(ch, &v); n++)
+		sum += v;
+	atomic_fetch_add(&received, n);
+	atomic_fetch_add(&total, sum);
+	weft_waitgroup_done(&join);
+}
+
+static void mpmc(struct batch *b)
+{
+	enum { EACH = 4 };
+	weft_chan *ch = weft_chan_make_leaf(sizeof(long), CAPACITY);
+	weft_waitgroup senders = {0};
+	struct stream streams[EACH];
+	atomic_store(&received, 0);
+	atomic_store(&total, 0);
+	weft_waitgroup_add(&senders, EACH);
+	weft_waitgroup_add(&join, EACH);
+	for (int i = 0; i < EACH; i++) {
+		streams[i] = (struct stream){ch, &senders, i + 1, EACH, ELEMENTS};
+		weft_go(produce, &streams[i]);
+		weft_go(consume, ch);
+	}
+	weft_waitgroup_wait(&senders);
+	weft_close(ch);
+	weft_waitgroup_wait(&join);
+	weft_chan_free(ch);
+	b->ops = ELEMENTS;
+	PROVE(b, "elements=%ld sum=%ld", atomic_load(&received), atomic_load(&total));
+}
+
+static void select_2(struct batch *b)
+{
+	weft_waitgroup senders = {0};
+	struct stream streams[2];
+	weft_case cases[2];
+	long v, sum = 0;
+	weft_waitgroup_add(&senders, 2);
+	for (int i = 0; i < 2; i++) {
+		streams[i] = (struct stream){weft_chan_make_leaf(sizeof v, 0), &senders, 1, 1, ELEMENTS / 2};
+		cases[i] = WEFT_CASE_RECV(streams[i].ch, &v);
+		weft_go(produce, &streams[i]);
+	}
+	for (int i = 0; i < ELEMENTS; i++) {
+		weft_select(cases, 2);
+		sum += v;
+	}
+	weft_waitgroup_wait(&senders);
+	weft_chan_free(streams[0].ch);
+	weft_chan_free(streams[1].ch);
+	b->ops = ELEMENTS;
+	PROVE(b, "elements=%d sum=%ld", ELEMENTS, sum);
+}
+
+/* ---- locks ---- */
+
+static weft_mutex lock;
+static long count;
+
+static void lock_often(int times)
+{
+	for (int i = 0; i < times; i++) {
+		weft_mutex_lock(&lock);
+		count++;
+		weft_mutex_unlock(&lock);
+	}
+}
+
+static void mutex(struct batch *b)
+{
+	count = 0;
+	lock_often(LOCKS);
+	b->ops = LOCKS;
+	PROVE(b, "locks=%d count=%ld", LOCKS, count);
+}
+
+enum { LOCKERS = 4 };
+
+static void locker(void *arg)
+{
+	(void)arg;
+	lock_often(LOCKS / LOCKERS);
+	weft_waitgroup_done(&join);
+}
+
+static void mutex_contended(struct batch *b)
+{
+	count = 0;
+	weft_waitgroup_add(&join, LOCKERS);
+	for (int i = 0; i < LOCKERS; i++)
+		weft_go(locker, NULL);
+	weft_waitgroup_wait(&join);
+	b->ops = LOCKS;
+	PROVE(b, "locks=%d count=%ld", LOCKS, count);
+}
+
+/* ---- timers ---- */
+
+static weft_timer others[PENDING];
+
+static void never(void *arg)
+{
+	(void)arg;
+}
+
+/* They fall due evenly over an hour that begins in an hour; the one that is set and stopped falls into the middle
+ * of them. */
+static void set_others(void)
+{
+	for (int64_t i = 0; i < PENDING; i++)
+		weft_timer_start(&others[i], 3600 * WEFT_S + i * 3600 * WEFT_S / PENDING, never, NULL);
+}
+
+static void timer(struct batch *b)
+{
+	int stopped = 0;
+	for (int i = 0; i < PAIRS; i++) {
+		weft_timer t = {0};
+		weft_timer_start(&t, 5400 * WEFT_S, never, NULL);
+		stopped += weft_timer_stop(&t);
+	}
+	b->ops = PAIRS;
+	PROVE(b, "pending=%d stopped=%d", PENDING, stopped);
+}
+
+/* ---- goroutines that wait ---- */
+
+/* Bytes of the process that are resident, and of its page tables. */
+static long resident(void)
+{
+	char line[256];
+	long kib, sum = 0;
+	FILE *f = fopen("/proc/self/status", "re");
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "VmRSS: %ld", &kib) == 1 || sscanf(line, "VmPTE: %ld", &kib) == 1)
+			sum += kib;
+	if (f)
+		fclose(f);
+	return sum * 1024;
+}
+
+static void park_many(struct batch *b, long tasks)
+{
+	long before = resident();
+	int64_t from = weft_now();
+	park_tasks(tasks);
+	b->timed_ns = weft_now() - from;
+	b->bytes_per_op = (double)(resident() - before) / (double)tasks;
+	release_tasks(b, tasks);
+}
+
+static void park_100k(struct batch *b)
+{
+	park_many(b, 100000);
+}
+
+static void park_1m(struct batch *b)
+{
+	park_many(b, 1000000);
+}
+
+const struct row rows[] = {
+	{"spawn-batch", NULL, spawn_batch, REPEATED},
+	{"spawn-one", NULL, spawn_one, REPEATED},
+	{"spawn-park", NULL, spawn_park, REPEATED},
+	{"yield-2", NULL, yield_2, REPEATED},
+	{"yield-1000", NULL, yield_1000, REPEATED},
+	{"ping-pong", NULL, ping_pong, REPEATED},
+	{"chan-spsc", NULL, spsc, REPEATED},
+	{"chan-mpmc", NULL, mpmc, REPEATED},
+	{"select-2", NULL, select_2, REPEATED},
+	{"mutex", NULL, mutex, REPEATED},
+	{"mutex-contended", NULL, mutex_contended, REPEATED},
+	{"timer", set_others, timer, REPEATED},
+	{"park-100k", NULL, park_100k, ONCE},
+	{"park-1m", NULL, park_1m, ONCE},
+	{NULL, NULL, NULL, ONCE},
+};

@@ -1,0 +1,22 @@
+/* What the scheduler has done so far. */
+#ifndef WEFT_STATS_H
+#define WEFT_STATS_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+typedef struct weft_schedstats {
+	uint64_t started, ended; /* goroutines */
+	uint64_t steals, stolen; /* visits that found something, and how many goroutines they took */
+	uint64_t sleeps, wakes;  /* of Ps: gone to sleep, and woken by others */
+	uint64_t spin_ns;        /* CPU time spent looking for work and finding none */
+	uint64_t reserved[9];
+} weft_schedstats;
+
+/* Sums over all Ps; they run on meanwhile. Zeroes before weft_main. */
+WEFT_API void weft_sched_stats(weft_schedstats *);
+
+WEFT_END_DECLS
+
+#endif
