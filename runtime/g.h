@@ -125,6 +125,11 @@ struct p {
 	struct g *gfree;
 	uint32_t ngfree;
 	uint32_t random;
+	struct {
+		struct g *g;
+		int step;
+		uint64_t since;
+	} suspect; /* idle.c: another P's runnext that may be stuck */
 	uint64_t id_next, id_end;
 	struct stack_cache stacks;
 	struct stack *dead_stacks; /* large ones, to be freed once we stand elsewhere */

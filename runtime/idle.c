@@ -37,7 +37,7 @@ enum {
 	SPIN_MOST = 200000,
 	GAP_CAP = 1000000,
 	CYCLES_BETWEEN_LOOKS = 1500,
-	CYCLES_WITHOUT_STEP = 5000,
+	CYCLES_WITHOUT_STEP = 20000,
 	WAKE_SKIP_MOST = 4096,
 };
 
@@ -115,14 +115,22 @@ static void pause_for(uint64_t cycles)
 		cpu_relax();
 }
 
-static struct g *steal_runnext(struct p *victim)
+/* The first look only remembers what it saw; a later one takes it, if nothing has moved. */
+static struct g *steal_runnext(struct p *p, struct p *victim)
 {
 	struct g *g = load_acq(&victim->xrunnext);
 	int step = load_rlx(&victim->countdown);
 	if (!g)
 		return NULL;
-	pause_for(CYCLES_WITHOUT_STEP);
-	return load_rlx(&victim->countdown) == step && cas_acq(&victim->xrunnext, &g, NULL) ? g : NULL;
+	if (p->suspect.g != g || p->suspect.step != step) {
+		p->suspect.g = g;
+		p->suspect.step = step;
+		p->suspect.since = cycles_now();
+		return NULL;
+	}
+	if (cycles_now() - p->suspect.since < CYCLES_WITHOUT_STEP)
+		return NULL;
+	return cas_acq(&victim->xrunnext, &g, NULL) ? g : NULL;
 }
 
 static struct g *steal_from(struct p *p, struct p *victim)
@@ -130,7 +138,7 @@ static struct g *steal_from(struct p *p, struct p *victim)
 	void *got[RUNQ_SLOTS / 2];
 	uint32_t n = runq_len(&victim->runq) ? runq_steal(&victim->runq, got, RUNQ_SLOTS / 2) : 0;
 	if (!n)
-		return steal_runnext(victim);
+		return steal_runnext(p, victim);
 	for (uint32_t i = 1; i < n; i++)
 		run_queue_put(p, got[i]);
 	bump(&p->stats.steals, 1);

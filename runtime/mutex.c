@@ -3,6 +3,7 @@
  * The word:  LOCKED   somebody holds the mutex
  *            GUARD    somebody handles the queue of waiters, for a few instructions
  *            WAITING  the queue is not empty
+ *            WOKEN    a waiter has been woken and has not tried yet: nobody else need be
  *
  * While GUARD is set only its holder changes the word, and it gives up the guard and says what the mutex is
  * from then on in one store. That store is the last touch: whoever is let in by it may unlock, return, and have
@@ -10,10 +11,11 @@
  *
  *     lock                                     unlock
  *     cas 0 -> LOCKED                          cas LOCKED -> 0
+ *     else spin a little, if it helps          else WOKEN: clear LOCKED
  *     else take the guard; if it is free       else take the guard; take the first waiter;
- *     by now: store LOCKED (and WAITING)         has it waited for long: store LOCKED: it has the mutex
- *     else queue, store LOCKED|WAITING, park     else store 0 (or WAITING): it tries again when it runs,
- *                                                and anybody may be faster (barging)
+ *     by now: store LOCKED                       has it waited for long: store LOCKED: it has the mutex
+ *     else queue, store LOCKED|WAITING, park     else store WOKEN: it tries again when it runs, and
+ *                                                anybody may be faster (barging)
  *
  * Barging is what makes a contended mutex fast: the running goroutine does not wait for a sleeping one to be
  * woken. It would starve the sleeper, so one that has waited for STARVED is handed the mutex, and one that was
@@ -30,7 +32,8 @@
 
 #include <errno.h>
 
-enum { LOCKED = 1, GUARD = 2, WAITING = 4, SPINS = 30 };
+enum { LOCKED = 1, GUARD = 2, WAITING = 4, WOKEN = 8 };
+enum { PAUSES_FIRST = 4, PAUSES_MOST = 64 };
 enum { STARVED = 1000000 };
 
 struct mutex_waiter {
@@ -101,54 +104,74 @@ static void take_off(struct mutex *m, struct mutex_waiter *w)
 	w->queued = false;
 }
 
-/* Worth it only while the holder runs on another core, and nobody waits in front of us. */
+static inline bool try_take(struct mutex *m)
+{
+	uint64_t word = load_rlx(&m->word);
+	while (!(word & (LOCKED | GUARD)))
+		if (cas_acq(&m->word, &word, word | LOCKED)) /* A1 */
+			return true;
+	return false;
+}
+
+/* Worth it only while the holder runs on another core. Longer and longer between looks, for the reason that
+ * lockfree/spin.c gives. */
 static bool spin_for_it(struct mutex *m)
 {
 	struct m *self = m_self();
 	if (!self || !m_p(self) || m_p(self)->solo)
 		return false;
-	for (int i = 0; i < SPINS; i++) {
-		uint64_t word = load_rlx(&m->word);
-		if (word & WAITING)
-			return false;
-		if (word == 0 && cas_acq(&m->word, &word, LOCKED)) /* A1 */
+	for (int pauses = PAUSES_FIRST; pauses <= PAUSES_MOST; pauses *= 2) {
+		if (try_take(m))
 			return true;
-		cpu_relax();
+		for (int i = 0; i < pauses; i++)
+			cpu_relax();
 	}
 	return false;
+}
+
+/* Under the guard, the mutex being held by somebody: joins the queue, where it was if it has been in it before. */
+static void queue_up(struct mutex *m, struct mutex_waiter *w)
+{
+	if (w->since) {
+		push_front(m, w);
+	} else {
+		w->since = weft_now();
+		push_back(m, w);
+	}
+	w->g = wait_begin(WAIT_MUTEX);
+	w->handed = false;
+}
+
+static int give_up(struct mutex *m, struct mutex_waiter *w)
+{
+	uint64_t word = take_guard(m);
+	if (w->queued)
+		take_off(m, w);
+	settle(m, word & (LOCKED | WOKEN));
+	return -ETIMEDOUT;
 }
 
 static COLD int lock_slow(struct mutex *m, bool many, weft_deadline deadline)
 {
 	struct mutex_waiter w = {.many = many};
-	if (spin_for_it(m))
-		return 0;
+	uint64_t woken = 0; /* the flag that stands for us, once we have been woken */
 	for (;;) {
+		if (!woken && spin_for_it(m))
+			return 0;
 		uint64_t word = take_guard(m);
 		if (!(word & LOCKED)) {
-			settle(m, LOCKED);
+			settle(m, LOCKED | (word & WOKEN & ~woken));
 			return 0;
 		}
-		if (w.since) {
-			push_front(m, &w);
-		} else {
-			w.since = weft_now();
-			push_back(m, &w);
-		}
-		w.g = wait_begin(WAIT_MUTEX);
-		w.handed = false;
-		settle(m, LOCKED);
-		if (!many) {
+		queue_up(m, &w);
+		settle(m, LOCKED | (word & WOKEN & ~woken));
+		if (!many)
 			park();
-		} else if (park_until(w.g, deadline)) {
-			word = take_guard(m);
-			if (w.queued)
-				take_off(m, &w);
-			settle(m, word & LOCKED);
-			return -ETIMEDOUT;
-		}
+		else if (park_until(w.g, deadline))
+			return give_up(m, &w);
 		if (w.handed)
 			return 0;
+		woken = WOKEN;
 	}
 }
 
@@ -165,19 +188,24 @@ static struct mutex_waiter *first_waiter(struct mutex *m)
 
 static COLD void unlock_slow(struct mutex *m)
 {
-	uint64_t word = take_guard(m);
+	uint64_t word = load_rlx(&m->word);
+	while ((word & (LOCKED | GUARD | WOKEN)) == (LOCKED | WOKEN))
+		if (cas_rel(&m->word, &word, word & ~(uint64_t)LOCKED)) /* R1 */
+			return;
+	word = take_guard(m);
 	if (!(word & LOCKED)) {
-		settle(m, 0);
+		settle(m, word & WOKEN);
 		weft_panic("unlock of unlocked mutex");
 	}
-	struct mutex_waiter *w = first_waiter(m);
-	struct g *g = w ? w->g : NULL;
-	bool hand_over = w && weft_now() - w->since > STARVED;
-	if (w)
-		w->handed = hand_over;
-	settle(m, hand_over ? LOCKED : 0);
-	if (g)
-		ready(g);
+	struct mutex_waiter *w = word & WOKEN ? NULL : first_waiter(m);
+	if (!w) {
+		settle(m, word & WOKEN);
+		return;
+	}
+	struct g *g = w->g;
+	w->handed = weft_now() - w->since > STARVED;
+	settle(m, w->handed ? LOCKED : WOKEN);
+	ready(g);
 }
 
 void weft_mutex_lock(weft_mutex *mutex)
@@ -190,12 +218,7 @@ void weft_mutex_lock(weft_mutex *mutex)
 
 int weft_mutex_try_lock(weft_mutex *mutex)
 {
-	struct mutex *m = inside(mutex);
-	uint64_t word = load_rlx(&m->word);
-	while (!(word & (LOCKED | GUARD)))
-		if (cas_acq(&m->word, &word, word | LOCKED))
-			return 0;
-	return -EAGAIN;
+	return try_take(inside(mutex)) ? 0 : -EAGAIN;
 }
 
 int weft_mutex_lock_until(weft_mutex *mutex, weft_deadline deadline)
