@@ -1,0 +1,545 @@
+#include "tests/unit/go.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+static weft_waitgroup join;
+static _Atomic int64_t done;
+
+static void task(void *arg)
+{
+	(void)arg;
+	done++;
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(every_goroutine_runs)
+{
+	int64_t n = test_rounds(100000);
+	weft_waitgroup_add(&join, n);
+	for (int64_t i = 0; i < n; i++)
+		weft_go(task, NULL);
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(done, n);
+	CHECK_EQ(weft_goroutine_id(), 1);
+	return 0;
+}
+
+static void spawn_tree(void *depth)
+{
+	intptr_t d = (intptr_t)depth;
+	if (d > 0) {
+		weft_waitgroup_add(&join, 2);
+		weft_go(spawn_tree, (void *)(d - 1));
+		weft_go(spawn_tree, (void *)(d - 1));
+	}
+	done++;
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(trees_of_goroutines_finish)
+{
+	weft_waitgroup_add(&join, 1);
+	weft_go(spawn_tree, (void *)12);
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(done, (1 << 13) - 1);
+	return 0;
+}
+
+static int steps[3];
+
+static void step(void *arg)
+{
+	int *mine = arg;
+	for (int i = 0; i < 1000; i++) {
+		++*mine;
+		weft_yield();
+	}
+	weft_waitgroup_done(&join);
+}
+
+static int yields_are_fair(void)
+{
+	weft_waitgroup_add(&join, 3);
+	for (int i = 0; i < 3; i++)
+		weft_go(step, &steps[i]);
+	for (int i = 0; i < 500; i++) {
+		weft_yield();
+		CHECK(steps[0] - steps[2] <= 2 && steps[0] >= steps[2]);
+	}
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+TEST(yielding_goroutines_take_turns)
+{
+	CHECK_EQ(run_weft(1, yields_are_fair), 0);
+}
+
+static weft_chan *a, *b;
+static _Atomic bool stop;
+
+static void bounce(void *arg)
+{
+	(void)arg;
+	while (weft_recv(a, NULL))
+		weft_send(b, NULL);
+}
+
+static void serve(void *arg)
+{
+	(void)arg;
+	while (!stop) {
+		weft_send(a, NULL);
+		weft_recv(b, NULL);
+	}
+	weft_close(a);
+	weft_waitgroup_done(&join);
+}
+
+/* Two goroutines that ready each other through runnext, and one that only yields: it gets its turn all the same. */
+static int runnext_shares(void)
+{
+	a = weft_chan_make(0, 0);
+	b = weft_chan_make(0, 0);
+	weft_waitgroup_add(&join, 1);
+	weft_go(bounce, NULL);
+	weft_go(serve, NULL);
+	for (int i = 0; i < 1000; i++)
+		weft_yield();
+	stop = true;
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+TEST(a_pair_that_readies_each_other_starves_nobody)
+{
+	CHECK_EQ(run_weft(1, runnext_shares), 0);
+}
+
+static void yield_until_stopped(void *arg)
+{
+	(void)arg;
+	while (!stop)
+		weft_yield();
+	weft_waitgroup_done(&join);
+}
+
+/* The local queue is never empty, and a timer fires nevertheless. */
+static int timers_are_not_starved(void)
+{
+	weft_waitgroup_add(&join, 2);
+	weft_go(yield_until_stopped, NULL);
+	weft_go(yield_until_stopped, NULL);
+	weft_sleep(WEFT_MS);
+	stop = true;
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+TEST(a_full_queue_does_not_starve_timers)
+{
+	CHECK_EQ(run_weft(1, timers_are_not_starved), 0);
+}
+
+/* ---- options ---- */
+
+struct copied {
+	int values[100];
+};
+
+static void check_copy(void *arg)
+{
+	const struct copied *c = arg;
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(c->values[i], i);
+	weft_waitgroup_done(&join);
+}
+
+static void check_small_copy(void *arg)
+{
+	CHECK_EQ(*(int *)arg, 4711);
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(arguments_are_copied)
+{
+	struct copied c;
+	int small = 4711;
+	for (int i = 0; i < 100; i++)
+		c.values[i] = i;
+	weft_waitgroup_add(&join, 2);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.arg_size = sizeof c}, check_copy, &c), 0);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.arg_size = sizeof small}, check_small_copy, &small), 0);
+	memset(&c, 0xff, sizeof c);
+	small = 0;
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+static void use_stack(void *size)
+{
+	size_t n = (size_t)size;
+	volatile char *room = __builtin_alloca(n);
+	for (size_t i = 0; i < n; i += 1024)
+		room[i] = 1;
+	weft_yield();
+	CHECK(room[0] == 1);
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(stacks_are_as_large_as_asked)
+{
+	weft_waitgroup_add(&join, 3);
+	weft_go(use_stack, (void *)(200 * 1024));
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.stack_size = 4 << 20}, use_stack, (void *)(4000 * 1024)), 0);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.stack_size = 1}, use_stack, (void *)(8 * 1024)), 0);
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+static weft_chan *where;
+
+static void note_thread(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 200; i++) {
+		pthread_t me = pthread_self();
+		weft_send(where, &me);
+		weft_yield();
+	}
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(a_pinned_goroutine_stays_on_its_p)
+{
+	pthread_t first, other;
+	where = weft_chan_make(sizeof(pthread_t), 0);
+	weft_waitgroup_add(&join, 1);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = weft_procs()}, note_thread, NULL), 0);
+	weft_recv(where, &first);
+	for (int i = 1; i < 200; i++) {
+		weft_recv(where, &other);
+		CHECK(pthread_equal(first, other));
+	}
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = weft_procs() + 1}, note_thread, NULL), -EINVAL);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = -1}, note_thread, NULL), -EINVAL);
+	return 0;
+}
+
+static void exit_deep(void *arg);
+
+static void exit_deep(void *arg)
+{
+	static void (*volatile again)(void *) = exit_deep;
+	if (arg)
+		again((char *)arg - 1);
+	done++;
+	weft_waitgroup_done(&join);
+	weft_exit_goroutine();
+}
+
+TEST_GO(a_goroutine_may_end_anywhere)
+{
+	for (int round = 0; round < 100; round++) {
+		weft_waitgroup_add(&join, 3);
+		for (int i = 0; i < 3; i++)
+			weft_go(exit_deep, (void *)(intptr_t)i);
+		weft_waitgroup_wait(&join);
+	}
+	CHECK_EQ(done, 300);
+	return 0;
+}
+
+TEST_GO(goroutines_are_counted)
+{
+	CHECK_EQ(weft_num_goroutine(), 1);
+	a = weft_chan_make(0, 0);
+	b = weft_chan_make(0, 0);
+	weft_go(bounce, NULL);
+	CHECK_EQ(weft_num_goroutine(), 2);
+	weft_close(a);
+	while (weft_num_goroutine() != 1)
+		weft_yield();
+	weft_schedstats s;
+	weft_sched_stats(&s);
+	CHECK_EQ(s.started - s.ended, 1);
+	return 0;
+}
+
+/* ---- blocking ---- */
+
+static void block(void *arg)
+{
+	weft_block_begin();
+	usleep((useconds_t)(intptr_t)arg);
+	weft_block_end();
+	task(NULL);
+}
+
+/* More blocking calls than Ps, each of 20 ms: others run meanwhile, and all of them overlap. */
+TEST_GO(a_blocking_call_does_not_stop_the_others)
+{
+	int ran = 0;
+	weft_waitgroup_add(&join, 10);
+	for (int i = 0; i < 10; i++)
+		weft_go(block, (void *)20000);
+	while (done < 10) {
+		weft_sleep(WEFT_MS / 2);
+		ran++;
+	}
+	weft_waitgroup_wait(&join);
+	CHECK(ran > 2);
+	return 0;
+}
+
+TEST_GO(short_blocking_calls_keep_their_p)
+{
+	int64_t n = test_rounds(20000);
+	for (int64_t i = 0; i < n; i++) {
+		weft_block_begin();
+		weft_block_end();
+	}
+	return 0;
+}
+
+static int nested_block(void)
+{
+	weft_block_begin();
+	weft_block_begin();
+	return 0;
+}
+
+static int park_in_block(void)
+{
+	weft_block_begin();
+	weft_sleep(1);
+	return 0;
+}
+
+static int end_without_begin(void)
+{
+	weft_block_end();
+	return 0;
+}
+
+static int (*misuse)(void);
+
+static void run_misuse(void)
+{
+	run_weft(1, misuse);
+}
+
+static void dies(int (*app)(void), const char *words)
+{
+	misuse = app;
+	test_dies(run_misuse, words);
+}
+
+TEST(misuse_of_blocking_sections_panics)
+{
+	dies(nested_block, "panic: weft_block_begin inside a blocking section\n");
+	dies(park_in_block, "panic: blocking call of weft's between weft_block_begin and weft_block_end\n");
+	dies(end_without_begin, "panic: weft_block_end without weft_block_begin\n");
+}
+
+/* ---- threads outside ---- */
+
+static void *outside(void *arg)
+{
+	int v;
+	(void)arg;
+	for (int i = 0; i < 1000; i++) {
+		weft_send(a, &i);
+		if (!weft_recv(b, &v) || v != i + 1)
+			return NULL;
+	}
+	weft_go(task, NULL);
+	weft_sleep(WEFT_MS);
+	return (void *)1;
+}
+
+TEST_GO(a_thread_outside_may_send_receive_and_start)
+{
+	pthread_t thread;
+	void *result;
+	a = weft_chan_make(sizeof(int), 0);
+	b = weft_chan_make(sizeof(int), 1);
+	weft_waitgroup_add(&join, 1);
+	CHECK_EQ(pthread_create(&thread, NULL, outside, NULL), 0);
+	for (int i = 0, v; i < 1000; i++) {
+		weft_recv(a, &v);
+		v++;
+		weft_send(b, &v);
+	}
+	weft_waitgroup_wait(&join);
+	weft_block_begin();
+	CHECK_EQ(pthread_join(thread, &result), 0);
+	weft_block_end();
+	CHECK(result == (void *)1);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static void compute_for_ever(void *arg)
+{
+	(void)arg;
+	for (volatile long i = 0;; i++)
+		;
+}
+
+static int leave_others_behind(void)
+{
+	weft_go(yield_until_stopped, NULL);
+	weft_go(compute_for_ever, NULL);
+	weft_sleep(WEFT_MS);
+	return 5;
+}
+
+static void run_leave_others_behind(void)
+{
+	_exit(run_weft(2, leave_others_behind));
+}
+
+TEST(the_program_ends_with_its_main_goroutine)
+{
+	static struct test_child child;
+	test_in_child(&child, run_leave_others_behind);
+	CHECK_EQ(child.status, 5);
+	CHECK_STR(child.err, "");
+}
+
+static int wait_for_nobody(void)
+{
+	a = weft_chan_make(0, 0);
+	weft_go(bounce, NULL);
+	weft_recv(a, NULL);
+	weft_recv(a, NULL);
+	return 0;
+}
+
+static int lock_twice(void)
+{
+	static weft_mutex m;
+	weft_mutex_lock(&m);
+	weft_mutex_lock(&m);
+	return 0;
+}
+
+static int leave_main(void)
+{
+	weft_exit_goroutine();
+}
+
+static void run_on_two(void)
+{
+	run_weft(2, misuse);
+}
+
+TEST(a_total_deadlock_is_fatal)
+{
+	static const char head[] = "fatal: all goroutines are asleep - deadlock!\n\ngoroutine 1 [chan receive]:\n";
+	dies(wait_for_nobody, head);
+	misuse = wait_for_nobody;
+	test_dies(run_on_two, head);
+	dies(lock_twice, "deadlock!\n\ngoroutine 1 [mutex]:\n");
+	dies(leave_main, "deadlock!\n");
+}
+
+TEST(a_dump_names_states_creators_and_lines)
+{
+	static struct test_child child;
+	misuse = wait_for_nobody;
+	test_in_child(&child, run_misuse);
+	CHECK(strstr(child.err, "created by goroutine 1 at sched.c:"));
+	CHECK(strstr(child.err, " in wait_for_nobody\n"));
+	CHECK(strstr(child.err, "  bounce+0x"));
+	CHECK(strstr(child.err, "  sched.c:"));
+}
+
+static int main_twice(void)
+{
+	return weft_main(0, NULL, weft_test_main);
+}
+
+TEST(weft_main_runs_once)
+{
+	dies(main_twice, "panic: weft_main called twice\n");
+}
+
+/* ---- the environment ---- */
+
+static const char *variable, *value;
+
+static int nothing(void)
+{
+	return 0;
+}
+
+static void run_with_variable(void)
+{
+	setenv(variable, value, 1);
+	_exit(run_weft(1, nothing));
+}
+
+static void refused(const char *name, const char *val, const char *why)
+{
+	static struct test_child child;
+	static char want[256];
+	variable = name;
+	value = val;
+	snprintf(want, sizeof want, "weft: %s=%s: %s\n", name, val, why);
+	test_in_child(&child, run_with_variable);
+	CHECK_EQ(child.status, 2);
+	CHECK_STR(child.err, want);
+}
+
+static void accepted(const char *name, const char *val)
+{
+	static struct test_child child;
+	variable = name;
+	value = val;
+	test_in_child(&child, run_with_variable);
+	CHECK_STR(child.err, "");
+	CHECK_EQ(child.status, 0);
+}
+
+TEST(bad_settings_are_one_line_and_status_2)
+{
+	refused("WEFT_PIN", "yes", "one of auto, on, off is wanted");
+	refused("WEFT_SPIN", "fast", "one of off, auto, poll is wanted");
+	refused("WEFT_NET", "carrier-pigeon", "one of epoll is wanted");
+	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; there is: nosteal (Ps do not steal from each other)");
+	refused("WEFT_PROC", "1", "unknown variable");
+}
+
+TEST(good_settings_and_empty_ones_are_taken)
+{
+	accepted("WEFT_PIN", "on");
+	accepted("WEFT_SPIN", "poll");
+	accepted("WEFT_SPIN", "off");
+	accepted("WEFT_DEBUG", "nosteal");
+	accepted("WEFT_UNHEARD_OF", "");
+}
+
+static const char *bad_procs;
+
+static void run_with_procs(void)
+{
+	setenv("WEFT_PROCS", bad_procs, 1);
+	weft_test_app = nothing;
+	_exit(weft_main(0, NULL, weft_test_main));
+}
+
+TEST(bad_procs_are_refused)
+{
+	static const char *const bad[] = {"0", "-1", "1025", "two", "2x", "99999999999999999999"};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		bad_procs = bad[i];
+		test_dies(run_with_procs, "a number from 1 to 1024 is wanted\n");
+	}
+}

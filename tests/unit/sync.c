@@ -1,0 +1,201 @@
+#include "tests/unit/go.h"
+
+#include <errno.h>
+
+static weft_waitgroup join;
+static weft_mutex lock;
+static long count;
+
+static void add_many(void *arg)
+{
+	long n = test_rounds(50000);
+	for (long i = 0; i < n; i++) {
+		weft_mutex_lock(&lock);
+		count++;
+		if (i % 64 == 0)
+			weft_yield(); /* while holding it, so that others queue */
+		weft_mutex_unlock(&lock);
+	}
+	(void)arg;
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(mutex_excludes)
+{
+	weft_waitgroup_add(&join, 8);
+	for (int i = 0; i < 8; i++)
+		weft_go(add_many, NULL);
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(count, 8 * test_rounds(50000));
+	CHECK_EQ(weft_mutex_try_lock(&lock), 0);
+	weft_mutex_unlock(&lock);
+	return 0;
+}
+
+TEST_GO(mutex_try_and_deadline)
+{
+	CHECK_EQ(weft_mutex_try_lock(&lock), 0);
+	CHECK_EQ(weft_mutex_try_lock(&lock), -EAGAIN);
+	CHECK_EQ(weft_mutex_lock_until(&lock, weft_in(2 * WEFT_MS)), -ETIMEDOUT);
+	CHECK_EQ(weft_mutex_lock_until(&lock, weft_at(0)), -ETIMEDOUT);
+	weft_mutex_unlock(&lock);
+	CHECK_EQ(weft_mutex_lock_until(&lock, weft_at(0)), 0);
+	weft_mutex_unlock(&lock);
+	return 0;
+}
+
+static _Atomic bool stop;
+
+static void hog(void *arg)
+{
+	(void)arg;
+	while (!stop) {
+		weft_mutex_lock(&lock);
+		for (int i = 0; i < 100; i++)
+			__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+		weft_mutex_unlock(&lock);
+		weft_yield();
+	}
+	weft_waitgroup_done(&join);
+}
+
+/* Two that take it again and again, and one that is beaten to it: it is handed the lock in the end. */
+TEST_GO(mutex_starves_nobody)
+{
+	weft_waitgroup_add(&join, 2);
+	weft_go(hog, NULL);
+	weft_go(hog, NULL);
+	for (int i = 0; i < 50; i++) {
+		weft_mutex_lock(&lock);
+		weft_mutex_unlock(&lock);
+		weft_yield();
+	}
+	stop = true;
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+static void lock_with_deadline(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 300; i++) {
+		if (weft_mutex_lock_until(&lock, weft_in(20 * WEFT_US)) == 0) {
+			count++;
+			weft_sleep(10 * WEFT_US);
+			weft_mutex_unlock(&lock);
+		}
+	}
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(mutex_deadlines_race_with_unlocks)
+{
+	weft_waitgroup_add(&join, 6);
+	for (int i = 0; i < 6; i++)
+		weft_go(lock_with_deadline, NULL);
+	weft_waitgroup_wait(&join);
+	CHECK(count > 0);
+	CHECK_EQ(weft_mutex_try_lock(&lock), 0); /* nobody holds it, no waiter is left in the way */
+	return 0;
+}
+
+static int unlock_unlocked(void)
+{
+	weft_mutex_unlock(&lock);
+	return 0;
+}
+
+static int done_too_often(void)
+{
+	weft_waitgroup_done(&join);
+	return 0;
+}
+
+static void run_unlock(void)
+{
+	run_weft(1, unlock_unlocked);
+}
+
+static void run_done(void)
+{
+	run_weft(1, done_too_often);
+}
+
+TEST(misuse_panics_in_its_words)
+{
+	test_dies(run_unlock, "panic: unlock of unlocked mutex\n");
+	test_dies(run_done, "panic: negative wait group counter\n");
+}
+
+/* ---- wait groups ---- */
+
+static void done_later(void *group)
+{
+	weft_sleep(WEFT_MS);
+	weft_waitgroup_done(group);
+}
+
+TEST_GO(waitgroup_waits_for_all)
+{
+	weft_waitgroup g = {0};
+	weft_waitgroup_wait(&g);
+	weft_waitgroup_add(&g, 3);
+	CHECK_EQ(weft_waitgroup_wait_until(&g, weft_in(WEFT_MS / 10)), -ETIMEDOUT);
+	for (int i = 0; i < 3; i++)
+		weft_go(done_later, &g);
+	weft_waitgroup_wait(&g);
+	CHECK_EQ(weft_waitgroup_wait_until(&g, weft_at(0)), 0);
+	return 0;
+}
+
+static void wait_for(void *group)
+{
+	weft_waitgroup_wait(group);
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(waitgroup_lets_every_waiter_go)
+{
+	weft_waitgroup g = {0};
+	weft_waitgroup_add(&g, 1);
+	weft_waitgroup_add(&join, 20);
+	for (int i = 0; i < 20; i++)
+		weft_go(wait_for, &g);
+	weft_sleep(WEFT_MS);
+	weft_waitgroup_done(&g);
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+static void only_done(void *group)
+{
+	weft_waitgroup_done(group);
+}
+
+/* The group lies in a frame that is gone, and overwritten, as soon as wait has returned. */
+static __attribute__((noinline)) void wait_on_stack(int n)
+{
+	weft_waitgroup g = {0};
+	weft_waitgroup_add(&g, n);
+	for (int i = 0; i < n; i++)
+		weft_go(only_done, &g);
+	weft_waitgroup_wait(&g);
+}
+
+static __attribute__((noinline)) long scribble(void)
+{
+	volatile long junk[64];
+	for (int i = 0; i < 64; i++)
+		junk[i] = -1;
+	return junk[5];
+}
+
+TEST_GO(waitgroup_may_vanish_when_wait_has_returned)
+{
+	int64_t rounds = test_rounds(20000);
+	for (int64_t i = 0; i < rounds; i++) {
+		wait_on_stack(1 + (int)(i % 4));
+		CHECK_EQ(scribble(), -1);
+	}
+	return 0;
+}
