@@ -39,7 +39,7 @@
 #include <sanitizer/tsan_interface.h>
 #define NOT_INSTRUMENTED __attribute__((disable_sanitizer_instrumentation, noinline))
 #else
-#define NOT_INSTRUMENTED
+#define NOT_INSTRUMENTED __attribute__((no_sanitize_address))
 #endif
 
 #if WEFT_ASAN
