@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Builds the peers that need a toolchain, and says for each peer how to run it or why it cannot be.
 
-usage: build.py BUILD_DIR      builds what is not built and prints a JSON list of all peers
-       build.py --packages     prints the Debian packages that would bring the missing toolchains
+usage: build.py BUILD_DIR            builds what is not built and prints a JSON list of all peers
+       build.py BUILD_DIR --verify   also has each do its work once: one that does it wrongly is not ok
+       build.py --packages           prints the Debian packages that would bring the missing toolchains
 
-    build(program, build_dir) -> Built         build_all(build_dir) -> [Built]
+    build(program, build_dir) -> Built     build_all(build_dir) -> [Built]     verify_all(build_dir, [Built])
 
 Everything is written into BUILD_DIR/bench/peers. What was built is built again only when a source,
 a manifest or the toolchain has changed: each language has a stamp with the hash of these. A failure is
@@ -361,19 +362,47 @@ def build(program, build_dir):
     return next(peer for peer in build_all(build_dir, [language]) if peer.program == program)
 
 
+def verify_all(build_dir, peers):
+    """Marks the peers that answer wrongly. What was right is not asked again until it is built again."""
+    import check  # here, since it is the only use
+    path = Path(build_dir).resolve() / "bench" / "peers" / "verified.json"
+    try:
+        right = json.loads(path.read_text())
+    except (OSError, ValueError):
+        right = {}
+    for peer in peers:
+        if not peer.ok:
+            continue
+        state = os.stat(peer.argv[0])
+        mark = [state.st_mtime_ns, state.st_size, hashlib.sha256(Path(check.__file__).read_bytes()).hexdigest()]
+        if right.get(peer.program) == mark:
+            continue
+        say(f"checking the work of {peer.program}")
+        why = check.verify(peer)
+        if why:
+            peer.ok, peer.why = False, why
+            right.pop(peer.program, None)
+        else:
+            right[peer.program] = mark
+    path.write_text(json.dumps(right))
+
+
 def main():
     arguments = sys.argv[1:]
     if arguments == ["--packages"]:
         found = {"go": find_go(), "cargo": find_rust()}
         print(*(package for name, packages in PACKAGES.items() if not found[name] for package in packages))
         return 0
-    if len(arguments) != 1 or arguments[0].startswith("-"):
+    verify = arguments[1:] == ["--verify"]
+    if not arguments or arguments[0].startswith("-") or (arguments[1:] and not verify):
         print(__doc__.split("\n\n")[1], file=sys.stderr)
         return 0 if arguments in (["--help"], ["-h"]) else 2
     if not Path(arguments[0]).is_dir():
         print(f"build.py: no such directory: '{arguments[0]}'", file=sys.stderr)
         return 2
     peers = build_all(arguments[0])
+    if verify:
+        verify_all(arguments[0], peers)
     print(json.dumps([asdict(peer) for peer in peers], indent=1))
     return 0 if all(peer.ok for peer in peers) else 1
 

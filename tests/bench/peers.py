@@ -165,8 +165,12 @@ def test_answers_wrongly(build_dir):
             script.write_text(f"#!/bin/sh\nexec {server} --mode raw --listen 127.0.0.1:0\n")
             script.chmod(0o755)
             liar = build.Built("c", "server", "liar", [str(script)], True, "", "", "", ["http"])
-            why = check.verify(liar)
-            expect(why and why.startswith("answers wrongly: one request: "), f"{why}")
+            (Path(folder) / "bench/peers").mkdir(parents=True)
+            build.verify_all(folder, [liar])
+            expect(not liar.ok and liar.why.startswith("answers wrongly: one request: "), liar.why)
+            honest = build.Built("c", "server", "honest", [str(server)], True, "", "", "", ["raw"])
+            build.verify_all(folder, [honest])
+            expect(honest.ok and not honest.why, honest.why)
     return test
 
 
