@@ -1,0 +1,86 @@
+// go-micro: the micro rows in Go, one file for the frame and one for the rows.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"weft/bench/peers/server"
+)
+
+// A row runs one batch and says how many operations it was and what proves its work. A row that has
+// more to say than its wall time (set-up that is not timed, memory) says it in the result.
+type result struct {
+	ops   int
+	check string
+	timed time.Duration // 0: the whole batch
+	bytes float64       // for each operation; 0: not measured
+}
+
+type row struct {
+	name string
+	run  func() result
+	once bool // one batch is one measurement: no warm-up, no repetition
+}
+
+func main() {
+	procs := flag.Int("procs", 1, "GOMAXPROCS")
+	seconds := flag.Float64("seconds", 1, "how long to measure")
+	list := flag.Bool("list", false, "print the names of the rows")
+	version := flag.Bool("version", false, "print the version")
+	// The row comes first, the options after it.
+	args := os.Args[1:]
+	var name string
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		name, args = args[0], args[1:]
+	}
+	flag.CommandLine.Parse(args)
+	if *version {
+		fmt.Println("go", runtime.Version())
+		return
+	}
+	if *list {
+		for _, r := range rows {
+			fmt.Println(r.name)
+		}
+		return
+	}
+	if flag.NArg() > 0 || *procs < 1 || !(*seconds > 0) {
+		server.Usage("usage: go-micro ROW --procs N --seconds S | --list | --version")
+	}
+	for _, r := range rows {
+		if r.name == name {
+			runtime.GOMAXPROCS(*procs)
+			measure(r, *procs, time.Duration(*seconds*float64(time.Second)))
+			return
+		}
+	}
+	server.Usage("go-micro: no such row: '%s'", name)
+}
+
+func measure(r row, procs int, long time.Duration) {
+	var ops int
+	var spent time.Duration
+	var last result
+	if !r.once {
+		r.run() // warms caches and stacks; not counted
+	}
+	for begin := time.Now(); ops == 0 || time.Since(begin) < long && !r.once; {
+		from := time.Now()
+		last = r.run()
+		if last.timed == 0 {
+			last.timed = time.Since(from)
+		}
+		spent += last.timed
+		ops += last.ops
+	}
+	memory := "null"
+	if last.bytes != 0 {
+		memory = fmt.Sprintf("%.1f", last.bytes)
+	}
+	fmt.Printf("{\"row\":\"%s\",\"procs\":%d,\"ns_per_op\":%.3f,\"ops\":%d,\"check\":\"%s\",\"bytes_per_op\":%s}\n",
+		r.name, procs, float64(spent.Nanoseconds())/float64(ops), ops, last.check, memory)
+}

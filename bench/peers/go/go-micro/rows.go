@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weft/bench/peers/server"
+)
+
+// Sizes of a batch, the same in every peer: they are part of what the checks prove.
+const (
+	batch    = 1000
+	singles  = 10000
+	yields   = 100000 // of all tasks together
+	trips    = 10000
+	elements = 100000
+	locks    = 100000
+	capacity = 128
+	pending  = 100000
+	pairs    = 10000
+)
+
+var rows = []row{
+	{"spawn-batch", spawnBatch, false},
+	{"spawn-one", spawnOne, false},
+	{"spawn-park", spawnPark, false},
+	{"yield-2", func() result { return yield(2) }, false},
+	{"yield-1000", func() result { return yield(1000) }, false},
+	{"ping-pong", pingPong, false},
+	{"chan-spsc", spsc, false},
+	{"chan-mpmc", mpmc, false},
+	{"select-2", select2, false},
+	{"mutex", mutex, false},
+	{"mutex-contended", mutexContended, false},
+	{"timer", timer, false},
+	{"park-100k", func() result { return park(100000) }, true},
+	{"park-1m", func() result { return park(1000000) }, true},
+}
+
+func spawnBatch() result {
+	var done int64
+	var join sync.WaitGroup
+	join.Add(batch)
+	for i := 0; i < batch; i++ {
+		go func() {
+			atomic.AddInt64(&done, 1)
+			join.Done()
+		}()
+	}
+	join.Wait()
+	return result{ops: batch, check: fmt.Sprintf("tasks=%d done=%d", batch, done)}
+}
+
+// A wait group is the cheapest way to wait for one goroutine; a channel costs about a tenth more.
+func spawnOne() result {
+	var done int64
+	var join sync.WaitGroup
+	for i := 0; i < singles; i++ {
+		join.Add(1)
+		go func() {
+			done++
+			join.Done()
+		}()
+		join.Wait()
+	}
+	return result{ops: singles, check: fmt.Sprintf("tasks=%d done=%d", singles, done)}
+}
+
+// Each goroutine parks in a receive from one channel, and the spawner wakes them all by closing it:
+// cheaper than a channel or a send for each, and what Go programs do. The batch is woken once all have
+// come to the receive.
+func spawnPark() result {
+	var parked, done int64
+	var ready, join sync.WaitGroup
+	gate := make(chan struct{})
+	ready.Add(batch)
+	join.Add(batch)
+	for i := 0; i < batch; i++ {
+		go func() {
+			atomic.AddInt64(&parked, 1)
+			ready.Done()
+			<-gate
+			atomic.AddInt64(&done, 1)
+			join.Done()
+		}()
+	}
+	ready.Wait()
+	close(gate)
+	join.Wait()
+	return result{ops: batch, check: fmt.Sprintf("tasks=%d parked=%d done=%d", batch, parked, done)}
+}
+
+func yield(tasks int) result {
+	var yielded int64
+	var join sync.WaitGroup
+	join.Add(tasks)
+	for i := 0; i < tasks; i++ {
+		go func() {
+			n := yields / tasks
+			for j := 0; j < n; j++ {
+				runtime.Gosched()
+			}
+			atomic.AddInt64(&yielded, int64(n))
+			join.Done()
+		}()
+	}
+	join.Wait()
+	return result{ops: yields, check: fmt.Sprintf("tasks=%d yields=%d", tasks, yielded)}
+}
+
+func pingPong() result {
+	ping, pong := make(chan int), make(chan int)
+	go func() {
+		for v := range ping {
+			pong <- v
+		}
+	}()
+	sum := 0
+	for i := 0; i < trips; i++ {
+		ping <- i
+		sum += <-pong
+	}
+	close(ping)
+	return result{ops: trips, check: fmt.Sprintf("trips=%d sum=%d", trips, sum)}
+}
+
+func spsc() result {
+	c := make(chan int, capacity)
+	go func() {
+		for i := 1; i <= elements; i++ {
+			c <- i
+		}
+		close(c)
+	}()
+	sum := 0
+	for v := range c {
+		sum += v
+	}
+	return result{ops: elements, check: fmt.Sprintf("elements=%d sum=%d", elements, sum)}
+}
+
+func mpmc() result {
+	const each = 4
+	c := make(chan int, capacity)
+	var senders, receivers sync.WaitGroup
+	var count, sum int64
+	senders.Add(each)
+	receivers.Add(each)
+	for s := 0; s < each; s++ {
+		s := s
+		go func() {
+			for i := s + 1; i <= elements; i += each {
+				c <- i
+			}
+			senders.Done()
+		}()
+		go func() {
+			var n, mine int64
+			for v := range c {
+				mine += int64(v)
+				n++
+			}
+			atomic.AddInt64(&count, n)
+			atomic.AddInt64(&sum, mine)
+			receivers.Done()
+		}()
+	}
+	senders.Wait()
+	close(c)
+	receivers.Wait()
+	return result{ops: elements, check: fmt.Sprintf("elements=%d sum=%d", count, sum)}
+}
+
+func select2() result {
+	a, b := make(chan int), make(chan int)
+	send := func(c chan<- int) {
+		for i := 1; i <= elements/2; i++ {
+			c <- i
+		}
+	}
+	go send(a)
+	go send(b)
+	sum := 0
+	for i := 0; i < elements; i++ {
+		select {
+		case v := <-a:
+			sum += v
+		case v := <-b:
+			sum += v
+		}
+	}
+	return result{ops: elements, check: fmt.Sprintf("elements=%d sum=%d", elements, sum)}
+}
+
+func mutex() result {
+	var m sync.Mutex
+	count := 0
+	for i := 0; i < locks; i++ {
+		m.Lock()
+		count++
+		m.Unlock()
+	}
+	return result{ops: locks, check: fmt.Sprintf("locks=%d count=%d", locks, count)}
+}
+
+func mutexContended() result {
+	const tasks = 4
+	var m sync.Mutex
+	var join sync.WaitGroup
+	count := 0
+	join.Add(tasks)
+	for i := 0; i < tasks; i++ {
+		go func() {
+			for j := 0; j < locks/tasks; j++ {
+				m.Lock()
+				count++
+				m.Unlock()
+			}
+			join.Done()
+		}()
+	}
+	join.Wait()
+	return result{ops: locks, check: fmt.Sprintf("locks=%d count=%d", locks, count)}
+}
+
+// The others fall due evenly over an hour that begins in an hour; the timer that is set and stopped
+// falls into the middle of them. They are made by AfterFunc, since an unread NewTimer waits in no heap
+// (Go 1.23).
+var others []*time.Timer
+
+func timer() result {
+	if others == nil {
+		for i := 0; i < pending; i++ {
+			others = append(others, time.AfterFunc(time.Hour+time.Duration(i)*time.Hour/pending, func() {}))
+		}
+	}
+	stopped := 0
+	from := time.Now()
+	for i := 0; i < pairs; i++ {
+		if time.NewTimer(time.Hour + 30*time.Minute).Stop() {
+			stopped++
+		}
+	}
+	timed := time.Since(from)
+	return result{ops: pairs, timed: timed, check: fmt.Sprintf("pending=%d stopped=%d", len(others), stopped)}
+}
+
+// resident returns the bytes of the process that are resident, and of its page tables.
+func resident() int {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		server.Fail(err)
+	}
+	kib := 0
+	for _, line := range bytes.Split(status, []byte("\n")) {
+		if bytes.HasPrefix(line, []byte("VmRSS:")) || bytes.HasPrefix(line, []byte("VmPTE:")) {
+			n, _ := strconv.Atoi(string(bytes.Fields(line)[1]))
+			kib += n
+		}
+	}
+	return kib * 1024
+}
+
+func park(tasks int) result {
+	var parked, done int64
+	var ready, join sync.WaitGroup
+	gate := make(chan struct{})
+	ready.Add(tasks)
+	join.Add(tasks)
+	before := resident()
+	from := time.Now()
+	for i := 0; i < tasks; i++ {
+		go func() {
+			atomic.AddInt64(&parked, 1)
+			ready.Done()
+			<-gate
+			atomic.AddInt64(&done, 1)
+			join.Done()
+		}()
+	}
+	ready.Wait()
+	timed := time.Since(from)
+	grown := resident() - before
+	close(gate)
+	join.Wait()
+	return result{
+		ops: tasks, timed: timed, bytes: float64(grown) / float64(tasks),
+		check: fmt.Sprintf("tasks=%d parked=%d done=%d", tasks, parked, done),
+	}
+}

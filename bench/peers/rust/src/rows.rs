@@ -1,0 +1,320 @@
+//! The micro rows. The sizes of a batch are the same in every peer: they are part of what the checks
+//! prove.
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, Mutex, Notify};
+use tokio::task::yield_now;
+use tokio::time::{sleep, Sleep};
+
+const BATCH: u64 = 1000;
+const SINGLES: u64 = 10_000;
+const YIELDS: u64 = 100_000; // of all tasks together
+const TRIPS: u64 = 10_000;
+const ELEMENTS: u64 = 100_000;
+const LOCKS: u64 = 100_000;
+const CAPACITY: usize = 128;
+const PENDING: u32 = 100_000;
+const PAIRS: u64 = 10_000;
+
+pub struct Outcome {
+    pub ops: u64,
+    pub check: String,
+    pub timed: Option<Duration>, // None: the whole batch
+    pub bytes: Option<f64>,      // for each operation
+}
+
+fn outcome(ops: u64, check: String) -> Outcome {
+    Outcome { ops, check, timed: None, bytes: None }
+}
+
+pub const NAMES: [&str; 14] = [
+    "spawn-batch",
+    "spawn-one",
+    "spawn-park",
+    "yield-2",
+    "yield-1000",
+    "ping-pong",
+    "chan-spsc",
+    "chan-mpmc",
+    "select-2",
+    "mutex",
+    "mutex-contended",
+    "timer",
+    "park-100k",
+    "park-1m",
+];
+
+pub async fn run(name: &str) -> Outcome {
+    match name {
+        "spawn-batch" => spawn_batch().await,
+        "spawn-one" => spawn_one().await,
+        "spawn-park" => park(BATCH).await.whole(),
+        "yield-2" => yield_in_turn(2).await,
+        "yield-1000" => yield_in_turn(1000).await,
+        "ping-pong" => ping_pong().await,
+        "chan-spsc" => spsc().await,
+        "chan-mpmc" => mpmc().await,
+        "select-2" => select_2().await,
+        "mutex" => mutex().await,
+        "mutex-contended" => mutex_contended().await,
+        "timer" => timer().await,
+        "park-100k" => park(100_000).await,
+        _ => park(1_000_000).await,
+    }
+}
+
+impl Outcome {
+    /// The whole batch is timed, and its memory is not of interest.
+    fn whole(self) -> Outcome {
+        outcome(self.ops, self.check)
+    }
+}
+
+async fn spawn_batch() -> Outcome {
+    static DONE: AtomicU64 = AtomicU64::new(0);
+    DONE.store(0, Relaxed);
+    let mut handles = Vec::with_capacity(BATCH as usize);
+    for _ in 0..BATCH {
+        handles.push(tokio::spawn(async {
+            DONE.fetch_add(1, Relaxed);
+        }));
+    }
+    for handle in handles {
+        handle.await.unwrap();
+    }
+    outcome(BATCH, format!("tasks={} done={}", BATCH, DONE.load(Relaxed)))
+}
+
+async fn spawn_one() -> Outcome {
+    let mut done = 0;
+    for _ in 0..SINGLES {
+        done += tokio::spawn(async { 1u64 }).await.unwrap();
+    }
+    outcome(SINGLES, format!("tasks={} done={}", SINGLES, done))
+}
+
+/// Each task parks on one Notify, and notify_waiters wakes them all: the smallest future that Tokio
+/// offers, 456 bytes a task. A Notified counts as waiting from its making, so none misses the wake.
+async fn park(tasks: u64) -> Outcome {
+    struct Shared {
+        parked: AtomicU64,
+        done: AtomicU64,
+        ready: Notify,
+        gate: Notify,
+        finished: Notify,
+    }
+    let shared: &'static Shared = Box::leak(Box::new(Shared {
+        parked: AtomicU64::new(0),
+        done: AtomicU64::new(0),
+        ready: Notify::new(),
+        gate: Notify::new(),
+        finished: Notify::new(),
+    }));
+    let before = resident();
+    let from = Instant::now();
+    for _ in 0..tasks {
+        tokio::spawn(async move {
+            let gate = shared.gate.notified();
+            if shared.parked.fetch_add(1, SeqCst) + 1 == tasks {
+                shared.ready.notify_one();
+            }
+            gate.await;
+            if shared.done.fetch_add(1, SeqCst) + 1 == tasks {
+                shared.finished.notify_one();
+            }
+        });
+    }
+    shared.ready.notified().await;
+    let timed = from.elapsed();
+    let grown = resident() - before;
+    shared.gate.notify_waiters();
+    shared.finished.notified().await;
+    let (parked, done) = (shared.parked.load(SeqCst), shared.done.load(SeqCst));
+    Outcome {
+        ops: tasks,
+        check: format!("tasks={} parked={} done={}", tasks, parked, done),
+        timed: Some(timed),
+        bytes: Some(grown as f64 / tasks as f64),
+    }
+}
+
+/// The bytes of the process that are resident, and of its page tables.
+fn resident() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc/self/status");
+    let kib = |line: &str| line.split_whitespace().nth(1).and_then(|n| n.parse::<i64>().ok()).unwrap_or(0);
+    let counted = |line: &&str| line.starts_with("VmRSS:") || line.starts_with("VmPTE:");
+    status.lines().filter(counted).map(kib).sum::<i64>() * 1024
+}
+
+async fn yield_in_turn(tasks: u64) -> Outcome {
+    let mut handles = Vec::new();
+    for _ in 0..tasks {
+        handles.push(tokio::spawn(async move {
+            for _ in 0..YIELDS / tasks {
+                yield_now().await;
+            }
+            YIELDS / tasks
+        }));
+    }
+    let mut yielded = 0;
+    for handle in handles {
+        yielded += handle.await.unwrap();
+    }
+    outcome(YIELDS, format!("tasks={} yields={}", tasks, yielded))
+}
+
+/// Tokio has no unbuffered channel; a capacity of one is as close as it comes, and less work.
+async fn ping_pong() -> Outcome {
+    let (ping, mut pinged) = mpsc::channel(1);
+    let (pong, mut ponged) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(v) = pinged.recv().await {
+            if pong.send(v).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut sum = 0;
+    for i in 0..TRIPS {
+        ping.send(i).await.unwrap();
+        sum += ponged.recv().await.unwrap();
+    }
+    outcome(TRIPS, format!("trips={} sum={}", TRIPS, sum))
+}
+
+async fn spsc() -> Outcome {
+    let (sender, mut receiver) = mpsc::channel(CAPACITY);
+    tokio::spawn(async move {
+        for i in 1..=ELEMENTS {
+            sender.send(i).await.unwrap();
+        }
+    });
+    let mut sum: u64 = 0;
+    while let Some(v) = receiver.recv().await {
+        sum += v;
+    }
+    outcome(ELEMENTS, format!("elements={} sum={}", ELEMENTS, sum))
+}
+
+/// Tokio's own channels have one receiver; async-channel is what its users take for several.
+async fn mpmc() -> Outcome {
+    let (sender, receiver) = async_channel::bounded(CAPACITY);
+    let mut receivers = Vec::new();
+    for s in 0..4 {
+        let (sender, receiver) = (sender.clone(), receiver.clone());
+        tokio::spawn(async move {
+            let mut i = s + 1;
+            while i <= ELEMENTS {
+                sender.send(i).await.unwrap();
+                i += 4;
+            }
+        });
+        receivers.push(tokio::spawn(async move {
+            let (mut count, mut sum) = (0, 0);
+            while let Ok(v) = receiver.recv().await {
+                count += 1;
+                sum += v;
+            }
+            (count, sum)
+        }));
+    }
+    drop((sender, receiver));
+    let (mut count, mut sum) = (0u64, 0u64);
+    for handle in receivers {
+        let (c, s) = handle.await.unwrap();
+        count += c;
+        sum += s;
+    }
+    outcome(ELEMENTS, format!("elements={} sum={}", count, sum))
+}
+
+async fn select_2() -> Outcome {
+    let (a, mut from_a) = mpsc::channel(1);
+    let (b, mut from_b) = mpsc::channel(1);
+    for sender in [a, b] {
+        tokio::spawn(async move {
+            for i in 1..=ELEMENTS / 2 {
+                sender.send(i).await.unwrap();
+            }
+        });
+    }
+    let (mut count, mut sum) = (0, 0u64);
+    loop {
+        tokio::select! {
+            Some(v) = from_a.recv() => sum += v,
+            Some(v) = from_b.recv() => sum += v,
+            else => break,
+        }
+        count += 1;
+    }
+    outcome(ELEMENTS, format!("elements={} sum={}", count, sum))
+}
+
+async fn mutex() -> Outcome {
+    let mutex = Mutex::new(0u64);
+    for _ in 0..LOCKS {
+        *mutex.lock().await += 1;
+    }
+    outcome(LOCKS, format!("locks={} count={}", LOCKS, mutex.into_inner()))
+}
+
+async fn mutex_contended() -> Outcome {
+    const TASKS: u64 = 4;
+    let mutex = Arc::new(Mutex::new(0u64));
+    let mut handles = Vec::new();
+    for _ in 0..TASKS {
+        let mutex = mutex.clone();
+        handles.push(tokio::spawn(async move {
+            for _ in 0..LOCKS / TASKS {
+                *mutex.lock().await += 1;
+            }
+        }));
+    }
+    for handle in handles {
+        handle.await.unwrap();
+    }
+    let count = *mutex.lock().await;
+    outcome(LOCKS, format!("locks={} count={}", LOCKS, count))
+}
+
+/// Polls a timer once, which is what registers it. True if it is pending.
+struct Set<'a>(Pin<&'a mut Sleep>);
+
+impl Future for Set<'_> {
+    type Output = bool;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        Poll::Ready(self.0.as_mut().poll(cx).is_pending())
+    }
+}
+
+/// The others fall due evenly over an hour that begins in an hour; the timer that is set and stopped
+/// falls into the middle of them. The first batch makes the others, and lets the driver turn once: before
+/// that it does not know its next wake, and every timer that is set would write to its eventfd.
+async fn timer() -> Outcome {
+    static OTHERS: std::sync::Mutex<Vec<Pin<Box<Sleep>>>> = std::sync::Mutex::new(Vec::new());
+    const HOUR: Duration = Duration::from_secs(3600);
+    let mut others = std::mem::take(&mut *OTHERS.lock().unwrap());
+    if others.is_empty() {
+        for i in 0..PENDING {
+            let mut other = Box::pin(sleep(HOUR + HOUR / PENDING * i));
+            Set(other.as_mut()).await;
+            others.push(other);
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    let from = Instant::now();
+    let mut stopped = 0;
+    for _ in 0..PAIRS {
+        let timer = sleep(HOUR + HOUR / 2);
+        tokio::pin!(timer);
+        stopped += u64::from(Set(timer.as_mut()).await);
+    }
+    let timed = Some(from.elapsed());
+    let check = format!("pending={} stopped={}", others.len(), stopped);
+    *OTHERS.lock().unwrap() = others;
+    Outcome { ops: PAIRS, check, timed, bytes: None }
+}
