@@ -151,8 +151,8 @@ double histogram_deviation(const struct histogram *h)
 	return count > 0 ? root(sum / count) : 0;
 }
 
-/* The rank, from 1, of the sample at a quantile: quantile * count rounded up, after a step down by a
- * few units of the last place, or 0.999 of 100,000 would be sample 99,901. */
+/* The rank, from 1, of the sample at a quantile: quantile * count rounded up, after a step down by
+ * a few units of the last place, or 0.999 of 100,000 would be sample 99,901. */
 static uint64_t rank_of(uint64_t count, double quantile)
 {
 	double exact = quantile * (double)count * (1 - 4 * __DBL_EPSILON__);
@@ -222,9 +222,11 @@ bool histogram_next_point(const struct histogram *h, struct histogram_point *p)
 int histogram_write_hdr(const struct histogram *h, FILE *out, double unit)
 {
 	struct histogram_point p = {.ticks = TICKS_HDR};
-	fprintf(out, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+	fprintf(out, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount",
+		"1/(1-Percentile)");
 	while (histogram_next_point(h, &p)) {
-		fprintf(out, "%12.3f %2.12f %10" PRIu64, (double)p.value / unit, p.quantile, p.count);
+		fprintf(out, "%12.3f %2.12f %10" PRIu64, (double)p.value / unit, p.quantile,
+			p.count);
 		if (p.quantile < 1)
 			fprintf(out, " %14.2f", 1 / (1 - p.quantile));
 		fputc('\n', out);
@@ -238,8 +240,8 @@ int histogram_write_hdr(const struct histogram *h, FILE *out, double unit)
 	return ferror(out) ? -EIO : 0;
 }
 
-/* "VALUE COUNT" a line, between a head that carries the exact ends and a foot that shows the file is
- * whole. */
+/* "VALUE COUNT" a line, between a head that carries the exact ends and a foot that shows the file
+ * is whole. */
 int histogram_write(const struct histogram *h, FILE *out)
 {
 	struct histogram_bucket b = {0};

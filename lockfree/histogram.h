@@ -1,18 +1,19 @@
 /* A log-linear histogram of 64-bit values: three significant digits from 0 to the maximum.
  *
  * Values below 2048 have a bucket each. Above, every power of two is cut into 1024 buckets of one
- * width, so that a bucket is never wider than 1/1024 of its values. With shift = max(0, bits(v) - 11):
+ * width, so that a bucket is never wider than 1/1024 of its values. With shift = max(0, bits(v) -
+ * 11):
  *
  *     index(v) = 1024 * shift + (v >> shift)
  *
  * which is contiguous, as v >> shift lies in [1024, 2048) wherever shift is not 0.
  *
  * One thread records; any other may read or merge meanwhile, and sees each bucket as it is at some
- * moment of its reading. Recording is a count of leading zeros, a shift, an add and two compares that
- * nearly always go the same way. The total, the mean and the percentiles are worked out by who asks.
- * The memory is the caller's, zeroed pages that are never touched cost nothing: 450 KiB for all 64 bits,
- * 266 KiB for nanoseconds up to 73 minutes. A value above the limit falls into the last bucket; the
- * maximum is exact all the same.
+ * moment of its reading. Recording is a count of leading zeros, a shift, an add and two compares
+ * that nearly always go the same way. The total, the mean and the percentiles are worked out by who
+ * asks. The memory is the caller's, zeroed pages that are never touched cost nothing: 450 KiB for
+ * all 64 bits, 266 KiB for nanoseconds up to 73 minutes. A value above the limit falls into the
+ * last bucket; the maximum is exact all the same.
  *
  * Gil Tene, HdrHistogram; "How NOT to Measure Latency".
  */
@@ -80,8 +81,8 @@ uint64_t histogram_max(const struct histogram *);
 double histogram_mean(const struct histogram *);
 double histogram_deviation(const struct histogram *);
 
-/* The value that a share `quantile` (0 to 1) of the samples does not exceed, rounded up to the end of
- * its bucket but not above the maximum; 0 when empty. */
+/* The value that a share `quantile` (0 to 1) of the samples does not exceed, rounded up to the end
+ * of its bucket but not above the maximum; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *, double quantile);
 
 /* How many samples of `count` lie beyond that quantile, and whether they are enough to show it. */
@@ -99,9 +100,10 @@ struct histogram_bucket {
 };
 bool histogram_next(const struct histogram *, struct histogram_bucket *);
 
-/* A curve for plotting: quantiles from 0, `ticks` of them per halving of the distance to 1, and at the
- * end the maximum at 1. Starts zeroed but for ticks; false at the end. The curve goes to the maximum
- * whatever the number of samples beyond: it is a list of samples, not of claims about a percentile. */
+/* A curve for plotting: quantiles from 0, `ticks` of them per halving of the distance to 1, and at
+ * the end the maximum at 1. Starts zeroed but for ticks; false at the end. The curve goes to the
+ * maximum whatever the number of samples beyond: it is a list of samples, not of claims about a
+ * percentile. */
 struct histogram_point {
 	int ticks;
 	double quantile;

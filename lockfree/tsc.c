@@ -13,8 +13,8 @@ static const char *source = "clock_gettime (not initialised)";
 #if defined(__x86_64__)
 enum { LEAF_POWER = 0x80000007, EDX_INVARIANT = 1 << 8, CALIBRATION_NS = 20000000, READINGS = 16 };
 
-/* A processor may claim invariance where the kernel has seen its sockets drift apart: then "tsc" is gone
- * from the list. An unreadable list says nothing. */
+/* A processor may claim invariance where the kernel has seen its sockets drift apart: then "tsc" is
+ * gone from the list. An unreadable list says nothing. */
 static bool kernel_distrusts(void)
 {
 	FILE *f = fopen("/sys/devices/system/clocksource/clocksource0/available_clocksource", "re");

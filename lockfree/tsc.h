@@ -1,7 +1,7 @@
 /* The time-stamp counter as a clock: a few nanoseconds a reading, no system call.
  *
- * Used where it is invariant (one rate in all power states) and the kernel trusts it too; elsewhere the
- * ticks are nanoseconds of CLOCK_MONOTONIC, and tsc_source says so. tsc_init calibrates against
+ * Used where it is invariant (one rate in all power states) and the kernel trusts it too; elsewhere
+ * the ticks are nanoseconds of CLOCK_MONOTONIC, and tsc_source says so. tsc_init calibrates against
  * CLOCK_MONOTONIC for some 20 ms, sleeping; it is called once, before other threads use the clock.
  */
 #ifndef LOCKFREE_TSC_H

@@ -48,6 +48,7 @@ void weft_refuses(const char *words, ...)
 	va_end(ap);
 	const char *newline = strchr(child.err, '\n');
 	if (child.status != 2 || !strstr(child.err, words) || !newline || newline[1])
-		test_fail(__FILE__, __LINE__, "status %d (want 2), stderr (want one line, \"%s\"):\n%s",
-			  child.status, words, child.err);
+		test_fail(__FILE__, __LINE__,
+			  "status %d (want 2), stderr (want one line, \"%s\"):\n%s", child.status,
+			  words, child.err);
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* `weft bench` is the Python driver of the source tree this program was built in: bench/run.py in one of
- * the directories above the program. */
+/* `weft bench` is the Python driver of the source tree this program was built in: bench/run.py in
+ * one of the directories above the program. */
 static int find_driver(char *path, size_t cap)
 {
 	ssize_t len = readlink("/proc/self/exe", path, cap - 1);
@@ -31,7 +31,9 @@ static int run(int argc, char **argv)
 {
 	static char path[PATH_MAX];
 	if (find_driver(path, sizeof path) < 0) {
-		fprintf(stderr, "weft bench: no bench/run.py above this program; it runs from a source tree\n");
+		fprintf(
+		    stderr,
+		    "weft bench: no bench/run.py above this program; it runs from a source tree\n");
 		return COMMAND_FAILED;
 	}
 	char **args = calloc((size_t)argc + 2, sizeof *args);
@@ -39,7 +41,7 @@ static int run(int argc, char **argv)
 		fprintf(stderr, "weft bench: out of memory\n");
 		return COMMAND_FAILED;
 	}
-	args[0] = (char *)(uintptr_t)"python3";
+	args[0] = (char *)(uintptr_t) "python3";
 	args[1] = path;
 	memcpy(args + 2, argv + 1, (size_t)(argc - 1) * sizeof *args);
 	execvp(args[0], args);

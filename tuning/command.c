@@ -34,17 +34,20 @@ void command_bad_option(const char *name, int returned, char **argv)
 	if (optopt && !strncmp(word, "--", 2))
 		command_misused(name, "option '%s' takes no value", word);
 	if (optopt)
-		command_misused(name, "unknown option '-%c'; 'weft %s --help' lists them", optopt, name);
+		command_misused(name, "unknown option '-%c'; 'weft %s --help' lists them", optopt,
+				name);
 	command_misused(name, "unknown option '%s'; 'weft %s --help' lists them", word, name);
 }
 
-double command_number(const char *name, const char *option, const char *text, double low, double high)
+double command_number(const char *name, const char *option, const char *text, double low,
+		      double high)
 {
 	char *end;
 	double value = strtod(text, &end);
-	if (end == text || *end || isspace((unsigned char)*text) || !isfinite(value) || value < low ||
-	    value > high)
-		command_misused(name, "%s '%s': want a number from %g to %g", option, text, low, high);
+	if (end == text || *end || isspace((unsigned char)*text) || !isfinite(value) ||
+	    value < low || value > high)
+		command_misused(name, "%s '%s': want a number from %g to %g", option, text, low,
+				high);
 	return value;
 }
 
@@ -54,9 +57,10 @@ int64_t command_integer(const char *name, const char *option, const char *text, 
 	char *end;
 	errno = 0;
 	long long value = strtoll(text, &end, 10);
-	if (end == text || *end || isspace((unsigned char)*text) || errno || value < low || value > high)
-		command_misused(name, "%s '%s': want a whole number from %lld to %lld", option, text,
-				(long long)low, (long long)high);
+	if (end == text || *end || isspace((unsigned char)*text) || errno || value < low ||
+	    value > high)
+		command_misused(name, "%s '%s': want a whole number from %lld to %lld", option,
+				text, (long long)low, (long long)high);
 	return value;
 }
 
@@ -87,10 +91,11 @@ int command_cpus(const char *name, const char *option, const char *text, int *cp
 			command_misused(name, "%s '%s': want CPUs, as in 0,2-3", option, text);
 		for (int cpu = from; cpu <= to; cpu++) {
 			if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &allowed))
-				command_misused(name, "%s '%s': this process may not run on CPU %d", option,
-						text, cpu);
+				command_misused(name, "%s '%s': this process may not run on CPU %d",
+						option, text, cpu);
 			if (n == max)
-				command_misused(name, "%s '%s': more than %d CPUs", option, text, max);
+				command_misused(name, "%s '%s': more than %d CPUs", option, text,
+						max);
 			cpus[n++] = cpu;
 		}
 		if (!*at++)

@@ -1,5 +1,5 @@
-/* A subcommand of `weft`, and what all of them share: one way to read an option's value and one way to
- * refuse it. A refusal is one line on stderr that names the option and the value, and status 2.
+/* A subcommand of `weft`, and what all of them share: one way to read an option's value and one way
+ * to refuse it. A refusal is one line on stderr that names the option and the value, and status 2.
  */
 #ifndef TUNING_COMMAND_H
 #define TUNING_COMMAND_H
@@ -18,13 +18,14 @@ extern const struct command load_command, hiccup_command, bench_command;
 
 /* Prints "weft NAME: ..." and ends with status 2. NAME may be empty. */
 _Noreturn void command_misused(const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 
 /* What getopt_long returned '?' or ':' for (opterr 0, optstring starting with ':'). */
 _Noreturn void command_bad_option(const char *name, int returned, char **argv);
 
 /* A number or a whole number within [low, high], or command_misused. */
-double command_number(const char *name, const char *option, const char *text, double low, double high);
+double command_number(const char *name, const char *option, const char *text, double low,
+		      double high);
 int64_t command_integer(const char *name, const char *option, const char *text, int64_t low,
 			int64_t high);
 

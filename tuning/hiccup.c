@@ -24,7 +24,8 @@ void *hiccup_measure(void *arg)
 		if (clock_nanosleep(CLOCK_MONOTONIC, 0, &interval, NULL))
 			continue;
 		uint64_t passed = tsc_ns(tsc_now() - before);
-		histogram_record(&m->overshoot, passed > m->interval_ns ? passed - m->interval_ns : 0);
+		histogram_record(&m->overshoot,
+				 passed > m->interval_ns ? passed - m->interval_ns : 0);
 	}
 	return NULL;
 }

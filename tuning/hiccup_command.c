@@ -16,16 +16,18 @@ enum { CPUS_MAX = 1024, HIGHEST_BITS = 42 };
 
 static const char name[] = "hiccup";
 static const char help[] =
-	"usage: weft hiccup [OPTION ...]\n\n"
-	"Sleeps on each CPU for a short interval, over and over, and reports by how much it overslept:\n"
-	"the stalls that the machine itself adds to whatever runs on it.\n\n"
-	"  --duration S       seconds to measure (without: until SIGINT or SIGTERM)\n"
-	"  --cpu LIST         the CPUs, as in 0,2-3 (default: all that it may run on)\n"
-	"  --interval-us N    length of a sleep, 10 to 1000000 (default 1000)\n"
-	"  --json             one JSON object instead of the table\n"
-	"  --help             this text\n\n"
-	"A percentile with fewer than 100 samples beyond it is not shown. Interrupted, it prints what it\n"
-	"has. Status: 0 done or interrupted, 1 failed, 2 wrong usage.\n";
+    "usage: weft hiccup [OPTION ...]\n\n"
+    "Sleeps on each CPU for a short interval, over and over, and reports by how much it "
+    "overslept:\n"
+    "the stalls that the machine itself adds to whatever runs on it.\n\n"
+    "  --duration S       seconds to measure (without: until SIGINT or SIGTERM)\n"
+    "  --cpu LIST         the CPUs, as in 0,2-3 (default: all that it may run on)\n"
+    "  --interval-us N    length of a sleep, 10 to 1000000 (default 1000)\n"
+    "  --json             one JSON object instead of the table\n"
+    "  --help             this text\n\n"
+    "A percentile with fewer than 100 samples beyond it is not shown. Interrupted, it prints what "
+    "it\n"
+    "has. Status: 0 done or interrupted, 1 failed, 2 wrong usage.\n";
 
 struct options {
 	double seconds; /* 0: until a signal */
@@ -48,10 +50,12 @@ static int usable_cpus(int *cpus)
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"duration", required_argument, NULL, 'd'}, {"cpu", required_argument, NULL, 'c'},
-		{"interval-us", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option longs[] = {{"duration", required_argument, NULL, 'd'},
+					      {"cpu", required_argument, NULL, 'c'},
+					      {"interval-us", required_argument, NULL, 'i'},
+					      {"json", no_argument, NULL, 'j'},
+					      {"help", no_argument, NULL, 'h'},
+					      {0}};
 	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, ":", longs, NULL)) != -1;)
 		switch (c) {
@@ -62,7 +66,8 @@ static void parse(struct options *o, int argc, char **argv)
 			o->cpu_count = command_cpus(name, "--cpu", optarg, o->cpus, CPUS_MAX);
 			break;
 		case 'i':
-			o->interval_us = command_integer(name, "--interval-us", optarg, 10, 1000000);
+			o->interval_us =
+			    command_integer(name, "--interval-us", optarg, 10, 1000000);
 			break;
 		case 'j':
 			o->json = 1;
@@ -92,7 +97,8 @@ static void wait_for_end(double seconds, const sigset_t *signals)
 		if (watched && passed >= 1)
 			fprintf(stderr, "\rweft hiccup: %.0f s ", passed);
 		double nap = left < 1 ? left : 1;
-		struct timespec t = {.tv_sec = (time_t)nap, .tv_nsec = (long)((nap - (double)(time_t)nap) * 1e9)};
+		struct timespec t = {.tv_sec = (time_t)nap,
+				     .tv_nsec = (long)((nap - (double)(time_t)nap) * 1e9)};
 		if (sigtimedwait(signals, NULL, &t) > 0)
 			break;
 	}
@@ -205,7 +211,8 @@ static int measure(const struct options *o, struct hiccup_meter *meters, struct 
 	}
 	double seconds = (double)(tsc_monotonic_ns() - start) / 1e9;
 	if (error) {
-		fprintf(stderr, "weft hiccup: cannot measure on the CPUs asked for: %s\n", strerror(-error));
+		fprintf(stderr, "weft hiccup: cannot measure on the CPUs asked for: %s\n",
+			strerror(-error));
 		return COMMAND_FAILED;
 	}
 	(o->json ? print_json : print_table)(o, seconds, all, meters);

@@ -26,7 +26,8 @@ static void usage(FILE *to)
 	fprintf(to, "usage: weft COMMAND [OPTION ...]\n\n");
 	for (int i = 0; i < COMMANDS; i++)
 		fprintf(to, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
-	fprintf(to, "\n'weft COMMAND --help' says more. Status: 0 done, 1 ran and failed, 2 wrong usage.\n");
+	fprintf(to, "\n'weft COMMAND --help' says more. Status: 0 done, 1 ran and failed, 2 wrong "
+		    "usage.\n");
 }
 
 int main(int argc, char **argv)

@@ -25,29 +25,30 @@ enum {
 
 static const char name[] = "load";
 static const char help[] =
-	"usage: weft load URL [OPTION ...]\n\n"
-	"Sends requests at a fixed rate and measures their latency from the intended time of sending.\n"
-	"URL: http://HOST[:PORT][/PATH] (GET), tcp://HOST:PORT or udp://HOST:PORT (echo).\n\n"
-	"  --rate N              requests per second, open loop; without it the loop is closed\n"
-	"  --closed              closed loop: an answer sends the next request; leaves out queueing\n"
-	"  --arrivals KIND       poisson (default) or constant\n"
-	"  --seed N              of the arrivals (default 1)\n"
-	"  --connections N       (default 64)\n"
-	"  --threads N           (default 1)\n"
-	"  --cpu LIST            bind the threads to these CPUs, as in 0,2-3\n"
-	"  --duration S          seconds measured (default 10)\n"
-	"  --warmup S            seconds before, not measured (default 1)\n"
-	"  --timeout S           give a request up at this age (default 2)\n"
-	"  --size BYTES          payload of an echo (default 64)\n"
-	"  --expect-body TEXT    http: an answer with another body is wrong\n"
-	"  --pacing poll|sleep   wait by polling (open loop's default) or asleep (closed loop's)\n"
-	"  --hdr FILE            write the latencies, in us, as HdrHistogram's percentile text\n"
-	"  --histogram FILE      write them, in ns, in a form that can be merged\n"
-	"  --json                one JSON object instead of the table\n"
-	"  --help                this text\n\n"
-	"A percentile with fewer than 100 samples beyond it is not shown. SIGINT and SIGTERM stop the run\n"
-	"and print what there is. Status: 0 ran to its end (also when the run is marked invalid),\n"
-	"1 interrupted, not connected, or nothing was answered, 2 wrong usage.\n";
+    "usage: weft load URL [OPTION ...]\n\n"
+    "Sends requests at a fixed rate and measures their latency from the intended time of sending.\n"
+    "URL: http://HOST[:PORT][/PATH] (GET), tcp://HOST:PORT or udp://HOST:PORT (echo).\n\n"
+    "  --rate N              requests per second, open loop; without it the loop is closed\n"
+    "  --closed              closed loop: an answer sends the next request; leaves out queueing\n"
+    "  --arrivals KIND       poisson (default) or constant\n"
+    "  --seed N              of the arrivals (default 1)\n"
+    "  --connections N       (default 64)\n"
+    "  --threads N           (default 1)\n"
+    "  --cpu LIST            bind the threads to these CPUs, as in 0,2-3\n"
+    "  --duration S          seconds measured (default 10)\n"
+    "  --warmup S            seconds before, not measured (default 1)\n"
+    "  --timeout S           give a request up at this age (default 2)\n"
+    "  --size BYTES          payload of an echo (default 64)\n"
+    "  --expect-body TEXT    http: an answer with another body is wrong\n"
+    "  --pacing poll|sleep   wait by polling (open loop's default) or asleep (closed loop's)\n"
+    "  --hdr FILE            write the latencies, in us, as HdrHistogram's percentile text\n"
+    "  --histogram FILE      write them, in ns, in a form that can be merged\n"
+    "  --json                one JSON object instead of the table\n"
+    "  --help                this text\n\n"
+    "A percentile with fewer than 100 samples beyond it is not shown. SIGINT and SIGTERM stop the "
+    "run\n"
+    "and print what there is. Status: 0 ran to its end (also when the run is marked invalid),\n"
+    "1 interrupted, not connected, or nothing was answered, 2 wrong usage.\n";
 
 struct options {
 	struct load_settings set;
@@ -148,23 +149,32 @@ static void check_together(const struct options *o)
 		command_misused(name, "--size is for tcp:// and udp://");
 	if (s->target.protocol != PROTOCOL_HTTP && s->expect.body)
 		command_misused(name, "--expect-body is for http://; an echo is always compared");
-	if (s->target.protocol == PROTOCOL_UDP && (o->size < UDP_SIZE_MIN || o->size > UDP_SIZE_MAX))
-		command_misused(name, "--size '%ld': want a whole number from %d to %d for udp://", o->size,
-				UDP_SIZE_MIN, UDP_SIZE_MAX);
+	if (s->target.protocol == PROTOCOL_UDP &&
+	    (o->size < UDP_SIZE_MIN || o->size > UDP_SIZE_MAX))
+		command_misused(name, "--size '%ld': want a whole number from %d to %d for udp://",
+				o->size, UDP_SIZE_MIN, UDP_SIZE_MAX);
 }
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"rate", required_argument, NULL, 'r'},	     {"closed", no_argument, NULL, 'C'},
-		{"arrivals", required_argument, NULL, 'a'},  {"seed", required_argument, NULL, 's'},
-		{"connections", required_argument, NULL, 'n'}, {"threads", required_argument, NULL, 't'},
-		{"cpu", required_argument, NULL, 'c'},	     {"duration", required_argument, NULL, 'd'},
-		{"warmup", required_argument, NULL, 'w'},    {"timeout", required_argument, NULL, 'T'},
-		{"size", required_argument, NULL, 'b'},	     {"expect-body", required_argument, NULL, 'e'},
-		{"pacing", required_argument, NULL, 'p'},    {"hdr", required_argument, NULL, 'H'},
-		{"histogram", required_argument, NULL, 'g'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},	     {0}};
+	static const struct option longs[] = {{"rate", required_argument, NULL, 'r'},
+					      {"closed", no_argument, NULL, 'C'},
+					      {"arrivals", required_argument, NULL, 'a'},
+					      {"seed", required_argument, NULL, 's'},
+					      {"connections", required_argument, NULL, 'n'},
+					      {"threads", required_argument, NULL, 't'},
+					      {"cpu", required_argument, NULL, 'c'},
+					      {"duration", required_argument, NULL, 'd'},
+					      {"warmup", required_argument, NULL, 'w'},
+					      {"timeout", required_argument, NULL, 'T'},
+					      {"size", required_argument, NULL, 'b'},
+					      {"expect-body", required_argument, NULL, 'e'},
+					      {"pacing", required_argument, NULL, 'p'},
+					      {"hdr", required_argument, NULL, 'H'},
+					      {"histogram", required_argument, NULL, 'g'},
+					      {"json", no_argument, NULL, 'j'},
+					      {"help", no_argument, NULL, 'h'},
+					      {0}};
 	char why[TARGET_WHY_MAX];
 	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, ":", longs, NULL)) != -1;) {
@@ -193,9 +203,10 @@ static void reserve_descriptors(int connections)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max != RLIM_INFINITY && (rlim_t)connections + SPARE_DESCRIPTORS > limit.rlim_max)
-		command_misused(name, "--connections '%d': this process may open %llu files", connections,
-				(unsigned long long)limit.rlim_max);
+	if (limit.rlim_max != RLIM_INFINITY &&
+	    (rlim_t)connections + SPARE_DESCRIPTORS > limit.rlim_max)
+		command_misused(name, "--connections '%d': this process may open %llu files",
+				connections, (unsigned long long)limit.rlim_max);
 }
 
 /* A file that cannot be written is found out before the run, not after it. */
@@ -222,9 +233,11 @@ static void choose_pacing(struct options *o)
 		return;
 	s->pacing = s->mode == LOAD_OPEN ? PACING_POLL : PACING_SLEEP;
 	if (s->pacing == PACING_POLL && (online < 2 || s->threads > mine)) {
-		fprintf(stderr, "weft load: %d polling thread%s and %ld CPU%s (%d to run on): sleeping between "
-				"arrivals instead, so sends will be late\n",
-			s->threads, s->threads == 1 ? "" : "s", online, online == 1 ? "" : "s", mine);
+		fprintf(
+		    stderr,
+		    "weft load: %d polling thread%s and %ld CPU%s (%d to run on): sleeping between "
+		    "arrivals instead, so sends will be late\n",
+		    s->threads, s->threads == 1 ? "" : "s", online, online == 1 ? "" : "s", mine);
 		s->pacing = PACING_SLEEP;
 	}
 }
@@ -286,7 +299,8 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Waits for the threads, or for a signal that ends the run early. Says how it goes when somebody watches. */
+/* Waits for the threads, or for a signal that ends the run early. Says how it goes when somebody
+ * watches. */
 static enum run_end wait_for_end(const sigset_t *signals)
 {
 	const struct load_settings *s = run.set;
@@ -303,8 +317,9 @@ static enum run_end wait_for_end(const sigset_t *signals)
 		} else if (watched) {
 			uint64_t answers = 0;
 			for (int i = 0; i < s->threads; i++)
-				answers += load_rlx(
-					&generator_result(load_acq(&run.workers[i].generator))->counts.answered);
+				answers +=
+				    load_rlx(&generator_result(load_acq(&run.workers[i].generator))
+						  ->counts.answered);
 			fprintf(stderr, "\rweft load: %d of %.0f s, %llu answers ", seconds,
 				s->warmup + s->seconds, (unsigned long long)answers);
 		}
@@ -322,7 +337,8 @@ static int report_abort(int threads)
 			continue;
 		fprintf(stderr, "weft load: cannot %s%s%s: %s\n", w->doing,
 			strcmp(w->doing, "connect") ? "" : " to ",
-			strcmp(w->doing, "connect") ? "" : run.set->target.url, strerror(-w->error));
+			strcmp(w->doing, "connect") ? "" : run.set->target.url,
+			strerror(-w->error));
 		break;
 	}
 	return COMMAND_FAILED;
@@ -331,7 +347,8 @@ static int report_abort(int threads)
 static int report(const struct options *o, const struct load_result *r, enum run_end end)
 {
 	char why[REPORT_WHY_MAX];
-	int status = end == RUN_INTERRUPTED || !load_rlx(&r->counts.answered) ? COMMAND_FAILED : COMMAND_DONE;
+	int status = end == RUN_INTERRUPTED || !load_rlx(&r->counts.answered) ? COMMAND_FAILED
+									      : COMMAND_DONE;
 	report_judge(&o->set, r, end, why);
 	(o->json ? report_json : report_table)(&o->set, r, why);
 	int error = o->hdr ? report_write_hdr(r, o->hdr) : 0;
@@ -341,7 +358,8 @@ static int report(const struct options *o, const struct load_result *r, enum run
 	}
 	error = o->histogram ? report_write_histogram(r, o->histogram) : 0;
 	if (error) {
-		fprintf(stderr, "weft load: --histogram '%s': %s\n", o->histogram, strerror(-error));
+		fprintf(stderr, "weft load: --histogram '%s': %s\n", o->histogram,
+			strerror(-error));
 		status = COMMAND_FAILED;
 	}
 	return status;
@@ -367,7 +385,8 @@ static int run_threads(const struct options *o, struct load_result *total)
 		w->cpu = o->cpu_count ? o->cpus[started % o->cpu_count] : -1;
 		error = pthread_create(&w->thread, NULL, work, w);
 		if (error) { /* the others wait at the barrier: end with the process */
-			fprintf(stderr, "weft load: cannot start thread %d: %s\n", started, strerror(error));
+			fprintf(stderr, "weft load: cannot start thread %d: %s\n", started,
+				strerror(error));
 			exit(COMMAND_FAILED);
 		}
 	}
@@ -427,5 +446,5 @@ static int run_load(int argc, char **argv)
 	return status;
 }
 
-const struct command load_command = {"load", "the load generator: open loop, latency from the intended time",
-				     run_load};
+const struct command load_command = {
+    "load", "the load generator: open loop, latency from the intended time", run_load};

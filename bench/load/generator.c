@@ -16,6 +16,7 @@ enum {
 	SEEN_BYTES = 4096,
 	CONNECTING_AT_ONCE = 64,
 	CONNECT_SECONDS_MAX = 10,
+	STALLS = 1024,	 /* a power of two */
 	NAP_MS_MAX = 50, /* a sleeping generator looks for *stop so often */
 };
 
@@ -28,11 +29,17 @@ struct conn {
 	bool measured;	/* its request belongs to the measured time */
 	bool worked;	/* has answered since it was opened */
 	bool reading;	/* `response` has begun */
-	uint64_t since;	/* ticks: BUSY intended; CONNECTING begun; WAITING may try again */
-	uint64_t lateness;
+	uint64_t since; /* ticks: BUSY intended; CONNECTING begun; WAITING may try again */
+	uint64_t sent_at;
+	uint64_t own;	 /* the generator's delay of its request, up to sending */
 	uint64_t number; /* echo: of the request, at the head of its payload */
 	size_t sent, received;
 	struct http_response response;
+};
+
+/* The thread stood still. */
+struct stall {
+	uint64_t from, to;
 };
 
 struct list {
@@ -51,16 +58,19 @@ struct generator {
 	uint64_t start, measure_from, end; /* ticks */
 	uint64_t next;			   /* intended time of the next arrival; UINT64_MAX: none */
 	uint64_t timeout, late_bound, retry_after;
-	uint64_t looked;     /* the last look at the clock */
-	uint64_t idle_since; /* when a connection became free while none was */
+	uint64_t looked;       /* the last look at the clock */
+	uint64_t idle_since;   /* when a connection became free while none was */
 	uint64_t unseen_since; /* an answer that is read now was not there then */
 	uint64_t numbers;
+	struct stall stalls[STALLS]; /* a ring, those that no sent arrival has outlived */
+	uint32_t stalls_head, stalls_tail;
 	bool measuring; /* within the measured time */
 	struct rusage usage_before;
 
 	char *request; /* a copy of the target's: echo writes its number into it */
 	size_t request_len;
-	/* The last response that came whole and at once, verdict good: equal bytes need no second parse. */
+	/* The last response that came whole and at once, verdict good: equal bytes need no second
+	 * parse. */
 	size_t seen_len;
 	char seen[SEEN_BYTES];
 	char input[INPUT_BYTES];
@@ -96,12 +106,35 @@ static void become_idle(struct generator *g, struct conn *c, uint64_t now)
 	move(g, c, IDLE);
 }
 
+static COLD void note_stall(struct generator *g, uint64_t now)
+{
+	if (g->stalls_tail - g->stalls_head == STALLS)
+		g->stalls_head++;
+	g->stalls[g->stalls_tail++ % STALLS] = (struct stall){g->looked, now};
+}
+
+/* For how long an arrival that was meant for a moment within a stall was not even noticed. Arrivals
+ * ask in their order. */
+static uint64_t unnoticed(struct generator *g, uint64_t intended)
+{
+	for (; g->stalls_head != g->stalls_tail; g->stalls_head++) {
+		const struct stall *s = &g->stalls[g->stalls_head % STALLS];
+		if (intended < s->from)
+			break;
+		if (intended < s->to)
+			return s->to - intended;
+	}
+	return 0;
+}
+
 /* Every reading of the clock in the loop, so that the gaps between readings are its stalls. */
 static inline uint64_t look(struct generator *g)
 {
 	uint64_t now = tsc_now();
 	if (unlikely(now < g->looked)) /* moved to a core whose counter is behind */
 		now = g->looked;
+	if (unlikely(now - g->looked > g->late_bound))
+		note_stall(g, now);
 	if (g->measuring)
 		histogram_record(&g->result.gaps, tsc_ns(now - g->looked));
 	return g->looked = now;
@@ -125,7 +158,7 @@ static void record_latency(struct generator *g, const struct conn *c, uint64_t n
 {
 	if (!c->measured)
 		return;
-	uint64_t age = now - c->since, own = c->lateness + (now - g->unseen_since);
+	uint64_t age = now - c->since, own = c->own + (now - g->unseen_since);
 	histogram_record(&g->result.latency, tsc_ns(age));
 	histogram_record(&g->result.rest, tsc_ns(own < age ? age - own : 0));
 }
@@ -155,7 +188,8 @@ static void wait_before_retry(struct generator *g, struct conn *c, uint64_t now)
 static int open_conn(struct generator *g, struct conn *c, uint64_t now)
 {
 	const struct target *t = &g->set->target;
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+				 .data.ptr = c};
 	int one = 1;
 	c->fd = socket(t->addr.ss_family,
 		       (is_udp(g) ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -163,7 +197,8 @@ static int open_conn(struct generator *g, struct conn *c, uint64_t now)
 		return -errno;
 	if (!is_udp(g))
 		setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if ((connect(c->fd, (const struct sockaddr *)&t->addr, t->addr_len) && errno != EINPROGRESS) ||
+	if ((connect(c->fd, (const struct sockaddr *)&t->addr, t->addr_len) &&
+	     errno != EINPROGRESS) ||
 	    epoll_ctl(g->epoll, EPOLL_CTL_ADD, c->fd, &ev)) {
 		int error = -errno;
 		close_conn(c);
@@ -198,8 +233,8 @@ static void reopen(struct generator *g, struct conn *c, uint64_t now)
 		connect_failed(g, c, error, now);
 }
 
-/* The connection has ended. One that had worked is opened again at once: a server may close after every
- * answer. One that had not must wait its time. */
+/* The connection has ended. One that had worked is opened again at once: a server may close after
+ * every answer. One that had not must wait its time. */
 static void replace(struct generator *g, struct conn *c, uint64_t now)
 {
 	close_conn(c);
@@ -211,8 +246,8 @@ static void replace(struct generator *g, struct conn *c, uint64_t now)
 
 /* Requests */
 
-static void fail_request(struct generator *g, struct conn *c, _Atomic uint64_t *counter, const char *what,
-			 const char *detail, uint64_t now)
+static void fail_request(struct generator *g, struct conn *c, _Atomic uint64_t *counter,
+			 const char *what, const char *detail, uint64_t now)
 {
 	count(c, counter);
 	if (c->measured)
@@ -252,19 +287,21 @@ static void send_more(struct generator *g, struct conn *c)
 static void send_request(struct generator *g, struct conn *c, uint64_t intended, uint64_t now)
 {
 	c->since = intended;
+	c->sent_at = now;
 	c->measured = intended >= g->measure_from;
-	c->lateness = 0;
+	c->own = 0;
 	c->number = ++g->numbers;
 	c->sent = c->received = 0;
 	c->reading = false;
 	count(c, &g->result.counts.offered);
 	if (g->set->mode == LOAD_OPEN) {
 		uint64_t due = intended > g->idle_since ? intended : g->idle_since;
-		c->lateness = now > due ? now - due : 0;
+		uint64_t lateness = now > due ? now - due : 0, missed = unnoticed(g, intended);
 		if (c->measured)
-			histogram_record(&g->result.lateness, tsc_ns(c->lateness));
-		if (c->lateness > g->late_bound)
+			histogram_record(&g->result.lateness, tsc_ns(lateness));
+		if (lateness > g->late_bound)
 			count(c, &g->result.counts.late_sends);
+		c->own = lateness > missed ? lateness : missed;
 	}
 	move(g, c, BUSY);
 	send_more(g, c);
@@ -277,8 +314,8 @@ static void draw_arrival(struct generator *g)
 		g->next = UINT64_MAX;
 }
 
-/* An arrival that no connection was free for has become too old. */
-static void expire_arrival(struct generator *g, _Atomic uint64_t *counter, uint64_t now)
+/* An arrival that no connection was free for is given up. */
+static void give_up_arrival(struct generator *g, _Atomic uint64_t *counter, uint64_t now)
 {
 	struct conn unsent = {.since = g->next, .measured = g->next >= g->measure_from};
 	count(&unsent, &g->result.counts.offered);
@@ -322,7 +359,8 @@ static void answered(struct generator *g, struct conn *c, uint64_t now)
 
 static void mismatched(struct generator *g, struct conn *c, uint64_t now)
 {
-	fail_request(g, c, &g->result.counts.mismatches, "the body is not the expected one", NULL, now);
+	fail_request(g, c, &g->result.counts.mismatches, "the body is not the expected one", NULL,
+		     now);
 	c->worked = true;
 	become_idle(g, c, now);
 }
@@ -368,7 +406,8 @@ static void take_http(struct generator *g, struct conn *c, size_t n, uint64_t no
 	else if ((size_t)used < n)
 		misspoken(g, c, "bytes behind the response", now);
 	else if (r->state == HTTP_DONE) {
-		if (at_once && n <= SEEN_BYTES && r->keep_alive && !r->mismatch && r->status / 100 == 2) {
+		if (at_once && n <= SEEN_BYTES && r->keep_alive && !r->mismatch &&
+		    r->status / 100 == 2) {
 			memcpy(g->seen, g->input, n);
 			g->seen_len = n;
 		}
@@ -397,7 +436,8 @@ static void take_echo(struct generator *g, struct conn *c, size_t n, uint64_t no
 /* Late and doubled datagrams, which carry another number, are no answer. */
 static void take_datagram(struct generator *g, struct conn *c, size_t n, uint64_t now)
 {
-	if (c->state != BUSY || n < sizeof c->number || memcmp(g->input, &c->number, sizeof c->number)) {
+	if (c->state != BUSY || n < sizeof c->number ||
+	    memcmp(g->input, &c->number, sizeof c->number)) {
 		if (g->measuring)
 			bump(&g->result.counts.strays, 1);
 		return;
@@ -506,11 +546,9 @@ static void time_out(struct generator *g, struct conn *c, uint64_t now)
 static void sweep(struct generator *g, uint64_t now)
 {
 	struct conn *c;
-	while ((c = g->lists[BUSY].first) && now - c->since >= g->timeout && now > c->since)
+	while ((c = g->lists[BUSY].first) && now >= c->sent_at + g->timeout)
 		time_out(g, c, now);
-	while (g->next <= now && now - g->next >= g->timeout && !g->lists[IDLE].first)
-		expire_arrival(g, &g->result.counts.timeouts, now);
-	if ((c = g->lists[CONNECTING].first) && now > c->since && now - c->since >= g->timeout)
+	if ((c = g->lists[CONNECTING].first) && now >= c->since + g->timeout)
 		connect_failed(g, c, -ETIMEDOUT, now);
 	if ((c = g->lists[WAITING].first) && now >= c->since && wanted(g, now))
 		reopen(g, c, now);
@@ -527,8 +565,10 @@ static uint64_t next_deadline(const struct generator *g, uint64_t now)
 		at = g->measure_from;
 	if (now < g->end && g->end < at)
 		at = g->end;
-	if ((c = g->lists[BUSY].first) && c->since + g->timeout < at)
-		at = c->since + g->timeout;
+	if (now >= g->end && g->end + g->timeout < at)
+		at = g->end + g->timeout;
+	if ((c = g->lists[BUSY].first) && c->sent_at + g->timeout < at)
+		at = c->sent_at + g->timeout;
 	if ((c = g->lists[CONNECTING].first) && c->since + g->timeout < at)
 		at = c->since + g->timeout;
 	if ((c = g->lists[WAITING].first) && c->since < at)
@@ -541,7 +581,8 @@ static int wait_events(struct generator *g, struct epoll_event *events, uint64_t
 	if (g->set->pacing == PACING_POLL)
 		return epoll_wait(g->epoll, events, EVENTS, 0);
 	uint64_t ns = tsc_ns(next_deadline(g, now) - now);
-	struct timespec t = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+	struct timespec t = {.tv_sec = (time_t)(ns / 1000000000),
+			     .tv_nsec = (long)(ns % 1000000000)};
 	int n = epoll_pwait2(g->epoll, events, EVENTS, &t, NULL);
 	if (n < 0 && errno == ENOSYS) /* before Linux 5.11 */
 		n = epoll_wait(g->epoll, events, EVENTS, (int)(ns / 1000000));
@@ -583,21 +624,22 @@ static void end_measuring(struct generator *g, uint64_t now)
 	getrusage(RUSAGE_THREAD, &usage);
 	g->result.user_us = cpu_us(g->usage_before.ru_utime, usage.ru_utime);
 	g->result.system_us = cpu_us(g->usage_before.ru_stime, usage.ru_stime);
-	g->result.measured_seconds = (double)tsc_ns(now - g->measure_from) / 1e9;
+	g->result.measured_seconds =
+	    (double)tsc_ns((now < g->end ? now : g->end) - g->measure_from) / 1e9;
 	g->measuring = false;
 }
 
-/* Interrupted: what is outstanding counts at the age it has reached. */
-static void give_up(struct generator *g, uint64_t now)
+/* The end: what is outstanding counts at the age it has reached. */
+static void give_up(struct generator *g, _Atomic uint64_t *counter, uint64_t now)
 {
 	for (struct conn *c = g->lists[BUSY].first; c; c = c->next)
 		if (now > c->since) {
-			count(c, &g->result.counts.unanswered);
+			count(c, counter);
 			g->unseen_since = now;
 			record_latency(g, c, now);
 		}
 	while (g->next <= now)
-		expire_arrival(g, &g->result.counts.unanswered, now);
+		give_up_arrival(g, counter, now);
 }
 
 void generator_run(struct generator *g, uint64_t start, const _Atomic int *stop)
@@ -609,8 +651,8 @@ void generator_run(struct generator *g, uint64_t start, const _Atomic int *stop)
 	g->next = UINT64_MAX;
 	g->looked = g->idle_since = g->unseen_since = tsc_now();
 	if (s->mode == LOAD_OPEN) {
-		schedule_init(&g->schedule, s->arrivals, tsc_ticks(1e9) / s->rate * s->threads, s->seed,
-			      g->part, s->threads);
+		schedule_init(&g->schedule, s->arrivals, tsc_ticks(1e9) / s->rate * s->threads,
+			      s->seed, g->part, s->threads);
 		draw_arrival(g);
 	}
 	while (tsc_now() < start)
@@ -621,7 +663,13 @@ void generator_run(struct generator *g, uint64_t start, const _Atomic int *stop)
 		if (load_rlx(stop)) {
 			if (g->measuring)
 				end_measuring(g, now);
-			give_up(g, now);
+			give_up(g, &g->result.counts.unanswered, now);
+			return;
+		}
+		if (now >= g->end + g->timeout) {
+			if (g->measuring) /* the thread stood still for all that time */
+				end_measuring(g, now);
+			give_up(g, &g->result.counts.timeouts, now);
 			return;
 		}
 		if (now >= g->measure_from && !g->measuring && !ended)
@@ -641,7 +689,8 @@ void generator_run(struct generator *g, uint64_t start, const _Atomic int *stop)
 int generator_connect(struct generator *g)
 {
 	struct epoll_event events[EVENTS];
-	double patience = g->set->timeout < CONNECT_SECONDS_MAX ? g->set->timeout : CONNECT_SECONDS_MAX;
+	double patience =
+	    g->set->timeout < CONNECT_SECONDS_MAX ? g->set->timeout : CONNECT_SECONDS_MAX;
 	uint64_t give_up_at = tsc_now() + tsc_ticks(patience * 1e9);
 	int opened = 0, ready = 0;
 	while (ready < g->count) {
@@ -657,7 +706,8 @@ int generator_connect(struct generator *g)
 			struct conn *c = events[i].data.ptr;
 			int error = 0;
 			socklen_t len = sizeof error;
-			if (c->state != CONNECTING || !(events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+			if (c->state != CONNECTING ||
+			    !(events[i].events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
 				continue;
 			if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) || error)
 				return error ? -error : -errno;

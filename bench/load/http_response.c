@@ -45,8 +45,8 @@ static bool is_token_char(unsigned char c)
 static int status_line(struct http_response *r)
 {
 	const char *s = r->line;
-	if (r->line_len < 13 || memcmp(s, "HTTP/1.", 7) || (s[7] != '0' && s[7] != '1') || s[8] != ' ' ||
-	    s[12] != ' ')
+	if (r->line_len < 13 || memcmp(s, "HTTP/1.", 7) || (s[7] != '0' && s[7] != '1') ||
+	    s[8] != ' ' || s[12] != ' ')
 		return broken(r, "no HTTP/1.1 status line");
 	for (int i = 9; i < 12; i++)
 		if (!isdigit((unsigned char)s[i]))
@@ -91,7 +91,8 @@ static void connection(struct http_response *r, const char *value, size_t len)
 			to--;
 		if (to - from == 5 && !strncasecmp(value + from, "close", 5))
 			r->keep_alive = false;
-		else if (to - from == 10 && r->minor_0 && !strncasecmp(value + from, "keep-alive", 10))
+		else if (to - from == 10 && r->minor_0 &&
+			 !strncasecmp(value + from, "keep-alive", 10))
 			r->keep_alive = true;
 		at = end + 1;
 	}
@@ -141,7 +142,8 @@ static int end_of_head(struct http_response *r)
 		return broken(r, "Content-Length beside Transfer-Encoding");
 	if (r->status == 101)
 		return broken(r, "status 101 that nobody asked for");
-	if (r->status < 200) { /* interim: the real one follows, within the same limit on the head */
+	if (r->status <
+	    200) { /* interim: the real one follows, within the same limit on the head */
 		uint32_t head_len = r->head_len;
 		http_response_init(r, r->expect);
 		r->head_len = head_len;
@@ -205,7 +207,8 @@ static int end_of_line(struct http_response *r)
 	}
 }
 
-/* One byte of a line. Kept up to a limit: what lies beyond matters in no line that is understood. */
+/* One byte of a line. Kept up to a limit: what lies beyond matters in no line that is understood.
+ */
 static int take_line_byte(struct http_response *r, unsigned char c)
 {
 	if (++r->head_len > HTTP_HEAD_MAX)
@@ -270,7 +273,8 @@ int http_response_eof(struct http_response *r)
 	if (r->state == HTTP_DONE)
 		return 0;
 	if (r->state != HTTP_BROKEN)
-		broken(r, r->state == HTTP_STATUS_LINE && !r->head_len ? "closed without a response" :
-									 "closed within a response");
+		broken(r, r->state == HTTP_STATUS_LINE && !r->head_len
+			      ? "closed without a response"
+			      : "closed within a response");
 	return -EPROTO;
 }

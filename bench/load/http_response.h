@@ -1,10 +1,10 @@
 /* An HTTP/1.1 response, read piece by piece as the socket gives it (RFC 9112).
  *
  * It answers four questions: is the response complete, what was its status, did its body equal the
- * expected one, may the connection be used again. It is strict, because a measurement must not count
- * something that is nearly an answer: lines end in CR LF, no folded or malformed header, no Content-Length
- * beside Transfer-Encoding, no two lengths that differ, no coding but chunked. The verdict does not
- * depend on where the bytes were split. The bodies are never stored.
+ * expected one, may the connection be used again. It is strict, because a measurement must not
+ * count something that is nearly an answer: lines end in CR LF, no folded or malformed header, no
+ * Content-Length beside Transfer-Encoding, no two lengths that differ, no coding but chunked. The
+ * verdict does not depend on where the bytes were split. The bodies are never stored.
  */
 #ifndef BENCH_LOAD_HTTP_RESPONSE_H
 #define BENCH_LOAD_HTTP_RESPONSE_H
@@ -50,8 +50,8 @@ struct http_response {
 
 void http_response_init(struct http_response *, const struct http_expect *);
 
-/* Takes bytes up to the end of the response. Returns how many it took (fewer than n only when the state
- * is HTTP_DONE), or -EPROTO with `why` set. */
+/* Takes bytes up to the end of the response. Returns how many it took (fewer than n only when the
+ * state is HTTP_DONE), or -EPROTO with `why` set. */
 ssize_t http_response_feed(struct http_response *, const char *data, size_t n);
 
 /* The peer has closed: 0 if that completes the response, or -EPROTO with `why` set. */

@@ -22,8 +22,8 @@ enum { FIRST_OF_TAIL = 2 };
 
 static uint64_t errors(const struct load_counts *c)
 {
-	return load_rlx(&c->error_status) + load_rlx(&c->error_protocol) + load_rlx(&c->error_closed) +
-	       load_rlx(&c->error_connect);
+	return load_rlx(&c->error_status) + load_rlx(&c->error_protocol) +
+	       load_rlx(&c->error_closed) + load_rlx(&c->error_connect);
 }
 
 static double per_second(uint64_t n, const struct load_result *r)
@@ -39,7 +39,7 @@ static double us(uint64_t ns)
 /* Validity */
 
 static void add_reason(char why[REPORT_WHY_MAX], const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3)));
 static void add_reason(char why[REPORT_WHY_MAX], const char *fmt, ...)
 {
 	size_t at = strlen(why);
@@ -55,7 +55,8 @@ static void add_reason(char why[REPORT_WHY_MAX], const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The generator explains a tail if, its own delay taken off each request, less than half is left. */
+/* The generator explains a tail if, its own delay taken off each request, less than half is left.
+ */
 static void judge_delay(const struct load_result *r, char why[REPORT_WHY_MAX])
 {
 	uint64_t count = histogram_count(&r->latency);
@@ -64,8 +65,10 @@ static void judge_delay(const struct load_result *r, char why[REPORT_WHY_MAX])
 		double without = us(histogram_quantile(&r->rest, quantiles[i].at));
 		if (!histogram_shows(count, quantiles[i].at) || without >= REST_SHARE_MIN * with)
 			continue;
-		add_reason(why, "the generator's own delay explains the tail: %s %.1f us, without it %.1f us",
-			   quantiles[i].label, with, without);
+		add_reason(
+		    why,
+		    "the generator's own delay explains the tail: %s %.1f us, without it %.1f us",
+		    quantiles[i].label, with, without);
 		return;
 	}
 }
@@ -77,7 +80,8 @@ static void judge_answers(const struct load_settings *s, const struct load_resul
 	uint64_t count = histogram_count(&r->latency);
 	uint64_t offered = load_rlx(&c->offered), in_window = load_rlx(&c->in_window);
 	if (count < SAMPLES_MIN)
-		add_reason(why, "%" PRIu64 " samples are too few, %d are needed", count, SAMPLES_MIN);
+		add_reason(why, "%" PRIu64 " samples are too few, %d are needed", count,
+			   SAMPLES_MIN);
 	if (errors(c))
 		add_reason(why, "%" PRIu64 " errors (first: %s)", errors(c), r->first_error);
 	if (load_rlx(&c->mismatches))
@@ -152,7 +156,8 @@ static json_t *curve_json(const struct histogram *h)
 	json_t *curve = json_array();
 	struct histogram_point p = {.ticks = CURVE_TICKS};
 	while (histogram_next_point(h, &p))
-		json_array_append_new(curve, json_pack("[f,f,I]", p.quantile, us(p.value), (json_int_t)p.count));
+		json_array_append_new(
+		    curve, json_pack("[f,f,I]", p.quantile, us(p.value), (json_int_t)p.count));
 	return curve;
 }
 
@@ -162,8 +167,10 @@ static json_t *settings_json(const struct load_settings *s)
 	json_t *o = json_object();
 	json_object_set_new(o, "mode", json_string(open ? "open" : "closed"));
 	json_object_set_new(o, "url", json_string(s->target.url));
-	json_object_set_new(o, "arrivals", !open ? json_null() :
-				     json_string(s->arrivals == ARRIVALS_POISSON ? "poisson" : "constant"));
+	json_object_set_new(
+	    o, "arrivals",
+	    !open ? json_null()
+		  : json_string(s->arrivals == ARRIVALS_POISSON ? "poisson" : "constant"));
 	json_object_set_new(o, "seed", open ? number(s->seed) : json_null());
 	json_object_set_new(o, "rate", open ? json_real(s->rate) : json_null());
 	json_object_set_new(o, "connections", json_integer(s->connections));
@@ -181,8 +188,9 @@ static void add_counts(json_t *o, const struct load_counts *c)
 	json_object_set_new(o, "answered", number(load_rlx(&c->answered)));
 	json_object_set_new(o, "errors", number(errors(c)));
 	json_object_set_new(o, "error_kinds",
-			    json_pack("{s:I,s:I,s:I,s:I}", "connect", (json_int_t)load_rlx(&c->error_connect),
-				      "closed", (json_int_t)load_rlx(&c->error_closed), "protocol",
+			    json_pack("{s:I,s:I,s:I,s:I}", "connect",
+				      (json_int_t)load_rlx(&c->error_connect), "closed",
+				      (json_int_t)load_rlx(&c->error_closed), "protocol",
 				      (json_int_t)load_rlx(&c->error_protocol), "status",
 				      (json_int_t)load_rlx(&c->error_status)));
 	json_object_set_new(o, "timeouts", number(load_rlx(&c->timeouts)));
@@ -207,11 +215,15 @@ void report_json(const struct load_settings *s, const struct load_result *r, con
 	json_object_set_new(o, "late_bound_us", json_integer(LATE_BOUND_US));
 	json_object_set_new(o, "latency_us", latency_json(&r->latency));
 	json_object_set_new(o, "lateness_us", open ? quantiles_json(&r->lateness) : json_null());
-	json_object_set_new(o, "latency_without_own_delay_us", open ? quantiles_json(&r->rest) : json_null());
-	json_object_set_new(o, "hiccups_us", s->pacing == PACING_POLL ? quantiles_json(&r->gaps) : json_null());
+	json_object_set_new(o, "latency_without_own_delay_us",
+			    open ? quantiles_json(&r->rest) : json_null());
+	json_object_set_new(o, "hiccups_us",
+			    s->pacing == PACING_POLL ? quantiles_json(&r->gaps) : json_null());
 	json_object_set_new(o, "percentiles", curve_json(&r->latency));
-	json_object_set_new(cpu, "user", answers ? json_real(r->user_us / (double)answers) : json_null());
-	json_object_set_new(cpu, "system", answers ? json_real(r->system_us / (double)answers) : json_null());
+	json_object_set_new(cpu, "user",
+			    answers ? json_real(r->user_us / (double)answers) : json_null());
+	json_object_set_new(cpu, "system",
+			    answers ? json_real(r->system_us / (double)answers) : json_null());
 	json_object_set_new(o, "cpu_us_per_op", cpu);
 	json_object_set_new(o, "valid", json_boolean(!*why));
 	json_object_set_new(o, "why", json_string(why));
@@ -239,7 +251,8 @@ static bool print_row(const char *label, const struct histogram *h)
 static void print_settings(const struct load_settings *s, const struct load_result *r)
 {
 	if (s->mode == LOAD_OPEN)
-		printf("open loop, %s arrivals, seed %" PRIu64 "; latency from the intended time of sending\n",
+		printf("open loop, %s arrivals, seed %" PRIu64
+		       "; latency from the intended time of sending\n",
 		       s->arrivals == ARRIVALS_POISSON ? "Poisson" : "constant", s->seed);
 	else
 		printf("CLOSED LOOP: latencies leave out queueing\n");
@@ -262,7 +275,8 @@ static void print_counts(const struct load_settings *s, const struct load_result
 	if (load_rlx(&c->unanswered))
 		printf(", %" PRIu64 " unanswered", load_rlx(&c->unanswered));
 	if (s->mode == LOAD_OPEN)
-		printf("; %" PRIu64 " sent later than %d us", load_rlx(&c->late_sends), LATE_BOUND_US);
+		printf("; %" PRIu64 " sent later than %d us", load_rlx(&c->late_sends),
+		       LATE_BOUND_US);
 	printf("\n\n");
 }
 

@@ -6,9 +6,9 @@
 
 enum { REPORT_WHY_MAX = 1024, SAMPLES_MIN = 1000 };
 
-/* The share of a tail percentile that must remain without the generator's own delay, and the share of
- * the offered requests that must be answered in time. */
-#define REST_SHARE_MIN     0.5
+/* The share of a tail percentile that must remain without the generator's own delay, and the share
+ * of the offered requests that must be answered in time. */
+#define REST_SHARE_MIN	   0.5
 #define ACHIEVED_SHARE_MIN 0.99
 
 enum run_end { RUN_COMPLETE, RUN_INTERRUPTED };
@@ -21,7 +21,8 @@ void report_judge(const struct load_settings *, const struct load_result *, enum
 void report_json(const struct load_settings *, const struct load_result *, const char *why);
 void report_table(const struct load_settings *, const struct load_result *, const char *why);
 
-/* Writes the latencies to files, in us as HdrHistogram text, in ns mergeable. 0, or a negative errno. */
+/* Writes the latencies to files, in us as HdrHistogram text, in ns mergeable. 0, or a negative
+ * errno. */
 int report_write_hdr(const struct load_result *, const char *path);
 int report_write_histogram(const struct load_result *, const char *path);
 

@@ -14,7 +14,8 @@ int load_result_init(struct load_result *r)
 		void *memory = malloc(histogram_bytes(highest_ns));
 		if (!memory)
 			return -ENOMEM;
-		histogram_init(all[i], memory, highest_ns); /* touches it: no page fault in the run */
+		histogram_init(all[i], memory,
+			       highest_ns); /* touches it: no page fault in the run */
 	}
 	return 0;
 }

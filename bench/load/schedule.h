@@ -1,10 +1,10 @@
-/* When the requests of an open loop are meant to be sent: made from the seed alone, whatever the server
- * does.
+/* When the requests of an open loop are meant to be sent: made from the seed alone, whatever the
+ * server does.
  *
- * Poisson: independent exponential gaps, as from many clients that know nothing of each other. Several
- * threads with a share of the rate each make a Poisson process again. Constant: equal gaps, threads
- * offset by a fraction of one. Times are in the unit of `interval`, as a double: over a day of
- * nanoseconds its step is 15 ps.
+ * Poisson: independent exponential gaps, as from many clients that know nothing of each other.
+ * Several threads with a share of the rate each make a Poisson process again. Constant: equal gaps,
+ * threads offset by a fraction of one. Times are in the unit of `interval`, as a double: over a day
+ * of nanoseconds its step is 15 ps.
  *
  * xoshiro256+, seeded by splitmix64 (Blackman, Vigna).
  */
@@ -45,11 +45,13 @@ static inline uint64_t schedule_random(struct schedule *s)
 	return result;
 }
 
-/* The schedule of thread `part` of `parts`, which share one seed; interval is that of the thread. */
-static inline void schedule_init(struct schedule *s, enum arrivals arrivals, double interval, uint64_t seed,
-				 int part, int parts)
+/* The schedule of thread `part` of `parts`, which share one seed; interval is that of the thread.
+ */
+static inline void schedule_init(struct schedule *s, enum arrivals arrivals, double interval,
+				 uint64_t seed, int part, int parts)
 {
-	*s = (struct schedule){.arrivals = arrivals, .interval = interval, .phase = (double)part / parts};
+	*s = (struct schedule){
+	    .arrivals = arrivals, .interval = interval, .phase = (double)part / parts};
 	uint64_t state = seed;
 	for (int i = 0; i < 4 * (part + 1); i++)
 		s->random[i % 4] = schedule_splitmix(&state);

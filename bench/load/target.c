@@ -69,14 +69,16 @@ int target_parse(struct target *t, const char *url, char why[TARGET_WHY_MAX])
 	static const struct {
 		const char *prefix;
 		enum protocol protocol;
-	} schemes[] = {{"http://", PROTOCOL_HTTP}, {"tcp://", PROTOCOL_TCP}, {"udp://", PROTOCOL_UDP}};
+	} schemes[] = {
+	    {"http://", PROTOCOL_HTTP}, {"tcp://", PROTOCOL_TCP}, {"udp://", PROTOCOL_UDP}};
 	memset(t, 0, sizeof *t);
 	if (strlen(url) >= sizeof t->url)
 		return refuse(why, "longer than 2047 bytes");
 	strcpy(t->url, url);
 	for (const char *p = url; *p; p++)
 		if (*p <= ' ' || *p >= 0x7f || *p == '#')
-			return refuse(why, "a space, fragment, control or non-ASCII character; encode it");
+			return refuse(
+			    why, "a space, fragment, control or non-ASCII character; encode it");
 	for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
 		size_t len = strlen(schemes[i].prefix);
 		if (strncmp(url, schemes[i].prefix, len))
@@ -112,7 +114,8 @@ int target_resolve(struct target *t, char why[TARGET_WHY_MAX])
 int target_prepare(struct target *t, size_t size)
 {
 	if (t->protocol == PROTOCOL_HTTP) {
-		int n = asprintf(&t->request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", t->path, t->authority);
+		int n = asprintf(&t->request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", t->path,
+				 t->authority);
 		if (n < 0) {
 			t->request = NULL;
 			return -ENOMEM;

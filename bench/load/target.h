@@ -17,11 +17,13 @@ struct target {
 	const char *path;    /* http: from the first slash on, inside url, or "/" */
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
-	char *request; /* http: the whole of it; echo: a pattern, its head overwritten with a number */
+	char *request; /* http: the whole of it; echo: a pattern, its head overwritten with a number
+			*/
 	size_t request_len;
 };
 
-/* Parses http://HOST[:PORT][/PATH], tcp://HOST:PORT or udp://HOST:PORT. 0, or -EINVAL with `why` filled. */
+/* Parses http://HOST[:PORT][/PATH], tcp://HOST:PORT or udp://HOST:PORT. 0, or -EINVAL with `why`
+ * filled. */
 int target_parse(struct target *, const char *url, char why[TARGET_WHY_MAX]);
 
 /* Looks the host up; may wait for a name server. 0, or -EHOSTUNREACH with `why` filled. */

@@ -1,8 +1,8 @@
-/* The load generator's response parser under any bytes: it never reads outside them, and its verdict
- * does not depend on where they are split.
+/* The load generator's response parser under any bytes: it never reads outside them, and its
+ * verdict does not depend on where they are split.
  *
- * Built with -DWEFT_FUZZER this is a libFuzzer target. Otherwise it is a test that runs the corpus, each
- * entry cut at every place, and mutations of the entries from a fixed seed.
+ * Built with -DWEFT_FUZZER this is a libFuzzer target. Otherwise it is a test that runs the corpus,
+ * each entry cut at every place, and mutations of the entries from a fixed seed.
  */
 #include "bench/load/http_response.h"
 
@@ -16,8 +16,8 @@ struct verdict {
 	size_t used;
 };
 
-/* Feeds n bytes in pieces of piece[0], piece[1], ... bytes, each in a block of its own length, so that a
- * sanitizer sees a byte too far. */
+/* Feeds n bytes in pieces of piece[0], piece[1], ... bytes, each in a block of its own length, so
+ * that a sanitizer sees a byte too far. */
 static struct verdict run(const uint8_t *data, size_t n, const uint8_t *pieces, size_t piece_count)
 {
 	struct verdict v = {.used = 0};
@@ -45,7 +45,8 @@ static struct verdict run(const uint8_t *data, size_t n, const uint8_t *pieces, 
 
 static void same(const struct verdict *a, const struct verdict *b)
 {
-	if (a->r.state != b->r.state || a->r.status != b->r.status || a->r.body_len != b->r.body_len ||
+	if (a->r.state != b->r.state || a->r.status != b->r.status ||
+	    a->r.body_len != b->r.body_len ||
 	    (a->r.state == HTTP_DONE && (a->r.keep_alive != b->r.keep_alive || a->used != b->used ||
 					 a->r.mismatch != b->r.mismatch)) ||
 	    (a->r.state == HTTP_BROKEN && strcmp(a->r.why, b->r.why)))
@@ -57,9 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static const uint8_t bytewise[] = {0};
 	struct verdict whole = run(data, n, NULL, 0), bytes = run(data, n, bytewise, 1);
-	struct verdict cut = run(data, n, data, n < 16 ? n : 16); /* its own first bytes say where */
-	if (whole.r.state == HTTP_DONE && whole.r.mismatch && whole.r.body_len == 5 &&
-	    n >= 5 && whole.r.has_length && !memcmp(data + whole.used - 5, "hello", 5))
+	struct verdict cut =
+	    run(data, n, data, n < 16 ? n : 16); /* its own first bytes say where */
+	if (whole.r.state == HTTP_DONE && whole.r.mismatch && whole.r.body_len == 5 && n >= 5 &&
+	    whole.r.has_length && !memcmp(data + whole.used - 5, "hello", 5))
 		abort();
 	same(&whole, &bytes);
 	same(&whole, &cut);
@@ -147,7 +149,8 @@ static size_t mutate(uint8_t *bytes, size_t len, uint64_t *state)
 			}
 			break;
 		default: {
-			size_t other = draw(state) % corpus_count, from = draw(state) % (corpus[other].len + 1);
+			size_t other = draw(state) % corpus_count,
+			       from = draw(state) % (corpus[other].len + 1);
 			size_t n = corpus[other].len - from;
 			if (n > ENTRY_BYTES - at)
 				n = ENTRY_BYTES - at;

@@ -20,7 +20,8 @@ TEST(the_clock_agrees_with_clock_monotonic)
 	}
 	uint64_t by_ticks = tsc_ns(tsc_now() - ticks), by_clock = tsc_monotonic_ns() - ns;
 	CHECK(by_ticks + by_clock / 100 >= by_clock || by_ticks >= 49000000);
-	CHECK(by_ticks < by_clock + by_clock / 2); /* another thread may have come between the readings */
+	CHECK(by_ticks <
+	      by_clock + by_clock / 2); /* another thread may have come between the readings */
 	CHECK(llabs((long long)tsc_ns(tsc_ticks(1e9)) - 1000000000) < 1000);
 }
 
@@ -41,7 +42,8 @@ TEST(hiccup_counts_its_sleeps)
 
 TEST(hiccup_prints_a_table_when_interrupted)
 {
-	static const char *const argv[] = {"/usr/bin/timeout", "-s", "INT", "0.5", NULL, "hiccup", NULL};
+	static const char *const argv[] = {"/usr/bin/timeout", "-s", "INT", "0.5", NULL,
+					   "hiccup",	       NULL};
 	const char *args[ARRAY_LEN(argv)];
 	memcpy(args, argv, sizeof argv);
 	args[4] = weft_path();
@@ -71,7 +73,8 @@ TEST(weft_knows_its_commands)
 	static const char *const all[] = {"load", "hiccup", "version"};
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		weft_run(&child, all[i], "--help", NULL);
-		CHECK(child.status == 0 && !strncmp(child.out, "usage: weft ", 12) && !child.err[0]);
+		CHECK(child.status == 0 && !strncmp(child.out, "usage: weft ", 12) &&
+		      !child.err[0]);
 	}
 	weft_run(&child, "--help", NULL);
 	CHECK(child.status == 0 && strstr(child.out, "hiccup"));

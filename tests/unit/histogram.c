@@ -214,17 +214,17 @@ TEST(text_reads_back_the_same_and_two_texts_merge)
 TEST(text_that_is_no_histogram_is_refused)
 {
 	static const char *const bad[] = {
-		"",
-		"hello\n",
-		"weft-histogram 2 count 0 min 0 max 0\nend\n",
-		"weft-histogram 1 count 1 min 5 max 5\n5 1\n", /* cut off */
-		"weft-histogram 1 count 2 min 5 max 5\n5 1\nend\n",
-		"weft-histogram 1 count 1 min 5 max 5\n5 2\nend\n",
-		"weft-histogram 1 count 1 min 5 max 5\n6 1\nend\n",
-		"weft-histogram 1 count 1 min 5 max 5\n5 one\nend\n",
-		"weft-histogram 1 count 1 min 5 max 5\n5 1 7\nend\n",
-		"weft-histogram 1 count 1 min 5 max 4\n5 1\nend\n",
-		"weft-histogram 1 count 1 min 5 max 5\n5 0\n5 1\nend\n",
+	    "",
+	    "hello\n",
+	    "weft-histogram 2 count 0 min 0 max 0\nend\n",
+	    "weft-histogram 1 count 1 min 5 max 5\n5 1\n", /* cut off */
+	    "weft-histogram 1 count 2 min 5 max 5\n5 1\nend\n",
+	    "weft-histogram 1 count 1 min 5 max 5\n5 2\nend\n",
+	    "weft-histogram 1 count 1 min 5 max 5\n6 1\nend\n",
+	    "weft-histogram 1 count 1 min 5 max 5\n5 one\nend\n",
+	    "weft-histogram 1 count 1 min 5 max 5\n5 1 7\nend\n",
+	    "weft-histogram 1 count 1 min 5 max 4\n5 1\nend\n",
+	    "weft-histogram 1 count 1 min 5 max 5\n5 0\n5 1\nend\n",
 	};
 	struct histogram *h = make(UINT64_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

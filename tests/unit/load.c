@@ -84,13 +84,28 @@ TEST(urls_are_taken_apart)
 
 TEST(bad_urls_are_refused_with_a_reason)
 {
-	static const char *const bad[] = {
-		"",		    "http://",		  "https://127.0.0.1/",  "127.0.0.1:80",
-		"http://:80/",	    "http://a:0/",	  "http://a:65536/",	 "http://a:8x/",
-		"http://a:/",	    "http://a b/",	  "http://a/\n",	 "http://a/#x",
-		"http://[::1/",	    "http://[::1]x/",	  "http://u@a/",	 "http://a?x",
-		"tcp://127.0.0.1",  "tcp://127.0.0.1:7/", "udp://127.0.0.1:7/x", "http://a:123456/",
-		"tcp://[]:1",	    "http://a/\xc3\xa4"};
+	static const char *const bad[] = {"",
+					  "http://",
+					  "https://127.0.0.1/",
+					  "127.0.0.1:80",
+					  "http://:80/",
+					  "http://a:0/",
+					  "http://a:65536/",
+					  "http://a:8x/",
+					  "http://a:/",
+					  "http://a b/",
+					  "http://a/\n",
+					  "http://a/#x",
+					  "http://[::1/",
+					  "http://[::1]x/",
+					  "http://u@a/",
+					  "http://a?x",
+					  "tcp://127.0.0.1",
+					  "tcp://127.0.0.1:7/",
+					  "udp://127.0.0.1:7/x",
+					  "http://a:123456/",
+					  "tcp://[]:1",
+					  "http://a/\xc3\xa4"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct target t;
 		char why[TARGET_WHY_MAX] = "";
@@ -123,72 +138,80 @@ TEST(responses_that_are_complete)
 		int status;
 		bool keep_alive;
 	} good[] = {
-		{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, true},
-		{"HTTP/1.1 200 \r\ncontent-length:5\r\n\r\nhello", 200, true},
-		{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 200, true},
-		{"HTTP/1.1 200 OK\r\nContent-Length:  5\t \r\nConnection: x, Close\r\n\r\nhello", 200, false},
-		{"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, false},
-		{"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello", 200, true},
-		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
-		 200, true},
-		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n005 ;x\r\nhello\r\n0\r\nT: 1\r\n\r\n", 200,
-		 true},
-		{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n"
-		 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-		 200, true},
-		{"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nhello", 503, true},
+	    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, true},
+	    {"HTTP/1.1 200 \r\ncontent-length:5\r\n\r\nhello", 200, true},
+	    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 200, true},
+	    {"HTTP/1.1 200 OK\r\nContent-Length:  5\t \r\nConnection: x, Close\r\n\r\nhello", 200,
+	     false},
+	    {"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, false},
+	    {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello", 200,
+	     true},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+	     "Chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
+	     200, true},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n005 ;x\r\nhello\r\n0\r\nT: "
+	     "1\r\n\r\n",
+	     200, true},
+	    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n"
+	     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+	     200, true},
+	    {"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nhello", 503, true},
 	};
 	struct http_response r;
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		if (feed(&r, &hello, good[i].text) != (ssize_t)strlen(good[i].text) || r.state != HTTP_DONE)
+		if (feed(&r, &hello, good[i].text) != (ssize_t)strlen(good[i].text) ||
+		    r.state != HTTP_DONE)
 			test_fail(__FILE__, __LINE__, "refused %s: %s", good[i].text, r.why);
-		CHECK(r.status == good[i].status && r.keep_alive == good[i].keep_alive && !r.mismatch);
+		CHECK(r.status == good[i].status && r.keep_alive == good[i].keep_alive &&
+		      !r.mismatch);
 		CHECK_EQ(r.body_len, 5);
 	}
-	CHECK(feed(&r, &any, "HTTP/1.1 204 No\r\nContent-Length: 9\r\n\r\n") > 0 && r.state == HTTP_DONE);
+	CHECK(feed(&r, &any, "HTTP/1.1 204 No\r\nContent-Length: 9\r\n\r\n") > 0 &&
+	      r.state == HTTP_DONE);
 	CHECK(feed(&r, &any, "HTTP/1.1 304 No\r\n\r\n") > 0 && r.state == HTTP_DONE);
-	CHECK(feed(&r, &any, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") > 0 && r.state == HTTP_DONE);
+	CHECK(feed(&r, &any, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") > 0 &&
+	      r.state == HTTP_DONE);
 }
 
 TEST(responses_that_are_refused)
 {
 	static const char *const bad[] = {
-		"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
-		"HTTP/1.1 200\r\n\r\n",
-		"HTTP/2.0 200 OK\r\n\r\n",
-		"HTTP/1.2 200 OK\r\n\r\n",
-		"http/1.1 200 OK\r\n\r\n",
-		"HTTP/1.1  200 OK\r\n\r\n",
-		"HTTP/1.1 99 OK\r\n\r\n",
-		"HTTP/1.1 099 OK\r\n\r\n",
-		"HTTP/1.1 600 OK\r\n\r\n",
-		"HTTP/1.1 2x0 OK\r\n\r\n",
-		"HTTP/1.1 101 Switching\r\n\r\n",
-		"HTTP/1.1 200 OK\rx\r\n\r\n",
-		"HTTP/1.1 200 O\x01K\r\n\r\n",
-		"\r\nHTTP/1.1 200 OK\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
-		"HTTP/1.1 200 OK\r\n: x\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551621\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1 2\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n",
+	    "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+	    "HTTP/1.1 200\r\n\r\n",
+	    "HTTP/2.0 200 OK\r\n\r\n",
+	    "HTTP/1.2 200 OK\r\n\r\n",
+	    "http/1.1 200 OK\r\n\r\n",
+	    "HTTP/1.1  200 OK\r\n\r\n",
+	    "HTTP/1.1 99 OK\r\n\r\n",
+	    "HTTP/1.1 099 OK\r\n\r\n",
+	    "HTTP/1.1 600 OK\r\n\r\n",
+	    "HTTP/1.1 2x0 OK\r\n\r\n",
+	    "HTTP/1.1 101 Switching\r\n\r\n",
+	    "HTTP/1.1 200 OK\rx\r\n\r\n",
+	    "HTTP/1.1 200 O\x01K\r\n\r\n",
+	    "\r\nHTTP/1.1 200 OK\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\n: x\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551621\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+	    "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1 2\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n",
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct http_response r;
@@ -206,7 +229,8 @@ TEST(a_head_is_bounded_and_a_long_header_that_matters_is_refused)
 	memset(line, 'x', sizeof line);
 	feed(&r, &any, "HTTP/1.1 200 OK\r\nX: ");
 	CHECK(http_response_feed(&r, line, sizeof line) == sizeof line);
-	CHECK(http_response_feed(&r, "\r\nContent-Length: 0\r\n\r\n", 23) == 23 && r.state == HTTP_DONE);
+	CHECK(http_response_feed(&r, "\r\nContent-Length: 0\r\n\r\n", 23) == 23 &&
+	      r.state == HTTP_DONE);
 	feed(&r, &any, "HTTP/1.1 200 OK\r\nConnection: ");
 	CHECK(http_response_feed(&r, line, sizeof line) == sizeof line);
 	CHECK_EQ(http_response_feed(&r, "\r\n", 2), -EPROTO);
@@ -226,10 +250,13 @@ TEST(a_head_is_bounded_and_a_long_header_that_matters_is_refused)
 
 TEST(bodies_are_compared_wherever_they_are_split)
 {
-	static const char *const other[] = {"Content-Length: 5\r\n\r\nhellO", "Content-Length: 4\r\n\r\nhell",
-					    "Content-Length: 6\r\n\r\nhellos", "Content-Length: 0\r\n\r\n",
-					    "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n0\r\n\r\n",
-					    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\no\r\n0\r\n\r\n"};
+	static const char *const other[] = {
+	    "Content-Length: 5\r\n\r\nhellO",
+	    "Content-Length: 4\r\n\r\nhell",
+	    "Content-Length: 6\r\n\r\nhellos",
+	    "Content-Length: 0\r\n\r\n",
+	    "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n0\r\n\r\n",
+	    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\no\r\n0\r\n\r\n"};
 	for (size_t i = 0; i < ARRAY_LEN(other); i++)
 		for (int bytewise = 0; bytewise < 2; bytewise++) {
 			struct http_response r;
@@ -306,7 +333,8 @@ TEST(a_tail_that_the_generator_explains_is_invalid)
 {
 	static struct load_result r;
 	fill(&r, 100000, 150000);
-	CHECK(strstr(judge(&r, LOAD_OPEN, RUN_COMPLETE), "own delay explains the tail: p99.9 200."));
+	CHECK(
+	    strstr(judge(&r, LOAD_OPEN, RUN_COMPLETE), "own delay explains the tail: p99.9 200."));
 	CHECK_STR(judge(&r, LOAD_CLOSED, RUN_COMPLETE), "");
 	load_result_fini(&r);
 	static struct load_result few; /* p99.9 cannot be shown, so it is not judged either */
