@@ -261,8 +261,8 @@ static void conn_broke(struct generator *g, struct conn *c, int error, uint64_t 
 	if (c->state == BUSY) {
 		fail_request(g, c, &g->result.counts.error_closed, "instead of an answer",
 			     error ? strerror(error) : "closed by the server", now);
-		c->worked &= !error;
 	}
+	c->worked &= !error;
 	replace(g, c, now);
 }
 
@@ -536,10 +536,8 @@ static void time_out(struct generator *g, struct conn *c, uint64_t now)
 	record_latency(g, c, now);
 	if (is_udp(g))
 		become_idle(g, c, now);
-	else {
-		c->worked = true; /* it pays with its time-out already */
-		replace(g, c, now);
-	}
+	else
+		wait_before_retry(g, c, now);
 }
 
 /* The heads of the lists, whose deadlines come first. */

@@ -6,8 +6,8 @@
  * stays in the schedule, which is the queue. Closed loop: an answer sends the next request;
  * latencies then leave out all queueing.
  *
- *     latency  = answer read - intended            every request of the measured time, however it
- * ended lateness = sent - max(intended, a connection became free)           the generator's fault
+ *     latency  = answer read - intended; of every request of the measured time, however it ended
+ *     lateness = sent - max(intended, a connection became free); the generator's fault
  *     own      = lateness, or how long the arrival fell into a stall of the thread if that is more,
  *                + how long the answer may have lain unread
  *     rest     = latency - own
@@ -23,8 +23,8 @@
  * answered, failed or timed out (at its full age) at the latest a time-out after the end. A
  * time-out counts from the moment of sending: were it the intended one, a queue that has grown to
  * that age would be sent only to be given up at once, connection and all, and an overloaded server
- * would be seen answering nothing. Connections that fail are opened again, at most one a turn of
- * the loop, each no sooner than RECONNECT_MS after a failure.
+ * would be seen answering nothing. A connection that was closed in order after an answer is opened
+ * again at once; one that failed or timed out after RECONNECT_MS, of those at most one a turn.
  *
  * Rejected: sleeping between arrivals in open loop (a timer is 50 us late here, more than the
  * latencies it would measure; done with one CPU only, and said); EPOLL_CTL_MOD per request (a
