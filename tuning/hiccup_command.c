@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CPUS_MAX = 1024, HIGHEST_BITS = 42 };
+enum { CPUS_MAX = 1024, HIGHEST_BITS = 42, CURVE_TICKS = 5 };
 
 static const char name[] = "hiccup";
 static const char help[] =
@@ -119,7 +119,20 @@ static void add_quantiles(json_t *to, const struct histogram *h)
 	json_object_set_new(to, "p50", microseconds(h, 0.5));
 	json_object_set_new(to, "p99", microseconds(h, 0.99));
 	json_object_set_new(to, "p999", microseconds(h, 0.999));
+	json_object_set_new(to, "p9999", microseconds(h, 0.9999));
 	json_object_set_new(to, "max", microseconds(h, 1));
+}
+
+/* [quantile, us, samples up to it], to the maximum. */
+static json_t *curve(const struct histogram *h)
+{
+	json_t *points = json_array();
+	struct histogram_point p = {.ticks = CURVE_TICKS};
+	while (histogram_next_point(h, &p))
+		json_array_append_new(
+		    points,
+		    json_pack("[f,f,I]", p.quantile, (double)p.value / 1e3, (json_int_t)p.count));
+	return points;
 }
 
 static void print_json(const struct options *o, double seconds, const struct histogram *all,
@@ -129,6 +142,7 @@ static void print_json(const struct options *o, double seconds, const struct his
 	json_object_set_new(root, "seconds", json_real(seconds));
 	json_object_set_new(root, "interval_us", json_integer(o->interval_us));
 	add_quantiles(root, all);
+	json_object_set_new(root, "percentiles", curve(all));
 	for (int i = 0; i < o->cpu_count; i++) {
 		json_t *one = json_object();
 		json_object_set_new(one, "cpu", json_integer(meters[i].cpu));

@@ -37,6 +37,11 @@ TEST(hiccup_counts_its_sleeps)
 	CHECK(json_number_value(json_object_get(o, "max")) > 0);
 	CHECK(json_is_null(json_object_get(o, "p999"))); /* fewer than 100,000 */
 	CHECK_EQ(json_integer_value(json_object_get(o, "interval_us")), 500);
+	const json_t *curve = json_object_get(o, "percentiles");
+	const json_t *last = json_array_get(curve, json_array_size(curve) - 1);
+	CHECK_EQ(json_integer_value(json_array_get(last, 2)), count);
+	CHECK(json_number_value(json_array_get(last, 1)) ==
+	      json_number_value(json_object_get(o, "max")));
 	json_decref(o);
 }
 
