@@ -83,7 +83,7 @@ static void take_option(struct options *o, int c)
 	struct load_settings *s = &o->set;
 	switch (c) {
 	case 'r':
-		s->rate = command_number(name, "--rate", optarg, 0.001, 1e8);
+		s->rate = command_number(name, "--rate", optarg, 0.001, 1e7);
 		break;
 	case 'C':
 		o->closed = true;

@@ -14,11 +14,14 @@ enum {
 	EVENTS = 256,
 	INPUT_BYTES = 128 * 1024,
 	SEEN_BYTES = 4096,
+	READS_AT_ONCE = 64,
 	CONNECTING_AT_ONCE = 64,
 	CONNECT_SECONDS_MAX = 10,
 	STALLS = 1024,	 /* a power of two */
 	NAP_MS_MAX = 50, /* a sleeping generator looks for *stop so often */
 };
+
+static const uint32_t conn_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 enum state { IDLE, BUSY, CONNECTING, WAITING, STATES };
 
@@ -188,8 +191,7 @@ static void wait_before_retry(struct generator *g, struct conn *c, uint64_t now)
 static int open_conn(struct generator *g, struct conn *c, uint64_t now)
 {
 	const struct target *t = &g->set->target;
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-				 .data.ptr = c};
+	struct epoll_event ev = {.events = conn_events, .data.ptr = c};
 	int one = 1;
 	c->fd = socket(t->addr.ss_family,
 		       (is_udp(g) ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -473,12 +475,19 @@ static void take(struct generator *g, struct conn *c, size_t n, uint64_t now)
 		take_echo(g, c, n, now);
 }
 
+/* Asks for the event anew: there is more to read, but others have waited long enough. */
+static COLD void read_later(struct generator *g, struct conn *c)
+{
+	struct epoll_event ev = {.events = conn_events, .data.ptr = c};
+	epoll_ctl(g->epoll, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
 /* Edge-triggered: a stream is read until less came than there was room for, and to its end once the
  * peer has closed; datagrams until there are none. */
 static void readable(struct generator *g, struct conn *c, uint32_t events)
 {
 	int fd = c->fd;
-	for (;;) {
+	for (int reads = 0; reads < READS_AT_ONCE; reads++) {
 		ssize_t n = recv(fd, g->input, sizeof g->input, 0);
 		int error = errno;
 		if (n < 0 && error == EAGAIN)
@@ -500,6 +509,7 @@ static void readable(struct generator *g, struct conn *c, uint32_t events)
 		if (is_udp(g) && c->state == IDLE)
 			return; /* what may still lie there is a stray and wakes nobody */
 	}
+	read_later(g, c);
 }
 
 static void handle(struct generator *g, struct conn *c, uint32_t events)

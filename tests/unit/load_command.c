@@ -29,6 +29,7 @@ enum behaviour {
 	GARBAGE,
 	FAIL, /* status 500 */
 	TWO_ANSWERS,
+	FLOOD,	    /* a body without end, faster than anybody reads */
 	SPOIL,	    /* echoes other bytes */
 	STALL_ONCE, /* answers, but stands still once */
 	DIE,	    /* answers for a while, then all is closed */
@@ -93,6 +94,12 @@ static bool answer(int fd, const char *request, size_t n)
 		put(fd, hello);
 		put(fd, hello);
 		return true;
+	case FLOOD:
+		put(fd, "HTTP/1.1 200 OK\r\n\r\n");
+		memset(other, 'x', sizeof other);
+		while (send(fd, other, sizeof other, MSG_NOSIGNAL) > 0)
+			continue;
+		return false;
 	default:
 		put(fd, hello);
 		return true;
@@ -426,6 +433,17 @@ TEST(a_server_that_dies_does_not_hang_the_run)
 	CHECK(get(o, "timeouts") > 100);
 	CHECK(get(json_object_get(o, "error_kinds"), "connect") > 0);
 	CHECK(get(json_object_get(o, "error_kinds"), "connect") < 4 * 150); /* a bounded pace */
+	json_decref(o);
+	stop();
+}
+
+TEST(an_answer_without_end_times_out)
+{
+	start(FLOOD, SOCK_STREAM);
+	json_t *o = LOAD(1, "http", "--rate", "50", "--duration", "0.4", "--timeout", "0.3",
+			 "--connections", "2");
+	check_sums(o);
+	CHECK_EQ(get(o, "timeouts"), get(o, "requests"));
 	json_decref(o);
 	stop();
 }
