@@ -260,10 +260,9 @@ static void fail_request(struct generator *g, struct conn *c, _Atomic uint64_t *
 /* The connection failed with `error`, or was closed if that is 0. */
 static void conn_broke(struct generator *g, struct conn *c, int error, uint64_t now)
 {
-	if (c->state == BUSY) {
+	if (c->state == BUSY)
 		fail_request(g, c, &g->result.counts.error_closed, "instead of an answer",
 			     error ? strerror(error) : "closed by the server", now);
-	}
 	c->worked &= !error;
 	replace(g, c, now);
 }
