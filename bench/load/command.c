@@ -196,15 +196,15 @@ static void parse(struct options *o, int argc, char **argv)
 }
 
 /* Raises the limit on descriptors to what is allowed, and refuses what is more. */
-static void reserve_descriptors(int connections)
+static void reserve_descriptors(int connections, int threads)
 {
 	struct rlimit limit;
+	rlim_t wanted = (rlim_t)connections + (rlim_t)threads + SPARE_DESCRIPTORS;
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max != RLIM_INFINITY &&
-	    (rlim_t)connections + SPARE_DESCRIPTORS > limit.rlim_max)
+	if (limit.rlim_max != RLIM_INFINITY && wanted > limit.rlim_max)
 		command_misused(name, "--connections '%d': this process may open %llu files",
 				connections, (unsigned long long)limit.rlim_max);
 }
@@ -422,7 +422,7 @@ static int run_load(int argc, char **argv)
 	static struct load_result total;
 	char why[TARGET_WHY_MAX];
 	parse(&o, argc, argv);
-	reserve_descriptors(o.set.connections);
+	reserve_descriptors(o.set.connections, o.set.threads);
 	check_writable("--hdr", o.hdr);
 	check_writable("--histogram", o.histogram);
 #ifndef __OPTIMIZE__

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -693,12 +694,18 @@ void generator_run(struct generator *g, uint64_t start, const _Atomic int *stop)
 
 /* Set-up */
 
+/* Whether a signal that ends the run waits, blocked, to be taken. */
+static bool interrupted(void)
+{
+	sigset_t pending;
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGINT) > 0 || sigismember(&pending, SIGTERM) > 0);
+}
+
 int generator_connect(struct generator *g)
 {
 	struct epoll_event events[EVENTS];
-	double patience =
-	    g->set->timeout < CONNECT_SECONDS_MAX ? g->set->timeout : CONNECT_SECONDS_MAX;
-	uint64_t give_up_at = tsc_now() + tsc_ticks(patience * 1e9);
+	uint64_t give_up_at = tsc_now() + tsc_ticks(CONNECT_SECONDS_MAX * 1e9);
 	int opened = 0, ready = 0;
 	while (ready < g->count) {
 		for (; opened < g->count && opened - ready < CONNECTING_AT_ONCE; opened++) {
@@ -708,6 +715,8 @@ int generator_connect(struct generator *g)
 		}
 		if (tsc_now() >= give_up_at)
 			return -ETIMEDOUT;
+		if (interrupted())
+			return -EINTR;
 		int n = epoll_wait(g->epoll, events, EVENTS, 10);
 		for (int i = 0; i < n; i++) {
 			struct conn *c = events[i].data.ptr;

@@ -91,8 +91,8 @@ struct generator;
 struct generator *generator_make(const struct load_settings *, int part);
 void generator_free(struct generator *);
 
-/* Opens all connections, within the time-out and 10 s. 0, or the negative errno of the first that
- * failed. */
+/* Opens all connections, within 10 s. 0, or the negative errno of the first that failed; -EINTR
+ * when SIGINT or SIGTERM, which the caller has blocked, came meanwhile. */
 int generator_connect(struct generator *);
 
 /* Runs the load from tsc `start` on until it is over or *stop. */

@@ -724,3 +724,31 @@ TEST(bad_input_is_refused_in_one_line)
 		     "x", NULL);
 	weft_refuses("--rate 'a?b'", "load", "http://x", "--rate", "a\nb", NULL);
 }
+
+/* A listener whose queue is full takes no more connections, and refuses none. */
+TEST(interrupted_while_it_connects_it_ends)
+{
+	if (!strcmp(WEFT_FLAVOUR, "debug"))
+		test_skip("an unoptimised build prints no numbers");
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof addr;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&addr, sizeof addr) == 0);
+	CHECK(listen(fd, 1) == 0 && getsockname(fd, (struct sockaddr *)&addr, &len) == 0);
+	server.port = ntohs(addr.sin_port);
+	const char *argv[] = {"/usr/bin/timeout",
+			      "--preserve-status",
+			      "-s",
+			      "TERM",
+			      "1",
+			      weft_path(),
+			      "load",
+			      url("http"),
+			      NULL};
+	uint64_t before = tsc_monotonic_ns();
+	test_program(&child, argv);
+	CHECK(tsc_monotonic_ns() - before < 8000000000);
+	CHECK_EQ(child.status, 1);
+	CHECK(strstr(child.err, "cannot connect to http://127.0.0.1:"));
+}
