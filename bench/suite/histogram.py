@@ -1,0 +1,66 @@
+"""Latency distributions: rebuilt from the generator's percentile points, merged, and read again.
+
+A histogram is a sorted list of (value in us, count). The generator prints its distribution as points
+[percentile, us, cumulative count]; the differences are counts of values not above that point, so a
+percentile read back from a merge errs upwards, by at most the distance of two points.
+"""
+from collections import Counter
+from collections.abc import Iterable
+
+Histogram = list[tuple[float, int]]
+BEYOND = 100  # a percentile with fewer samples beyond it is not printed
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
+
+
+def from_points(points: Iterable[list[float]], peak: float | None, total: int) -> Histogram:
+    """points: [percentile, us, cumulative count], rising; what lies beyond the last one is put at the maximum."""
+    histogram: Histogram = []
+    before = 0
+    for _, value, cumulative in sorted(points, key=lambda p: (p[2], p[1])):
+        if cumulative > before:
+            histogram.append((value, int(cumulative) - before))
+            before = int(cumulative)
+    if total > before and peak is not None:
+        histogram.append((peak, total - before))
+    return histogram
+
+
+def merge(histograms: Iterable[Histogram]) -> Histogram:
+    counts: Counter[float] = Counter()
+    for histogram in histograms:
+        for value, count in histogram:
+            counts[value] += count
+    return sorted(counts.items())
+
+
+def size(histogram: Histogram) -> int:
+    return sum(count for _, count in histogram)
+
+
+def percentile(histogram: Histogram, q: float) -> float | None:
+    """None when fewer than BEYOND samples lie beyond it."""
+    total = size(histogram)
+    if not total or total * (1 - q) < BEYOND - 1e-6:
+        return None
+    return _at(histogram, q, total)
+
+
+def _at(histogram: Histogram, q: float, total: int) -> float:
+    want, reached = q * total, 0
+    for value, count in histogram:
+        reached += count
+        if reached >= want - 1e-9:
+            return value
+    return histogram[-1][0]
+
+
+def curve(histogram: Histogram) -> list[list[float]]:
+    """[percentile, us] for a plot: five points per halving of the distance to 100%, as far as one sample."""
+    total = size(histogram)
+    points: list[list[float]] = []
+    halvings = 0.0
+    while total and 2 ** -halvings * total >= 1:
+        q = 1 - 2 ** -halvings
+        points.append([round(q, 9), _at(histogram, q, total)])
+        halvings += 0.2
+    return points
