@@ -221,7 +221,7 @@ def measure(options: Options, bench: Bench, chosen: list[rows.Row], output: Path
 
 def _runs(row: rows.Row, found: dict, mode: str, subject: str) -> int:
     able = [p for p in peers.for_row(row, found, mode) if p.ok]
-    return len(able) + (row.aa and any(p.peer == subject for p in able))
+    return len(able) + (running.has_aa(row, mode) and any(p.peer == subject for p in able))
 
 
 def show(report: dict, options: Options, output: Path) -> None:

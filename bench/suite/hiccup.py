@@ -2,10 +2,10 @@
 import json
 import subprocess
 
-from suite import process
+from suite import histogram, process
 from suite.machine import Bench
 
-NOTHING: dict[str, float | None] = {"p99": None, "max": None}
+NOTHING: dict = {"p99": None, "max": None, "histogram": []}
 
 
 def begin(bench: Bench, cpus: list[int], priority: int) -> subprocess.Popen | None:
@@ -18,22 +18,24 @@ def begin(bench: Bench, cpus: list[int], priority: int) -> subprocess.Popen | No
         return None
 
 
-def end(meter: subprocess.Popen | None) -> dict[str, float | None]:
-    """Stops it and returns p99 and max in us; nothing is said when it failed: a figure less, not a run less."""
+def end(meter: subprocess.Popen | None) -> dict:
+    """Stops it and returns its distribution, p99 and max in us; nothing is said when it failed: a figure less,
+    not a run less."""
     if meter is None:
         return NOTHING
     try:
         _, out = process.stop(meter)
         said = json.loads(out)
-        return {"p99": said.get("p99"), "max": said.get("max")}
-    except (ValueError, AttributeError):
+        return {"p99": said.get("p99"), "max": said.get("max"), "histogram": histogram.from_points(
+            said.get("percentiles") or [], said.get("max"), int(said.get("count") or 0))}
+    except (ValueError, AttributeError, TypeError):
         return NOTHING
     finally:
         process.forget(meter)
 
 
-def over_rounds(rounds: list[dict[str, float | None]]) -> dict[str, float | None]:
-    """The worst stall of all rounds, and the median of their p99."""
-    p99 = sorted(r["p99"] for r in rounds if r["p99"] is not None)
+def over_rounds(rounds: list[dict]) -> dict[str, float | None]:
+    """The worst stall of all rounds, and p99 of all of them together."""
     peaks = [r["max"] for r in rounds if r["max"] is not None]
-    return {"p99": p99[len(p99) // 2] if p99 else None, "max": max(peaks) if peaks else None}
+    merged = histogram.merge(r["histogram"] for r in rounds)
+    return {"p99": histogram.percentile(merged, 0.99), "max": max(peaks) if peaks else None}

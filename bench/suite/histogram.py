@@ -1,9 +1,12 @@
-"""Latency distributions: rebuilt from the generator's percentile points, merged, and read again.
+"""Latency distributions: read from what the tools write, merged, and read again.
 
-A histogram is a sorted list of (value in us, count). The generator prints its distribution as points
-[percentile, us, cumulative count]; the differences are counts of values not above that point, so a
-percentile read back from a merge errs upwards, by at most the distance of two points.
+A histogram is a sorted list of (value in us, count). `weft load --histogram` writes every bucket, so a merge
+loses nothing. `weft hiccup` prints points [percentile, us, cumulative count] only; their differences are
+counts of values not above that point, so a percentile of a merge of those errs upwards, by at most the
+distance of two points.
 """
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -23,6 +26,29 @@ def from_points(points: Iterable[list[float]], peak: float | None, total: int) -
     if total > before and peak is not None:
         histogram.append((peak, total - before))
     return histogram
+
+
+def from_dump(text: str) -> Histogram:
+    """The file of `weft load --histogram`: a head, lines of `NS COUNT`, `end`. ValueError when it is not one."""
+    head, *lines = text.splitlines() or [""]
+    m = re.fullmatch(r"weft-histogram 1 count (\d+) min (\d+) max (\d+)", head)
+    if not m or not lines or lines[-1] != "end":
+        raise ValueError("not a whole histogram")
+    pairs = [line.split() for line in lines[:-1]]
+    histogram = [(int(value) / 1e3, int(count)) for value, count in pairs]
+    if size(histogram) != int(m[1]):
+        raise ValueError("counts do not add up")
+    if histogram:
+        histogram[-1] = (int(m[3]) / 1e3, histogram[-1][1])
+    return histogram
+
+
+def coarse(histogram: Histogram) -> Histogram:
+    """The same in steps of 0.4%, for work that merges it many times."""
+    def step(value: float) -> float:
+        mantissa, exponent = math.frexp(value)
+        return math.ldexp(round(mantissa * 256) / 256, exponent)
+    return merge([[(step(value), count) for value, count in histogram]])
 
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:

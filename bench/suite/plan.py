@@ -12,7 +12,7 @@ from suite.rows import Row
 
 LIMIT_S = {"quick": 84.0, "default": 570.0, "full": None}
 ROUNDS = {"quick": 5, "default": 5, "full": 7}
-WARMUP_S = {"quick": 0.15, "default": 0.3, "full": 0.5}
+WARMUP_S = {"quick": 0.12, "default": 0.3, "full": 0.5}
 MIN_ROUNDS = 5
 SHRINK_FLOOR = 0.5
 
@@ -36,7 +36,7 @@ def warmup(row: Row, mode: str) -> float:
 
 def cost(row: Row, runs: int, rounds: int, mode: str, scale: float = 1.0) -> float:
     """Estimated seconds of a whole row."""
-    return rounds * runs * (row.seconds[mode] * scale + warmup(row, mode) + row.setup + 0.04)
+    return rounds * runs * (row.seconds[mode] * scale + warmup(row, mode) + row.setup + 0.02)
 
 
 def estimate(plan: Plan) -> float:

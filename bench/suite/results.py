@@ -73,7 +73,7 @@ def _metric_names(row: Row) -> list[str]:
 
 def _merged_ratio(ours: Runs, theirs: Runs, q: float) -> dict | None:
     """For a percentile that single rounds are too short for: of the merged rounds, resampled by round."""
-    rounds = [(a["histogram"], b["histogram"]) for a, b in zip(ours.samples, theirs.samples)
+    rounds = [(histogram.coarse(a["histogram"]), histogram.coarse(b["histogram"])) for a, b in zip(ours.samples, theirs.samples)
               if a and b and a["valid"] and b["valid"]]
 
     def estimate(indices: tuple[int, ...]) -> float | None:

@@ -49,32 +49,32 @@ SECTIONS = {
 # The rows that are asked for most come first, should time run out.
 RUNNING_ORDER = ("raw", "tails-raw", "micro1", "micro2", "framework", "tails-framework", "curve")
 CONNECTIONS = 64
-SATURATION_NOTE = ("at saturation the load generator is the limit near 140,000 requests/s for every good server: "
-                   "a rate alone says nothing, CPU per request is what is compared")
+SATURATION_NOTE = ("on two cores the load generator is the limit for every good server (wrk's near 140,000 "
+                   "requests/s): a rate alone says nothing, at saturation CPU per request is what is compared")
 
-# name, question, in quick at 2 cores, allocates, A/A at these procs, set-up seconds
+# name, question, in quick with 1 core, 2 or both (12), allocates, A/A at these procs, set-up seconds
 _MICRO = (
-    ("spawn-batch", "spawn 1000 goroutines that add 1, join all; per goroutine", True, True, (1,), 0.02),
-    ("spawn-one", "spawn one goroutine and join it", False, True, (), 0.02),
-    ("spawn-park", "spawn a goroutine that parks once and is woken; batches of 1000", False, True, (), 0.02),
-    ("yield-2", "two goroutines yield in turn; per yield", False, False, (), 0.02),
-    ("yield-1000", "a thousand goroutines yield in turn; per yield", False, False, (), 0.02),
-    ("ping-pong", "round trip over a pair of unbuffered channels", True, False, (1,), 0.02),
-    ("chan-spsc", "channel of 128, one sender, one receiver; per element", True, False, (), 0.02),
-    ("chan-mpmc", "channel of 128, four senders, four receivers; per element", True, False, (2,), 0.02),
-    ("select-2", "receive by select over two unbuffered channels; per element", False, False, (), 0.02),
-    ("mutex", "lock and unlock, nobody else wants it", False, False, (), 0.02),
-    ("mutex-contended", "four tasks lock, add, unlock; per lock", True, False, (), 0.02),
-    ("timer", "set and stop a timer with 100,000 others pending; per pair", False, True, (), 0.1),
+    ("spawn-batch", "spawn 1000 goroutines that add 1, join all; per goroutine", 1, True, (1,), 0.04),
+    ("spawn-one", "spawn one goroutine and join it", None, True, (), 0.04),
+    ("spawn-park", "spawn a goroutine that parks once and is woken; batches of 1000", 1, True, (), 0.04),
+    ("yield-2", "two goroutines yield in turn; per yield", 1, False, (), 0.04),
+    ("yield-1000", "a thousand goroutines yield in turn; per yield", None, False, (), 0.04),
+    ("ping-pong", "round trip over a pair of unbuffered channels", 12, False, (1,), 0.04),
+    ("chan-spsc", "channel of 128, one sender, one receiver; per element", 12, False, (), 0.04),
+    ("chan-mpmc", "channel of 128, four senders, four receivers; per element", 2, False, (2,), 0.04),
+    ("select-2", "receive by select over two unbuffered channels; per element", None, False, (), 0.04),
+    ("mutex", "lock and unlock, nobody else wants it", 1, False, (), 0.04),
+    ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
+    ("timer", "set and stop a timer with 100,000 others pending; per pair", 1, True, (), 0.1),
 )
 
 
 def _micro_rows() -> list[Row]:
     rows = []
     for procs in (1, 2):
-        for name, question, quick2, collects, aa, setup in _MICRO:
-            seconds = {"default": 0.15, "full": 0.5}
-            if procs == 1 or quick2:
+        for name, question, quick, collects, aa, setup in _MICRO:
+            seconds = {"default": 0.12, "full": 0.5}
+            if str(procs) in str(quick):
                 seconds["quick"] = 0.04
             rows.append(Row(f"{name}-p{procs}", name, "micro", f"micro{procs}", "micro", question, "ns",
                             ("ns",), seconds, micro=name, procs=procs, collects=collects,
@@ -104,9 +104,9 @@ def _load_rows() -> list[Row]:
                               ("framework", "http", "real parsing, routing and Date header")):
         rows.append(Row(f"{group}-saturation", f"{group}-saturation", group, group, "load",
                         f"64 connections as fast as they go; {word}", "us", ("cpu", "rate"),
-                        {"quick": 0.4, "default": 1.0, "full": 3.0}, server_mode=mode,
-                        collects=mode == "http", aa=mode == "raw", setup=0.45))
-        for rate, quick in ((20000, 0.6), (50000, 0.35)):
+                        {"quick": 0.35, "default": 1.0, "full": 3.0}, server_mode=mode,
+                        collects=mode == "http", aa=mode == "raw", setup=0.08))
+        for rate, quick in ((20000, 0.58), (50000, 0.3)):
             seconds = {"default": 2.2, "full": 6.0}
             if mode == "raw" or rate == 50000:
                 seconds["quick"] = quick
@@ -114,21 +114,21 @@ def _load_rows() -> list[Row]:
             rows.append(Row(base, base, group, f"tails-{group}", "load",
                             f"{rate:,} requests/s, open loop, 64 connections; {word}", "us",
                             ("p50", "p99", "p999", "cpu"), seconds, server_mode=mode, rate=rate,
-                            collects=mode == "http", aa=mode == "raw", setup=0.45))
+                            collects=mode == "http", aa=mode == "raw", setup=0.08))
     rows.append(Row("tcp-echo", "tcp-echo", "raw", "raw", "load",
                     "TCP echo of 64 bytes, 64 connections as fast as they go", "us", ("cpu", "rate"),
-                    {"quick": 0.3, "default": 1.0, "full": 3.0}, server_mode="echo", setup=0.45))
+                    {"quick": 0.25, "default": 1.0, "full": 3.0}, server_mode="echo", setup=0.08))
     rows.append(Row("tcp-echo-20k", "tcp-echo-20k", "raw", "tails-raw", "load",
                     "TCP echo of 64 bytes, 20,000 messages/s, open loop, 64 connections", "us",
                     ("p50", "p99", "p999", "cpu"), {"default": 1.2, "full": 6.0}, server_mode="echo",
-                    rate=20000, setup=0.45))
-    for rate, modes in ((5, "df"), (10, "f"), (35, "df"), (75, "qdf"), (100, "df")):
-        seconds = {m: s for m, s in (("quick", 0.3), ("default", 0.6), ("full", 2.0)) if m[0] in modes}
+                    rate=20000, setup=0.08))
+    for rate, modes in ((5, "df"), (10, "f"), (35, "df"), (75, "df"), (100, "df")):
+        seconds = {m: s for m, s in (("default", 0.6), ("full", 2.0)) if m[0] in modes}
         if rate < 20 and "default" in seconds:
             seconds["default"] = 2.5 if rate == 5 else 1.5
         rows.append(Row(f"curve-raw-{rate}k", f"curve-raw-{rate}k", "raw", "curve", "load",
                         f"{rate},000 requests/s, open loop, 64 connections", "us", ("p50", "p99", "cpu"),
-                        seconds, server_mode="raw", rate=rate * 1000, curve=True, setup=0.45))
+                        seconds, server_mode="raw", rate=rate * 1000, curve=True, setup=0.08))
     return rows
 
 

@@ -113,13 +113,18 @@ def subject_of(found: dict[str, list[Program]]) -> str:
     return peers.PEERS[0]
 
 
+def has_aa(row: Row, mode: str) -> bool:
+    """In --quick, of the end-to-end rows only the one at 50,000/s can afford it."""
+    return row.aa and (mode != "quick" or row.kind == "micro" or row.rate == 50000)
+
+
 def run_row(bench: Bench, row: Row, programs: list[Program], subject: str, rounds: int, seconds: float, mode: str,
             checked: dict[tuple[str, str], str], tell: Callable[[int, str], None]) -> Finished:
     entrants = _entrants(bench, row, programs, checked)
     order = list(entrants)
     aa = None
     twin = next((r for r in entrants if r.program.peer == subject and not r.why), None)
-    if row.aa and twin:
+    if has_aa(row, mode) and twin:
         aa = Runs(replace(twin.program, variant=AA))
         order.append(aa)
     for number in range(rounds):

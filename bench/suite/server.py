@@ -106,10 +106,11 @@ def _clocks(pid: int, stats: Path) -> Clocks:
     return Clocks(at, total, int(fields[11]), int(fields[12]), struct.unpack("<Q", raw)[0] if len(raw) == 8 else 0)
 
 
-def _load_argv(bench: Bench, row: Row, port: int, seconds: float, warmup: float) -> list[str]:
+def _load_argv(bench: Bench, row: Row, port: int, seconds: float, warmup: float, dump: Path) -> list[str]:
     where = f"tcp://127.0.0.1:{port}" if row.server_mode == "echo" else f"http://127.0.0.1:{port}/plaintext"
     argv = [bench.weft, "load", where, "--connections", str(CONNECTIONS), "--duration", f"{seconds:g}",
-            "--warmup", f"{warmup:g}", "--cpu", str(bench.load_cpu), "--json"]
+            "--warmup", f"{warmup:g}", "--cpu", str(bench.load_cpu), "--histogram", str(dump),
+            "--json"]
     argv += ["--rate", str(row.rate)] if row.rate else ["--closed"]
     return argv + (["--size", str(ECHO_BYTES)] if row.server_mode == "echo" else ["--expect-body", BODY])
 
@@ -136,16 +137,23 @@ def _measure(bench: Bench, row: Row, program: Program, seconds: float, warmup: f
                 said, cpu = _loaded(bench, row, child, port, seconds, warmup, priority, stats)
             finally:
                 hiccups = hiccup.end(meter)
-    sample = _sample(program, said, cpu, hiccups)
+        sample = _sample(program, said, cpu, hiccups)
+        with contextlib.suppress(OSError, ValueError):
+            sample["histogram"] = histogram.from_dump(_dump_of(stats).read_text())
     if bench.server_cpu == bench.load_cpu:
         sample |= {"valid": False, "why": "server and load share the only core"}
     return sample
 
 
+def _dump_of(stats: Path) -> Path:
+    return stats.with_name("histogram")
+
+
 def _loaded(bench: Bench, row: Row, server: subprocess.Popen, port: int, seconds: float, warmup: float,
             priority: int, stats: Path) -> tuple[dict, tuple[Clocks, Clocks]]:
     """What the generator said, and the server's CPU clocks early and late in the measured time."""
-    load = process.start(_load_argv(bench, row, port, seconds, warmup), [bench.load_cpu], priority)
+    load = process.start(_load_argv(bench, row, port, seconds, warmup, _dump_of(stats)), [bench.load_cpu],
+                         priority)
     try:
         time.sleep(warmup + 0.1 * seconds)
         early = _clocks(server.pid, stats)

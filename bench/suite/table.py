@@ -61,9 +61,14 @@ def _cell(report: dict, row: dict, peer: str, metric: str) -> tuple[str, str]:
     entries = [r for r in report["results"] if r["workload"] == row["id"] and r["peer"] == peer]
     if not entries:
         return "", ""
-    if any(r["why"] for r in entries):
-        return ("later" if all(r["pending"] for r in entries) else "failed"), ""
-    return "–", ""
+    return (_absence(entries) if any(r["why"] for r in entries) else "–"), ""
+
+
+def _absence(entries: list[dict]) -> str:
+    """A word for a cell; the whole reason stands below the table."""
+    if all(r["pending"] for r in entries):
+        return "unbuilt"
+    return next((word for word in ("missing", "too old") if entries[0]["why"].startswith(word)), "failed")
 
 
 def _headline(report: dict, row: dict, metric: str, against: str) -> dict | None:

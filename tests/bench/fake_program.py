@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+from collections import Counter
 
 ROWS = ("spawn-batch spawn-one spawn-park yield-2 yield-1000 ping-pong chan-spsc chan-mpmc select-2 mutex "
         "mutex-contended timer park-100k park-1m").split()
@@ -50,6 +51,12 @@ def load(argv):
     drift = rng.uniform(0.95, 1.05)
     lat = [drift * rng.lognormvariate(3.4, 0.35) * (1 if rng.random() < 0.999 else 6) for _ in range(count)]
     shown = points(lat)
+    if "--histogram" in argv:
+        with open(option(argv, "--histogram"), "w") as dump:
+            buckets = Counter(int(v * 1000) // 64 * 64 for v in lat)
+            dump.write(f"weft-histogram 1 count {count} min {int(lat[0] * 1000)} max {int(lat[-1] * 1000)}\n")
+            dump.writelines(f"{v} {n}\n" for v, n in sorted(buckets.items()))
+            dump.write("end\n")
     names = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "p9999": 0.9999}
     print(json.dumps({
         "mode": "open" if "--rate" in argv else "closed", "url": argv[1], "connections": 64,
@@ -68,7 +75,8 @@ def load(argv):
 def hiccup(argv):
     def end(*_):
         print(json.dumps({"seconds": 1.0, "interval_us": 1000, "count": 1000, "p50": 2.0, "p99": 55.0 +
-                          random.random(), "p999": None, "max": 180.0 + 90 * random.random(), "cpus": []}))
+                          random.random(), "p999": None, "max": 280.0, "percentiles": [[0.5, 2.0, 500], [0.99, 50.0 + 9 * random.random(), 990],
+                                         [0.999, 280.0, 1000]], "cpus": []}))
         sys.stdout.flush()
         os._exit(0)
     signal.signal(signal.SIGTERM, end)
