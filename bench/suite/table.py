@@ -5,8 +5,8 @@ from suite.results import better
 from suite.rows import SATURATION_NOTE, SECTIONS
 
 WIDTH = 100
-_NAME, _CELL, _RATIO = 25, 8, 21
-_METRIC_WORDS = {"ns": "", "bytes": "bytes", "cpu": "CPU us/op", "rate": "1000/s", "p50": "p50 us", "p99": "p99 us",
+_NAME, _CELL, _RATIO = 24, 8, 21
+_METRIC_WORDS = {"ns": "", "bytes": "bytes", "cpu": "CPU us", "rate": "1000/s", "p50": "p50 us", "p99": "p99 us",
                  "p999": "p99.9 us"}
 _COLOURS = {"win": "\x1b[32m", "LOST": "\x1b[31m", "tie": "\x1b[33m"}
 _PEERS = ("weft", "go", "rust", "c")
@@ -61,7 +61,7 @@ def _cell(report: dict, row: dict, peer: str, metric: str) -> tuple[str, str]:
     entries = [r for r in report["results"] if r["workload"] == row["id"] and r["peer"] == peer]
     if not entries:
         return "", ""
-    return (_absence(entries) if any(r["why"] for r in entries) else "–"), ""
+    return (_absence(entries) if all(r["failed"] or r["pending"] for r in entries) else "–"), ""
 
 
 def _absence(entries: list[dict]) -> str:
@@ -105,7 +105,8 @@ def _names(row: dict) -> list[tuple[str, str]]:
 
 
 def _wrapped(text: str, indent: str = "  ") -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
+                         break_on_hyphens=False)
 
 
 _FOOTNOTES = {"*": "* Go at GOGC=400, better here than at 100", "+": "+ the floor is the spinning epoll server",
@@ -182,7 +183,8 @@ def render(report: dict, colour: bool) -> str:
             lines += ["", *body]
             marks |= new
     count = tally(report)
-    lines += ["", f"{subject} against Go and Rust: {count['win']} won, {count['tie']} ties, {count['LOST']} LOST"
+    names = " and ".join(_HEADS[p] for p in against)
+    lines += ["", f"{subject} against {names}: {count['win']} won, {count['tie']} ties, {count['LOST']} LOST"
               f" (below 1 is better; the interval spans 1: a tie)"]
     lines += [_FOOTNOTES[mark] for mark in sorted(marks)]
     lines += _aa_lines(report) + _problem_lines(report)

@@ -120,16 +120,17 @@ function forest(rows, label) {
 	for (const row of rows) for (const metric of row.metrics) {
 		if (metric === "rate") continue;
 		const found = rivals().map((p) => headline(row.id, metric, p)).filter((r) => r && known(r.low));
-		if (found.length) lines.push({ name: row.base + (row.metrics.length > 1 ? ` ${METRIC[metric].replace(/ (µs|each)$/, "")}` : "") + (row.realtime && rows.some((o) => o.base === row.base && !o.realtime) ? " rt" : ""), found });
+		if (found.length) lines.push({ name: row.base.replace("-saturation", " sat.") + (row.metrics.length > 1 ? ` ${METRIC[metric].replace(/ (µs|each|µs\/op)$/, "")}` : "") + (row.realtime && rows.some((o) => o.base === row.base && !o.realtime) ? " rt" : ""), found });
 	}
 	if (!lines.length) return null;
 	const all = lines.flatMap((l) => l.found.flatMap((r) => [r.low, r.high, r.median]));
-	const low = Math.min(0.5, ...all) * 0.9, high = Math.max(2, ...all) * 1.1;
+	const low = Math.max(0.01, Math.min(0.5, ...all) * 0.9), high = Math.min(100, Math.max(2, ...all) * 1.1);
+	const longest = Math.max(...lines.map((l) => l.name.length));
 	const draw = (width) => {
-		const left = Math.min(190, Math.max(112, width * 0.24)), right = width - 12, each = 13, gap = 9;
+		const left = Math.min(width * 0.42, longest * 6.7 + 14), right = width - 12, each = 13, gap = 9;
 		const heights = lines.map((l) => l.found.length * each + gap);
 		const bottom = 20 + heights.reduce((a, b) => a + b, 0);
-		const x = logScale(low, high, left, right);
+		const whole = logScale(low, high, left, right), x = (v) => Math.min(right, Math.max(left, whole(v)));
 		const svg = s("svg", { height: bottom + 34, viewBox: `0 0 ${width} ${bottom + 34}`, role: "img", "aria-label": label });
 		svg.append(s("rect", { x: left, y: 14, width: x(1) - left, height: bottom - 14, fill: "var(--win-ground)", opacity: 0.45 }));
 		let lastX = -99;
@@ -142,7 +143,7 @@ function forest(rows, label) {
 			s("text", { x: (left + right) / 2, y: bottom + 31, "text-anchor": "middle" }, `${PEER[report.subject]} ÷ the other`));
 		let y = 20;
 		lines.forEach((line, i) => {
-			svg.append(s("text", { class: "strong", x: left - 8, y: y + heights[i] / 2, "text-anchor": "end" }, line.name));
+			svg.append(s("text", { class: "strong", x: left - 8, y: y + heights[i] / 2 + 4, "text-anchor": "end" }, line.name));
 			line.found.forEach((r, k) => {
 				const at = y + gap / 2 + k * each + each / 2, c = colour(r.against);
 				svg.append(s("g", { class: "ratio" },
@@ -169,14 +170,15 @@ function lineChart(spec) {
 	const draw = (width, node) => {
 		const shown = spec.series.filter((one) => !hidden.has(one.name));
 		const ys = (shown.length ? shown : spec.series).flatMap((one) => one.points.map((p) => p[1])).filter((v) => v > 0);
-		const marks = (spec.hiccups || []).map((m) => m[0]);
-		const low = linearLatency ? 0 : Math.min(...ys) * 0.85, high = Math.max(...ys, ...marks) * 1.12;
+		const most = Math.max(...ys), marks = (spec.hiccups || []).map((m) => m[0]).filter((v) => v < 3 * most);
+		const low = linearLatency ? 0 : Math.min(...ys) * 0.85, high = Math.max(most, ...marks) * 1.2;
 		const height = spec.height || Math.round(Math.min(400, Math.max(260, width * 0.5)));
-		const left = 52, right = width - 14, top = 10, bottom = height - 44;
+		const left = 52, right = width - 14, top = 20, bottom = height - 44;
 		const y = linearLatency ? linearScale(low, high, bottom, top) : logScale(low, high, bottom, top);
 		const x = spec.x.scale(left, right);
 		const svg = s("svg", { height, viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: 0, "aria-label": `${spec.label}. Arrow keys read the values.` });
-		for (const t of linearLatency ? linearTicks(low, high, 6) : logTicks(low, high))
+		const ticks = linearLatency ? [] : logTicks(low, high);
+		for (const t of ticks.length > 1 ? ticks : linearTicks(low, high, 5))
 			svg.append(s("line", { class: "grid", x1: left, x2: right, y1: y(t), y2: y(t) }),
 				s("text", { x: left - 7, y: y(t) + 4, "text-anchor": "end" }, t >= 1000 ? `${short(t / 1000).replace(/\.0+$/, "")} ms` : `${String(+t.toPrecision(3))}`));
 		let lastX = -99;
@@ -188,8 +190,10 @@ function lineChart(spec) {
 		}
 		svg.append(s("path", { class: "axis", fill: "none", d: `M${left} ${top}V${bottom}H${right}` }),
 			s("text", { x: (left + right) / 2, y: height - 8, "text-anchor": "middle" }, spec.x.name),
-			s("text", { x: left + 6, y: top + 11 }, "µs"));
-		for (const [value, text] of spec.hiccups || []) if (value > low)
+			s("text", { x: left - 7, y: 10, "text-anchor": "end" }, "µs"));
+		for (const [value, text] of spec.hiccups || []) if (value > high)
+			svg.append(s("text", { x: left + 6, y: 12 }, `↑ ${text}`));
+		else if (value > low)
 			svg.append(s("line", { class: "hiccup", x1: left, x2: right, y1: y(value), y2: y(value) }),
 				s("text", { x: left + 6, y: y(value) - 5 }, text));
 		for (const one of shown) {
@@ -327,9 +331,9 @@ function cpuChart(rows) {
 /* ---- tables ---- */
 const details = (title, ...inside) => h("details", {}, h("summary", {}, title), inside);
 function table(heads, lines, caption) {
-	return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption || "figures" }, h("table", {}, caption ? h("caption", {}, caption) : null,
+	return [caption ? h("p", { class: "small soft" }, caption) : null, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption || "figures" }, h("table", {},
 		h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))),
-		h("tbody", {}, lines.map((line) => h("tr", {}, line.map((cell, i) => (i ? (cell instanceof Element && cell.matches("td") ? cell : h("td", {}, cell)) : h("th", { scope: "row" }, cell))))))));
+		h("tbody", {}, lines.map((line) => h("tr", {}, line.map((cell, i) => (i ? (cell instanceof Element && cell.matches("td") ? cell : h("td", {}, cell)) : h("th", { scope: "row" }, cell))))))))];
 }
 function peerCell(row, peer, metric) {
 	const r = bestOf(row.id, peer, metric);
@@ -338,7 +342,7 @@ function peerCell(row, peer, metric) {
 		const other = r.variant && /400|spin|uring/.test(r.variant) ? ` ${r.variant.replace("gogc", "GOGC ")}` : "";
 		return h("td", { title: `${variantName(r)}${tail}${r.why ? `; ${r.why}` : ""}` }, short(figure(r, metric)), other ? h("span", { class: "range" }, other) : null);
 	}
-	const why = resultsOf(row.id).filter((e) => e.peer === peer && e.why);
+	const why = resultsOf(row.id).filter((e) => e.peer === peer && (e.failed || e.pending));
 	return h("td", { class: "absent", title: why.length ? why[0].why : null }, why.length ? (why[0].pending ? "not built" : "failed") : "–");
 }
 function ratioCell(row, metric, against) {
@@ -356,10 +360,12 @@ function figures(rows) {
 	return table(["", ...peers.map((p) => PEER[p]), ...against.map((p) => `${PEER[report.subject]} ÷ ${PEER[p]}`)], lines);
 }
 function tailTable(row) {
-	return table(["", "p50", "p90", "p99", "p99.9", "p99.99", "max", "samples", "CPU µs/op", "hiccups p99", "hiccups max"],
-		resultsOf(row.id).filter((r) => r.rounds.length || r.why).map((r) => r.rounds.length && !r.why
+	const noted = resultsOf(row.id).filter((r) => r.why && r.valid);
+	return [table(["", "p50", "p90", "p99", "p99.9", "p99.99", "max", "samples", "CPU µs/op", "hiccups p99", "hiccups max"],
+		resultsOf(row.id).filter((r) => r.rounds.length || r.why).map((r) => r.rounds.length && r.valid
 			? [variantName(r), ...["p50", "p90", "p99", "p999", "p9999", "max"].map((m) => micros(r[m])), short(r.count), short(r.cpu_us_per_op), micros(r.hiccups.p99), micros(r.hiccups.max)]
-			: [variantName(r), h("td", { class: "words absent", colspan: 10 }, r.why || "no figures")]), "All rounds merged; – where fewer than 100 samples lie beyond.");
+			: [variantName(r), h("td", { class: "words absent", colspan: 10 }, r.why || "no figures")]), "All rounds merged; – where fewer than 100 samples lie beyond."),
+	noted.map((r) => h("p", { class: "small soft" }, `${variantName(r)}: ${r.why}.`))];
 }
 function roundsTable(rows) {
 	return table(["row", "peer", "metric", "median", "interval", "rounds"], rows.flatMap((row) => resultsOf(row.id).filter((r) => r.rounds.length).map((r) => [row.id, h("td", {}, variantName(r)), METRIC[r.metric] || r.metric, short(r.median),
@@ -394,7 +400,7 @@ function cpuSection() {
 		const chart = cpuChart(report.rows.filter((row) => row.kind === "load" && row.group === group && !row.curve));
 		return chart && h("div", { class: "card" }, h("h3", {}, title), chart);
 	}).filter(Boolean);
-	return cards.length ? section("cpu", "CPU time per operation", h("p", { class: "soft" }, "The server's own time, from its process clock. On two cores the load generator is the limit near 140,000 requests a second for every good server: at saturation this is what tells them apart."), h("div", { class: "pair" }, cards)) : null;
+	return cards.length ? section("cpu", "CPU time per operation", h("p", { class: "soft" }, "The server's own time, from its process clock: ", report.settings.saturation_note, "."), h("div", { class: "pair" }, cards)) : null;
 }
 function noiseSection() {
 	if (!report.aa.length) return null;
