@@ -181,8 +181,11 @@ def status_of(report: dict) -> int:
 
 def measure(options: Options, bench: Bench, chosen: list[rows.Row], output: Path) -> int:
     began = time.monotonic()
-    entries, missing_why = (read_peers(options.peers), "") if options.peers else \
-        peers.build_all(SOURCE, options.build, output / "peers.log")
+    if options.peers:
+        entries, missing_why = read_peers(options.peers), ""
+    else:
+        print("bench: looking at the peers, building what is missing", file=sys.stderr, flush=True)
+        entries, missing_why = peers.build_all(SOURCE, options.build, bench.cpus)
     found = peers.programs(entries, options.build, missing_why, bench.cpus)
     built_s = time.monotonic() - began
     subject = running.subject_of(found)
@@ -191,7 +194,7 @@ def measure(options: Options, bench: Bench, chosen: list[rows.Row], output: Path
     the_plan = Plan(options.mode, options.rounds or plan.ROUNDS[options.mode], time.monotonic(), counted)
     estimate = plan.estimate(the_plan)
     print(f"bench: {len(counted)} rows, {the_plan.rounds} rounds, about {clock(estimate)}"
-          f" (peers looked at and built in {clock(built_s)}, not counted)", file=sys.stderr, flush=True)
+          f" (the peers took {clock(built_s)}, not counted)", file=sys.stderr, flush=True)
     progress = Progress(len(counted), estimate)
     head = {"machine": machine.describe(bench, SOURCE), "interrupted": False,
             "settings": describe_settings(options, bench, the_plan, estimate),
@@ -260,6 +263,7 @@ def run(argv: list[str]) -> int:
     try:
         output.mkdir(parents=True, exist_ok=True)
         (output / ".report.json.part").write_text("")
+        (output / ".report.json.part").unlink()
     except OSError as error:
         raise Wrong(f"--output {output}: {error.strerror}") from None
     return max(measure(options, bench, chosen, output), 1 if missing else 0)

@@ -4,7 +4,6 @@ A peer is a name of report.json (weft, go, rust, c); a variant is one way of run
 C server). A program that is missing, too old or does not build still takes its place, with its reason.
 """
 import json
-import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,6 +46,8 @@ _SERVERS = {
 }
 _MICRO = (("weft", ""), ("go", "gogc100"), ("go", "gogc400"), ("rust", "tokio"), ("c", "floor"))
 _EXTRA_FLOORS = ("epoll-spin", "uring")
+_FLOOR_ROWS = ("spawn-batch", "spawn-one", "yield-2", "ping-pong", "mutex", "rtt")
+_BUILD_PATIENCE_S = 3600
 
 
 def _env(variant: str) -> dict[str, str]:
@@ -66,18 +67,21 @@ def _weft(build: Path) -> list[dict]:
     return entries
 
 
-def build_all(source: Path, build: Path, log: Path) -> tuple[list[dict], str]:
+def build_all(source: Path, build: Path, cpus: list[int]) -> tuple[list[dict], str]:
     """Builds what is missing; returns the programs and, when the build as a whole failed, why."""
     script = source / "bench" / "peers" / "build.py"
     if not script.exists():
         return [], "bench/peers/build.py is missing"
-    with open(log, "w") as errors:
-        done = subprocess.run([sys.executable, str(script), str(build)], stdout=subprocess.PIPE, stderr=errors,
-                              stdin=subprocess.DEVNULL, text=True)
     try:
-        return json.loads(done.stdout), ""
+        child = process.start([sys.executable, str(script), str(build)], cpus, stderr=sys.stderr)
+        try:
+            return json.loads(process.finish(child, _BUILD_PATIENCE_S, accept=(0, 1))), ""
+        finally:
+            process.forget(child)
+    except process.Failed as failed:
+        return [], f"building the peers failed: {failed}"
     except ValueError:
-        return [], f"building the peers failed with status {done.returncode}, see {log}"
+        return [], "building the peers failed: build.py printed no list"
 
 
 def _from_entry(entry: dict, peer: str, variant: str) -> Program:
@@ -127,21 +131,25 @@ def for_row(row: Row, found: dict[str, list[Program]], mode: str) -> list[Progra
     """Who takes part in a row, those that cannot included (they say why).
 
     GOGC 400 is run where the collector has something to do, and everywhere in --full. The spinning and the
-    io_uring floor are left out of --quick and of the curve. A peer leaves out micro rows without meaning for it.
+    io_uring floor are left out of --quick and of the curve.
     """
     wanted = found["micro" if row.kind == "micro" else row.server_mode]
-    if mode != "full" and not row.collects or row.curve:
+    if (mode != "full" and (not row.collects or row.base == "park-1m")) or row.curve:
         wanted = [p for p in wanted if p.variant != "gogc400"]
     if mode == "quick" or row.curve:
         wanted = [p for p in wanted if p.variant not in _EXTRA_FLOORS]
-    if row.kind == "micro":
-        wanted = [p for p in wanted if not p.ok and p.peer != "c" or row.micro in p.rows or
-                  p.peer == "weft" and row.base != "rtt"]
-        wanted = [replace(p, ok=False, pending=True, why="not built") if p.ok and row.micro not in p.rows else p
-                  for p in wanted if p.ok or row.base != "rtt"]
-        if row.base == "park-1m" and mode != "full":
-            wanted = [p for p in wanted if p.variant != "gogc400"]
-    return wanted
+    return [e for p in wanted if (e := _micro_entrant(row, p))] if row.kind == "micro" else wanted
+
+
+def _micro_entrant(row: Row, program: Program) -> Program | None:
+    """A peer leaves out micro rows that have no meaning for it; weft is to have them all."""
+    if row.micro in program.rows:
+        return program
+    if row.micro == "rtt" or program.peer == "c":
+        return program if program.peer == "c" and not program.ok and row.micro in _FLOOR_ROWS else None
+    if not program.ok:
+        return program
+    return replace(program, ok=False, pending=True, why="not built") if program.peer == "weft" else None
 
 
 def describe(found: dict[str, list[Program]], weft_version: str) -> list[dict]:

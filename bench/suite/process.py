@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import IO
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -33,12 +34,14 @@ def _prepare(parent: int, cpus: Sequence[int], priority: int) -> None:
 
 
 def start(argv: Sequence[str], cpus: Iterable[int], priority: int = 0,
-          env: dict[str, str] | None = None) -> subprocess.Popen:
-    """priority: 0 ordinary scheduling, else SCHED_RR. stdout is a pipe, stderr a file that last_words() reads."""
+          env: dict[str, str] | None = None, stderr: IO | None = None) -> subprocess.Popen:
+    """priority: 0 ordinary scheduling, else SCHED_RR. stdout is a pipe; stderr, unless it goes elsewhere, a file
+    that last_words() reads."""
     parent, cpu_list = os.getpid(), list(cpus)
     errors = tempfile.TemporaryFile()
     try:
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=stderr or errors,
                                  process_group=0, env={**os.environ, **(env or {})},
                                  preexec_fn=lambda: _prepare(parent, cpu_list, priority))
     except (OSError, subprocess.SubprocessError) as error:

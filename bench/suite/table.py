@@ -93,6 +93,20 @@ def _line(report: dict, row: dict, metric: str, name: str, against: list[str], c
     return line.rstrip(), marks
 
 
+_CPU_PARTS = {"user": "    of it user", "system": "    of it system", "spin": "    spinning, besides"}
+
+
+def _parts_of_cpu(report: dict, row: dict) -> list[str]:
+    """Below a row's CPU time: what of it is user and system, and, if anybody spins, what that burnt."""
+    chosen = {peer: best(report["results"], row["id"], peer, "cpu") for peer in _PEERS}
+    lines = []
+    for part, name in _CPU_PARTS.items():
+        values = [r["cpu"][part] if r else None for r in chosen.values()]
+        if any(v and v >= 0.005 for v in values):
+            lines.append((f"{name:<{_NAME}}" + "".join(f"{'' if v is None else number(v):>{_CELL}}" for v in values)))
+    return [line.rstrip() for line in lines]
+
+
 def _names(row: dict) -> list[tuple[str, str]]:
     """(metric, name of its line)."""
     base = row["base"]
@@ -134,6 +148,8 @@ def _section(report: dict, section: str, rows: list[dict], against: list[str], c
             line, new = _line(report, row, metric, name, against, colour)
             lines.append(line)
             marks |= new
+            if metric == "cpu":
+                lines += _parts_of_cpu(report, row)
     if section == "raw" or section == "framework":
         lines += _wrapped(SATURATION_NOTE)
     return lines, marks
@@ -170,6 +186,11 @@ def _problem_lines(report: dict) -> list[str]:
     return lines
 
 
+def _version(peer: dict) -> str:
+    said, name = peer["version"], peer["name"]
+    return said if said.startswith(name) else f"{name} {said}"
+
+
 def render(report: dict, colour: bool) -> str:
     subject = report["subject"]
     against = [p for p in ("go", "rust") if p != subject] if subject != "c" else ["go", "rust"]
@@ -189,4 +210,5 @@ def render(report: dict, colour: bool) -> str:
     lines += [_FOOTNOTES[mark] for mark in sorted(marks)]
     lines += _aa_lines(report) + _problem_lines(report)
     lines += _wrapped(report["settings"]["scheduling"], "")
+    lines += _wrapped(" · ".join(_version(peer) for peer in report["peers"] if peer["version"]), "")
     return "\n".join(lines)
