@@ -176,7 +176,7 @@ def interrupt(signo: int, frame) -> None:
 
 
 def status_of(report: dict) -> int:
-    return 1 if report["interrupted"] or any(p["failed"] for p in report["problems"]) else 0
+    return 1 if report["interrupted"] or any(e["failed"] for e in report["problems"] + report["rows"]) else 0
 
 
 def measure(options: Options, bench: Bench, chosen: list[rows.Row], output: Path) -> int:

@@ -170,7 +170,7 @@ def describe_row(finished: Finished) -> dict:
     return {"id": row.id, "base": row.base, "group": row.group, "section": row.section, "kind": row.kind,
             "question": row.question, "unit": row.unit, "metrics": list(row.metrics), "primary": row.primary,
             "procs": row.procs, "server_mode": row.server_mode, "rate": row.rate or None, "realtime": row.realtime, "curve": row.curve,
-            "seconds": round(finished.seconds, 3), "why": finished.why}
+            "seconds": round(finished.seconds, 3), "why": finished.why, "failed": finished.failed}
 
 
 def _rounded(value):

@@ -36,6 +36,7 @@ class Finished:
     seconds: float  # of one run
     aa: Runs | None = None
     why: str = ""  # the whole row was left out
+    failed: bool = False  # and that is a failure, not a limit of the machine or the time
 
 
 def unfit(bench: Bench, row: Row) -> str:
@@ -148,7 +149,8 @@ def run_all(bench: Bench, the_plan: Plan, found: dict[str, list[Program]], subje
         if not factor:
             why = "left out: the time limit was reached"
         if why:
-            keep(Finished(row, [Runs(p, why=why) for p in programs], 0.0, why=why))
+            keep(Finished(row, [Runs(p, why=why) for p in programs], 0.0, why=why,
+                          failed=row.kind == "load" and not bench.weft))
             progress.row(at + 1, row.id, why)
             continue
         began = time.monotonic()

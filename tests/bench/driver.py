@@ -142,6 +142,19 @@ def test_a_peer_list_that_fails_leaves_rows_that_say_so():
         tap.check(go["why"] and go["median"] is None)
 
 
+def test_without_a_load_generator_the_micro_rows_go_on():
+    with fakes.scratch() as name:
+        root = Path(name)
+        fakes.make_build(root)
+        (root / "tuning" / "weft").unlink()
+        done = fakes.bench(root, "--quick", "--only", "ping-pong-p1,raw-saturation")
+        report = fakes.report(root)
+        tap.check("no load generator" in fakes.one(report["rows"], id="raw-saturation")["why"])
+        micro = fakes.one(report["results"], workload="ping-pong-p1", peer="weft")
+        tap.check(micro["valid"] and micro["hiccups"] == {"p99": None, "max": None})
+        tap.equal(done.returncode, 1)
+
+
 def test_one_core_is_said_and_nothing_indefensible_printed():
     cpu = min(os.sched_getaffinity(0))
     report, done = ran("--quick", "--only", "raw-50k,ping-pong,ping-pong-p1",

@@ -33,6 +33,7 @@ def make_build(root: Path, weft: bool = True, faults: dict[str, str] | None = No
         person(root / "bench" / "weft-server", "server:weft", faults.get("weft-server", ""))
     entries = []
     for name, program, who in (("go", "go-micro", "micro:1.6"), ("rust", "rust-micro", "micro:1"),
+                               ("c", "c-floor", "micro:0.1"),
                                ("go", "go-raw", "server:go-raw"), ("go", "go-http", "server:go-http"),
                                ("rust", "tokio-raw", "server:tokio-raw"), ("rust", "hyper", "server:hyper"),
                                ("c", "c-epoll", "server:c-epoll"), ("c", "c-epoll-spin", "server:c-epoll-spin"),
