@@ -34,6 +34,11 @@ def end(meter: subprocess.Popen | None) -> dict:
         process.forget(meter)
 
 
+def joined(parts: list[dict]) -> dict:
+    """Those of the pieces of one run, to be merged again."""
+    return {**over_rounds(parts), "histogram": histogram.merge(p["histogram"] for p in parts)}
+
+
 def over_rounds(rounds: list[dict]) -> dict[str, float | None]:
     """The worst stall of all rounds, and p99 of all of them together."""
     peaks = [r["max"] for r in rounds if r["max"] is not None]

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from suite.rows import Row
+from suite.server import REALTIME_WARMUP_S, realtime_pieces
 
 LIMIT_S = {"quick": 84.0, "default": 570.0, "full": None}
 ROUNDS = {"quick": 5, "default": 5, "full": 7}
@@ -36,7 +37,11 @@ def warmup(row: Row, mode: str) -> float:
 
 def cost(row: Row, runs: int, rounds: int, mode: str, scale: float = 1.0) -> float:
     """Estimated seconds of a whole row."""
-    return rounds * runs * (row.seconds[mode] * scale + warmup(row, mode) + row.setup + 0.02)
+    seconds = row.seconds[mode] * scale
+    before = warmup(row, mode) + row.setup
+    if row.realtime:
+        before = realtime_pieces(seconds) * (REALTIME_WARMUP_S + row.setup)
+    return rounds * runs * (seconds + before + 0.02)
 
 
 def estimate(plan: Plan) -> float:

@@ -107,7 +107,7 @@ def _load_rows() -> list[Row]:
                         {"quick": 0.35, "default": 1.0, "full": 3.0}, server_mode=mode,
                         collects=mode == "http", aa=mode == "raw", setup=0.08))
         for rate, quick in ((20000, 0.58), (50000, 0.3)):
-            seconds = {"default": 2.2, "full": 6.0}
+            seconds = {"default": 1.8, "full": 4.8}
             if mode == "raw" or rate == 50000:
                 seconds["quick"] = quick
             base = f"{group}-{rate // 1000}k"
@@ -120,7 +120,7 @@ def _load_rows() -> list[Row]:
                     {"quick": 0.25, "default": 1.0, "full": 3.0}, server_mode="echo", setup=0.08))
     rows.append(Row("tcp-echo-20k", "tcp-echo-20k", "raw", "tails-raw", "load",
                     "TCP echo of 64 bytes, 20,000 messages/s, open loop, 64 connections", "us",
-                    ("p50", "p99", "p999", "cpu"), {"default": 1.2, "full": 6.0}, server_mode="echo",
+                    ("p50", "p99", "p999", "cpu"), {"default": 1.2, "full": 4.8}, server_mode="echo",
                     rate=20000, setup=0.08))
     for rate, modes in ((5, "df"), (10, "f"), (35, "df"), (75, "df"), (100, "df")):
         seconds = {m: s for m, s in (("default", 0.6), ("full", 2.0)) if m[0] in modes}

@@ -4,7 +4,7 @@ import random
 
 import fakes  # noqa: F401, puts bench/ on the path
 import tap
-from suite import histogram, micro, plan, rows, stats
+from suite import histogram, micro, plan, rows, server, stats
 
 
 def test_a_constant_ratio_has_a_point_interval():
@@ -92,6 +92,18 @@ def test_a_curve_rises_to_the_last_sample():
     points = histogram.curve([(float(v), 1) for v in range(1, 1025)])
     tap.check(all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(points, points[1:])))
     tap.check(1 - 1 / 512 < points[-1][0] <= 1 - 1 / 1024 + 1e-9)
+
+
+def test_pieces_of_a_realtime_run_are_one_sample():
+    def piece(value, valid=True):
+        shape = [(value, 9000), (3 * value, 1000)]
+        return {"metrics": {"p50": value, "p99": None, "cpu": value}, "histogram": shape, "count": 10000, "check": "",
+                "max": 3 * value, "hiccups": {"p99": None, "max": value, "histogram": []}, "valid": valid, "why": "late"}
+    both = server._joined([piece(10.0), piece(20.0), piece(30.0, False)])
+    tap.equal((both["count"], both["max"], both["metrics"]["cpu"], both["valid"]), (30000, 90.0, 20.0, True))
+    tap.equal((both["metrics"]["p50"], both["metrics"]["p99"], both["hiccups"]["max"]), (20.0, 90.0, 30.0))
+    tap.check(not server._joined([piece(10.0, False), piece(20.0, False)])["valid"])
+    tap.equal([server.realtime_pieces(s) for s in (0.3, 0.6, 0.61, 1.8)], [1, 1, 2, 3])
 
 
 def test_different_work_is_named():
