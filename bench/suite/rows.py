@@ -47,7 +47,7 @@ SECTIONS = {
     "curve": "load and latency, raw",
 }
 # The rows that are asked for most come first, should time run out.
-RUNNING_ORDER = ("raw", "tails-raw", "micro1", "micro2", "framework", "tails-framework", "curve")
+RUNNING_ORDER = ("raw", "tails-raw", "micro1", "framework", "tails-framework", "micro2", "curve")
 CONNECTIONS = 64
 SATURATION_NOTE = ("on two cores the load generator is the limit for every good server (wrk's near 140,000 "
                    "requests/s): a rate alone says nothing, at saturation CPU per request is what is compared")
@@ -117,7 +117,7 @@ def _load_rows() -> list[Row]:
                             collects=mode == "http", aa=mode == "raw", setup=0.08))
     rows.append(Row("tcp-echo", "tcp-echo", "raw", "raw", "load",
                     "TCP echo of 64 bytes, 64 connections as fast as they go", "us", ("cpu", "rate"),
-                    {"quick": 0.25, "default": 1.0, "full": 3.0}, server_mode="echo", setup=0.08))
+                    {"default": 1.0, "full": 3.0}, server_mode="echo", setup=0.08))
     rows.append(Row("tcp-echo-20k", "tcp-echo-20k", "raw", "tails-raw", "load",
                     "TCP echo of 64 bytes, 20,000 messages/s, open loop, 64 connections", "us",
                     ("p50", "p99", "p999", "cpu"), {"default": 1.2, "full": 4.8}, server_mode="echo",

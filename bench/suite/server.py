@@ -1,9 +1,9 @@
 """One run of an end-to-end row: a server on one core, `weft load` on another, the machine's hiccups beside.
 
 The server's CPU time is read from its process clock (nanoseconds) twice within the measured time, after the
-warm-up and before the end, and divided by the requests of that stretch; the split into user and system comes
-from the kernel's ticks over the same stretch. A spinning server says in a shared file how much it burnt
-without finding work; that part is subtracted and shown apart.
+warm-up and before the end, and divided by the requests of that stretch. A spinning server says in a shared file
+how much it burnt without finding work; that part is subtracted and shown apart. What remains is split into user
+and system in the proportion of the kernel's ticks over the same stretch.
 """
 import contextlib
 import json
@@ -210,10 +210,9 @@ def _cpu_per_op(early: Clocks, late: Clocks, rate: float) -> dict[str, float | N
     total, spin = (late.total_s - early.total_s) * 1e6, (late.spin_ns - early.spin_ns) / 1e3
     user_ticks, system_ticks = late.user_ticks - early.user_ticks, late.system_ticks - early.system_ticks
     ticks = user_ticks + system_ticks
-    system = total * system_ticks / ticks if ticks else None
-    return {"cpu": (total - spin) / ops, "cpu_spin": spin / ops,
-            "cpu_system": system / ops if system is not None else None,
-            "cpu_user": max(0.0, total - spin - system) / ops if system is not None else None}
+    net = max(0.0, total - spin) / ops
+    return {"cpu": net, "cpu_spin": spin / ops, "cpu_user": net * user_ticks / ticks if ticks else None,
+            "cpu_system": net * system_ticks / ticks if ticks else None}
 
 
 def _sample(program: Program, said: dict, cpu: tuple[Clocks, Clocks], hiccups: dict) -> dict:
