@@ -157,7 +157,7 @@ static void ping_pong(struct batch *b)
 	long sum = 0;
 	weft_waitgroup_add(&join, 1);
 	weft_go(ponger, &p);
-	for (long i = 0, v; i < TRIPS; i++) {
+	for (long i = 0, v = 0; i < TRIPS; i++) {
 		weft_send(p.there, &i);
 		weft_recv(p.back, &v);
 		sum += v;

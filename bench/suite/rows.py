@@ -1,0 +1,180 @@
+"""The rows: what is measured, for which question, in which group, for how long.
+
+A row is one line of work that every peer does alike. Its id is the `workload` of report.json. Rows of
+one `base` differ only in cores (`-p1`, `-p2`) or in scheduling (`-rt`); a base selects all of them.
+The two classes of servers, raw and framework, are groups of their own and are never compared.
+"""
+from dataclasses import dataclass, replace
+
+MODES = ("quick", "default", "full")
+GROUPS = ("micro", "raw", "framework")
+
+
+@dataclass(frozen=True)
+class Row:
+    id: str
+    base: str
+    group: str  # one of GROUPS
+    section: str  # the heading it stands under
+    kind: str  # micro | load
+    question: str
+    unit: str  # of the primary metric
+    metrics: tuple[str, ...]
+    seconds: dict[str, float]  # measured time of one run, by mode; a mode that is absent leaves the row out
+    micro: str = ""  # the micro program's row
+    procs: int = 1
+    server_mode: str = ""  # raw | http | echo
+    rate: int = 0  # requests per second; 0: closed loop, at saturation
+    realtime: bool = False
+    curve: bool = False  # a point of the load-latency curve only
+    collects: bool = False  # Go's garbage collector has something to do: GOGC matters
+    aa: bool = False  # an A/A run is made on it
+    setup: float = 0.0  # seconds a run takes beyond the measured time, whatever it lasts
+
+    @property
+    def primary(self) -> str:
+        """The metric that `rounds`, `median`, `low` and `high` of a result are about."""
+        return "p99" if "p99" in self.metrics else self.metrics[0]
+
+
+SECTIONS = {
+    "micro1": "micro, one core (ns per operation)",
+    "micro2": "micro, two cores (ns per operation)",
+    "raw": "raw HTTP-shaped and TCP echo, one server core",
+    "framework": "framework HTTP (parsing, routing, Date), one server core",
+    "tails-raw": "tails, raw",
+    "tails-framework": "tails, framework",
+    "curve": "load and latency, raw",
+}
+# The rows that are asked for most come first, should time run out.
+RUNNING_ORDER = ("raw", "tails-raw", "micro1", "framework", "tails-framework", "micro2", "curve")
+CONNECTIONS = 64
+SATURATION_NOTE = ("on two cores the load generator is the limit for every good server (wrk's near 140,000 "
+                   "requests/s): a rate alone says nothing, at saturation CPU per request is what is compared")
+
+# name, question, in quick with 1 core, 2 or both (12), allocates, A/A at these procs, set-up seconds
+_MICRO = (
+    ("spawn-batch", "spawn 1000 goroutines that add 1, join all; per goroutine", 1, True, (1,), 0.04),
+    ("spawn-one", "spawn one goroutine and join it", None, True, (), 0.04),
+    ("spawn-park", "spawn a goroutine that parks once and is woken; batches of 1000", 1, True, (), 0.04),
+    ("yield-2", "two goroutines yield in turn; per yield", 1, False, (), 0.04),
+    ("yield-1000", "a thousand goroutines yield in turn; per yield", None, False, (), 0.04),
+    ("ping-pong", "round trip over a pair of unbuffered channels", 12, False, (1,), 0.04),
+    ("chan-spsc", "channel of 128, one sender, one receiver; per element", 12, False, (), 0.04),
+    ("chan-mpmc", "channel of 128, four senders, four receivers; per element", 2, False, (2,), 0.04),
+    ("select-2", "receive by select over two unbuffered channels; per element", None, False, (), 0.04),
+    ("mutex", "lock and unlock, nobody else wants it", 1, False, (), 0.04),
+    ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
+    ("timer", "set and stop a timer with 100,000 others pending; per pair", 1, True, (), 0.1),
+)
+
+
+def _micro_rows() -> list[Row]:
+    rows = []
+    for procs in (1, 2):
+        for name, question, quick, collects, aa, setup in _MICRO:
+            seconds = {"default": 0.12, "full": 0.5}
+            if str(procs) in str(quick):
+                seconds["quick"] = 0.04
+            rows.append(Row(f"{name}-p{procs}", name, "micro", f"micro{procs}", "micro", question, "ns",
+                            ("ns",), seconds, micro=name, procs=procs, collects=collects,
+                            aa=procs in aa, setup=setup))
+        if procs == 2:
+            rows.append(Row("rtt-p2", "rtt", "micro", "micro2", "micro",
+                            "a cache line from one core to the other and back", "ns", ("ns",),
+                            {"quick": 0.04, "default": 0.15, "full": 0.5}, micro="rtt", procs=2))
+        for count, quick, setup in (("100k", 0.04, 0.2), ("1m", None, 3.0)):
+            seconds = {"full": 0.1}
+            if procs == 1:
+                seconds["default"] = 0.1
+            if procs == 1 and quick:
+                seconds["quick"] = quick
+            if procs == 2 and count == "100k":
+                seconds["default"] = 0.1
+            rows.append(Row(f"park-{count}-p{procs}", f"park-{count}", "micro", f"micro{procs}", "micro",
+                            f"create {count} parked goroutines; time and memory (page tables included) of each",
+                            "ns", ("ns", "bytes"), seconds, micro=f"park-{count}", procs=procs,
+                            collects=True, setup=setup))
+    return rows
+
+
+def _load_rows() -> list[Row]:
+    rows = []
+    for group, mode, word in (("raw", "raw", "a minimal scan for the request's end"),
+                              ("framework", "http", "real parsing, routing and Date header")):
+        rows.append(Row(f"{group}-saturation", f"{group}-saturation", group, group, "load",
+                        f"64 connections as fast as they go; {word}", "us", ("cpu", "rate"),
+                        {"quick": 0.35, "default": 1.0, "full": 3.0}, server_mode=mode,
+                        collects=mode == "http", aa=mode == "raw", setup=0.08))
+        for rate, quick in ((20000, 0.58), (50000, 0.3)):
+            seconds = {"default": 1.8, "full": 4.8}
+            if mode == "raw" or rate == 50000:
+                seconds["quick"] = quick
+            base = f"{group}-{rate // 1000}k"
+            rows.append(Row(base, base, group, f"tails-{group}", "load",
+                            f"{rate:,} requests/s, open loop, 64 connections; {word}", "us",
+                            ("p50", "p99", "p999", "cpu"), seconds, server_mode=mode, rate=rate,
+                            collects=mode == "http", aa=mode == "raw", setup=0.08))
+    rows.append(Row("tcp-echo", "tcp-echo", "raw", "raw", "load",
+                    "TCP echo of 64 bytes, 64 connections as fast as they go", "us", ("cpu", "rate"),
+                    {"default": 1.0, "full": 3.0}, server_mode="echo", setup=0.08))
+    rows.append(Row("tcp-echo-20k", "tcp-echo-20k", "raw", "tails-raw", "load",
+                    "TCP echo of 64 bytes, 20,000 messages/s, open loop, 64 connections", "us",
+                    ("p50", "p99", "p999", "cpu"), {"default": 1.2, "full": 4.8}, server_mode="echo",
+                    rate=20000, setup=0.08))
+    for rate, modes in ((5, "df"), (10, "f"), (35, "df"), (75, "df"), (100, "df")):
+        seconds = {m: s for m, s in (("default", 0.6), ("full", 2.0)) if m[0] in modes}
+        if rate < 20 and "default" in seconds:
+            seconds["default"] = 2.5 if rate == 5 else 1.5
+        rows.append(Row(f"curve-raw-{rate}k", f"curve-raw-{rate}k", "raw", "curve", "load",
+                        f"{rate},000 requests/s, open loop, 64 connections", "us", ("p50", "p99", "cpu"),
+                        seconds, server_mode="raw", rate=rate * 1000, curve=True, setup=0.08))
+    return rows
+
+
+def all_rows(mode: str, realtime: bool) -> list[Row]:
+    """The rows of a mode in running order. Fixed rates run under real-time scheduling when that is to be had;
+    --full has both ways."""
+    rows = []
+    for row in _micro_rows() + _load_rows():
+        if mode not in row.seconds:
+            continue
+        if not (row.rate and realtime):
+            rows.append(row)
+            continue
+        if mode == "full" and not row.curve:
+            rows.append(row)
+        rows.append(replace(row, id=f"{row.id}-rt", realtime=True, aa=row.aa))
+    return sorted(rows, key=lambda row: RUNNING_ORDER.index(row.section))
+
+
+def known_names() -> list[str]:
+    """Whatever --only takes, in any mode."""
+    names = list(GROUPS) + ["tails"]
+    for row in _micro_rows() + _load_rows():
+        names += [row.base, row.id] + ([f"{row.id}-rt"] if row.rate else [])
+    return list(dict.fromkeys(names))
+
+
+def matches(row: Row, name: str) -> bool:
+    return name in (row.id, row.base, row.group) or (name == "tails" and row.section.startswith("tails"))
+
+
+def selected(mode: str, realtime: bool, names: list[str]) -> tuple[list[Row], list[str]]:
+    """The rows to run, and the names that select none as things are. A name whose rows belong to a longer
+    mode only is taken from there, at that mode's length."""
+    rows, missing = all_rows(mode, realtime), []
+    if not names:
+        return rows, missing
+    chosen = [row for row in rows if any(matches(row, name) for name in names)]
+    for name in names:
+        if any(matches(row, name) for row in chosen):
+            continue
+        for longer in MODES[MODES.index(mode) + 1:]:
+            extra = [row for row in all_rows(longer, realtime) if matches(row, name)]
+            if extra:
+                chosen += [replace(row, seconds={mode: row.seconds[longer]}) for row in extra]
+                break
+        else:
+            missing.append(name)
+    return chosen, missing
