@@ -29,13 +29,13 @@ static size_t room_in(const struct slab *s, struct slab_chunk *c)
 	return (s->chunk_size - s->object_size - load_rlx(&c->used)) / s->object_size;
 }
 
-static struct slab_free *cut(struct slab *s, size_t want, size_t *got)
+static struct slab_list cut(struct slab *s, size_t want)
 {
 	struct slab_chunk *c = load_rlx(&s->newest);
 	if (!c || room_in(s, c) == 0)
 		c = new_chunk(s);
 	if (!c)
-		return NULL;
+		return (struct slab_list){NULL, 0};
 	size_t n = room_in(s, c) < want ? room_in(s, c) : want;
 	char *base = c->objects + load_rlx(&c->used);
 	for (size_t i = 0; i < n; i++) {
@@ -43,29 +43,27 @@ static struct slab_free *cut(struct slab *s, size_t want, size_t *got)
 		o->next = i + 1 < n ? (struct slab_free *)(void *)((char *)o + s->object_size) : NULL;
 	}
 	store_rel(&c->used, load_rlx(&c->used) + n * s->object_size);
-	*got = n;
-	return (struct slab_free *)(void *)base;
+	return (struct slab_list){(struct slab_free *)(void *)base, n};
 }
 
-struct slab_free *slab_take(struct slab *s, size_t want, size_t *got)
+struct slab_list slab_take(struct slab *s, size_t want)
 {
 	spin_lock(&s->lock);
-	struct slab_free *first = s->free;
-	*got = 0;
-	if (first) {
-		struct slab_free *last = first;
+	struct slab_list list = {s->free, 0};
+	if (list.first) {
+		struct slab_free *last = list.first;
 		size_t n = 1;
 		for (; n < want && last->next; n++)
 			last = last->next;
 		s->free = last->next;
 		last->next = NULL;
 		s->nfree -= n;
-		*got = n;
+		list.n = n;
 	} else {
-		first = cut(s, want, got);
+		list = cut(s, want);
 	}
 	spin_unlock(&s->lock);
-	return first;
+	return list;
 }
 
 void slab_give(struct slab *s, struct slab_free *first, struct slab_free *last, size_t n)

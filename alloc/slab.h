@@ -36,9 +36,19 @@ struct slab {
 /* object_size is rounded up to whole 64-byte lines. */
 void slab_init(struct slab *, size_t object_size, size_t chunk_size);
 
-/* Up to `want` objects as a list: from those given back, otherwise new (zeroed) ones. *got says how many;
- * NULL when there is no memory. */
-struct slab_free *slab_take(struct slab *, size_t want, size_t *got);
+struct slab_list {
+	struct slab_free *first; /* NULL: there is no memory */
+	size_t n;
+};
+
+/* Up to `want` objects: from those given back, otherwise new (zeroed) ones. */
+struct slab_list slab_take(struct slab *, size_t want);
+
+/* One of them, or NULL. */
+static inline void *slab_take_one(struct slab *s)
+{
+	return slab_take(s, 1).first;
+}
 
 /* Gives back a list of n objects, `last` being its last. */
 void slab_give(struct slab *, struct slab_free *first, struct slab_free *last, size_t n);

@@ -59,9 +59,7 @@ static struct stack *new_descriptor_locked(void)
 		slab_init(&depot.descriptors, sizeof(struct stack), 1 << 20);
 		depot.ready = true;
 	}
-	size_t got;
-	struct slab_free *o = slab_take(&depot.descriptors, 1, &got);
-	return (struct stack *)(void *)o;
+	return slab_take_one(&depot.descriptors);
 }
 
 static void free_descriptor(struct stack *s)
@@ -79,9 +77,9 @@ static struct stack *describe_locked(char *low, size_t usable)
 	if (!s)
 		return NULL;
 	unsigned colour = depot.next_colour++ % STACK_COLOURS * COLOUR_STEP;
-	*s = (struct stack){.base = low + STACK_GUARD,
-			    .top = low + STACK_GUARD + usable,
-			    .colour = colour};
+	s->base = low + STACK_GUARD;
+	s->top = s->base + usable;
+	s->colour = colour;
 	stack_is_root(s);
 	valgrind_knows(s);
 	add_rlx(&depot.reserved, usable + STACK_GUARD);

@@ -17,6 +17,7 @@ enum { BATCH = 64 };
 static struct {
 	struct instance {
 		int epoll, event;
+		struct epoll_event events[BATCH]; /* the holder's; not on the stack of whoever happens to run */
 	} *ps;
 	int err; /* of the start */
 } pollers;
@@ -45,8 +46,8 @@ static int epoll_sleep(int epoll, struct epoll_event *events, int64_t timeout_ns
 
 static int wait(unsigned index, int64_t timeout_ns)
 {
-	struct epoll_event events[BATCH];
 	struct instance *in = &pollers.ps[index];
+	struct epoll_event *events = in->events;
 	int n;
 	if (timeout_ns == 0) {
 		n = epoll_wait(in->epoll, events, BATCH, 0);

@@ -95,7 +95,7 @@ static void visit_g(void *object, void *arg)
 {
 	const struct g *g = object;
 	const struct visit *v = arg;
-	if (load_rlx(&g->state) == G_FREE || g->is_thread || (load_rlx(&g->id) == 1) != v->main)
+	if (load_rlx(&g->state) == G_FREE || load_rlx(&g->is_thread) || (load_rlx(&g->id) == 1) != v->main)
 		return;
 	print_g(v->fd, g, v->self);
 }

@@ -8,6 +8,10 @@
  * What orders goroutines is then just what the Go memory model says orders them: starting one and waking one
  * are announced (fiber_publish, fiber_observe), locks and channels are seen through their atomics.
  *
+ * Since it runs on a goroutine's stack under another identity, scheduler code keeps nothing there whose address
+ * escapes: later the goroutine would use the same bytes, and that would look like a race. Arrays and out-parameters
+ * are the P's (struct p, scratch), which also spares the goroutine's stack a page.
+ *
  * A function that changes the identity must change it back before it returns: ThreadSanitizer keeps a call
  * stack for each. goroutine_main, which never returns, is not instrumented.
  */
@@ -37,8 +41,11 @@
 
 #if WEFT_TSAN
 #include <sanitizer/tsan_interface.h>
+/* For a thread's own data, which its goroutines touch in turn. */
+#define NO_TSAN __attribute__((no_sanitize("thread"), noinline))
 #define NOT_INSTRUMENTED __attribute__((disable_sanitizer_instrumentation, noinline))
 #else
+#define NO_TSAN
 #define NOT_INSTRUMENTED __attribute__((no_sanitize_address))
 #endif
 

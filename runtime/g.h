@@ -22,6 +22,7 @@
 #include "runtime/wheel.h"
 
 #include <pthread.h>
+#include <time.h>
 
 enum g_state { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_SYSCALL };
 
@@ -50,7 +51,7 @@ struct g {
 	_Atomic uint8_t state;   /* the holder writes, a dump reads */
 	_Atomic uint8_t waiting; /* enum wait_reason */
 	_Atomic bool timed_out;  /* park_until: the deadline claimed the wait */
-	bool is_thread;          /* stands for a thread outside the runtime */
+	_Atomic bool is_thread;         /* stands for a thread outside the runtime */
 	bool extras;             /* there is something in pin, stack_want, name or arg_copy */
 	uint16_t pin;            /* 0, or 1 + the only P it may run on */
 	void (*fn)(void *);
@@ -92,7 +93,7 @@ struct gqueue {
 
 void gqueue_push(struct gqueue *, struct g *); /* a full barrier afterwards */
 void gqueue_push_many(struct gqueue *, void *const *gs, uint32_t n);
-uint32_t gqueue_pop(struct gqueue *, struct g **to, uint32_t max);
+uint32_t gqueue_pop(struct gqueue *, void **to, uint32_t max);
 
 static inline bool gqueue_empty(struct gqueue *q)
 {
@@ -132,6 +133,8 @@ struct p {
 	} suspect; /* idle.c: another P's runnext that may be stuck */
 	uint64_t id_next, id_end;
 	struct stack_cache stacks;
+	struct timespec clock; /* scheduler code keeps what escapes here, not on the goroutine's stack: see fiber.h */
+	void *scratch[RUNQ_SLOTS / 2 + 1];
 	struct stack *dead_stacks; /* large ones, to be freed once we stand elsewhere */
 	struct p_stats stats;
 	unsigned *victims; /* the other Ps, nearest first */
@@ -151,6 +154,7 @@ struct p {
 };
 
 struct m {
+	struct slab_free unused;
 	/* Written by the thread itself; atomics, because goroutines of many identities (fiber.h) read them. */
 	_Atomic(struct g *) g; /* the one that runs; NULL: the scheduler's own context */
 	_Atomic(struct p *) p; /* NULL: none */

@@ -16,11 +16,10 @@ static struct segment *new_segment_locked(struct gqueue *q)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct segment *s = q->spare;
-	size_t got;
 	q->spare = NULL;
 	if (!s) {
 		pthread_once(&once, make_slab);
-		s = (struct segment *)(void *)slab_take(&segments, 1, &got);
+		s = slab_take_one(&segments);
 	}
 	if (!s)
 		fatal("out of memory for the queue of runnable goroutines");
@@ -65,11 +64,14 @@ void gqueue_push_many(struct gqueue *q, void *const *gs, uint32_t n)
 
 void gqueue_push(struct gqueue *q, struct g *g)
 {
-	void *one = g;
-	gqueue_push_many(q, &one, 1);
+	spin_lock(&q->lock);
+	struct segment *s = with_room_locked(q);
+	s->slot[s->tail++] = g;
+	(void)add_seq(&q->xcount, 1);
+	spin_unlock(&q->lock);
 }
 
-uint32_t gqueue_pop(struct gqueue *q, struct g **to, uint32_t max)
+uint32_t gqueue_pop(struct gqueue *q, void **to, uint32_t max)
 {
 	if (gqueue_empty(q))
 		return 0;

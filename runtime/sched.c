@@ -62,10 +62,9 @@ static inline __attribute__((always_inline)) void sched_leave(void *was)
 /* The ring is full: half of it goes to the global queue, in order, and this one behind it. */
 static COLD void run_queue_spill(struct p *p, struct g *g)
 {
-	void *half[RUNQ_SLOTS / 2 + 1];
-	uint32_t n = runq_steal(&p->runq, half, RUNQ_SLOTS / 2);
-	half[n] = g;
-	gqueue_push_many(&sched.global, half, n + 1);
+	uint32_t n = runq_steal(&p->runq, p->scratch, RUNQ_SLOTS / 2);
+	p->scratch[n] = g;
+	gqueue_push_many(&sched.global, p->scratch, n + 1);
 }
 
 void run_queue_put(struct p *p, struct g *g)
@@ -79,6 +78,8 @@ void run_queue_put(struct p *p, struct g *g)
  * is a goroutine all the same, or was one. */
 static inline void fetch_next(struct p *p)
 {
+	if (WEFT_TSAN)
+		return; /* it would see the peek as a race, and rightly */
 	struct g *soon = runq_peek(&p->runq, 0), *later = runq_peek(&p->runq, 1);
 	if (soon)
 		__builtin_prefetch(context_peek(&soon->ctx));
@@ -120,18 +121,19 @@ static struct g *take_global(struct p *p)
 	uint32_t waiting = load_rlx(&sched.global.xcount);
 	if (!waiting)
 		return NULL;
-	struct g *got[RUNQ_SLOTS / 2];
 	uint32_t want = waiting / sched.nprocs + 1;
-	uint32_t n = gqueue_pop(&sched.global, got, want < RUNQ_SLOTS / 2 ? want : RUNQ_SLOTS / 2);
+	uint32_t room = RUNQ_SLOTS - runq_len(&p->runq);
+	if (want > room)
+		want = room;
+	uint32_t n = gqueue_pop(&sched.global, p->scratch, want < RUNQ_SLOTS / 2 ? want : RUNQ_SLOTS / 2);
 	for (uint32_t i = 1; i < n; i++)
-		run_queue_put(p, got[i]);
-	return n ? got[0] : NULL;
+		runq_push(&p->runq, p->scratch[i]);
+	return n ? p->scratch[0] : NULL;
 }
 
 static struct g *take_inbox(struct p *p)
 {
-	struct g *g;
-	return gqueue_pop(&p->inbox, &g, 1) ? g : NULL;
+	return gqueue_pop(&p->inbox, p->scratch, 1) ? p->scratch[0] : NULL;
 }
 
 /* Everything at hand, in the order of pick, without a look around. */
@@ -173,10 +175,10 @@ static inline struct context *prepare(struct m *m, struct g *next)
 		fiber_leave_stack(NULL, m->stack_bottom, m->stack_size);
 		return &m->ctx;
 	}
+	context_wait_off_cpu(&next->ctx);
+	fiber_observe(&next->ctx);
 	if (!next->stack)
 		give_stack(m_p(m), next);
-	else
-		context_wait_off_cpu(&next->ctx);
 	store_rlx(&next->ctx.xon_cpu, 1);
 	g_set_state(next, G_RUNNING);
 	store_rlx(&m->g, next);
@@ -207,7 +209,7 @@ void free_dead_stacks(struct p *p)
 
 static COLD void look_at_clock(struct p *p)
 {
-	int64_t now = weft_now();
+	int64_t now = clock_read(&p->clock);
 	if (unlikely(load_acq(&sched.stopping)))
 		leave_for_good(m_self(), NULL); /* abandons whoever runs */
 	store_rlx(&p->now, now);
@@ -270,6 +272,7 @@ static inline __attribute__((always_inline)) void leave(struct m *m, struct g *g
 	struct context *to = prepare(m, next);
 	if (next)
 		fiber_leave_stack(&g->fake_stack, next->stack->base, stack_size(next->stack));
+	fiber_publish(&g->ctx);
 	context_switch(&g->ctx, to);
 	fiber_enter_stack(g->fake_stack);
 }
@@ -296,7 +299,7 @@ static _Thread_local struct g *thread_g;
 
 static void drop_stand_in(void *g)
 {
-	((struct g *)g)->is_thread = false;
+	store_rlx(&((struct g *)g)->is_thread, false);
 	slab_give(&sched.gs, g, g, 1);
 }
 
@@ -312,16 +315,15 @@ static void make_stand_in_key(void)
 static COLD struct g *stand_in(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	size_t got;
 	if (thread_g)
 		return thread_g;
 	if (!load_acq(&sched.running))
 		weft_panic("weft is not running: blocking calls belong inside weft_main");
 	pthread_once(&once, make_stand_in_key);
-	thread_g = (struct g *)(void *)slab_take(&sched.gs, 1, &got);
+	thread_g = slab_take_one(&sched.gs);
 	if (!thread_g || pthread_setspecific(stand_in_key, thread_g))
 		fatal("out of memory");
-	thread_g->is_thread = true;
+	store_rlx(&thread_g->is_thread, true);
 	return thread_g;
 }
 
@@ -331,7 +333,7 @@ struct g *wait_begin(enum wait_reason why)
 	struct g *g = likely(m != NULL) && likely(m_g(m) != NULL) ? m_g(m) : stand_in();
 	store_rlx(&g->xclaim, 0);
 	store_rlx(&g->waiting, (uint8_t)why);
-	if (likely(!g->is_thread)) {
+	if (likely(!load_rlx(&g->is_thread))) {
 		if (unlikely(!m_p(m)))
 			weft_panic("blocking call of weft's between weft_block_begin and weft_block_end");
 		store_rlx(&g->since, load_rlx(&m_p(m)->now));
@@ -391,7 +393,7 @@ static inline void consider_waking(struct p *p)
 
 static COLD void ready_elsewhere(struct g *g)
 {
-	if (g->is_thread) {
+	if (load_rlx(&g->is_thread)) {
 		store_rel(&g->xfutex, 1);
 		os_futex_wake(&g->xfutex);
 		return;
@@ -410,7 +412,7 @@ static COLD void ready_elsewhere(struct g *g)
 
 void ready_on(struct p *p, struct g *g)
 {
-	if (unlikely(g->is_thread || g->pin)) {
+	if (unlikely(load_rlx(&g->is_thread) || g->pin)) {
 		ready_elsewhere(g);
 		return;
 	}
@@ -478,10 +480,9 @@ void end_here(void)
 
 static COLD struct g *more_gs(struct p *p)
 {
-	size_t got;
-	struct slab_free *list = slab_take(&sched.gs, G_BATCH, &got);
-	p->gfree = (struct g *)(void *)list;
-	p->ngfree = (uint32_t)got;
+	struct slab_list list = slab_take(&sched.gs, G_BATCH);
+	p->gfree = (struct g *)(void *)list.first;
+	p->ngfree = (uint32_t)list.n;
 	return p->gfree;
 }
 
@@ -517,6 +518,7 @@ static COLD void return_gs(struct p *p)
 
 static COLD void drop_extras(struct g *g)
 {
+	fiber_observe(g); /* its creator wrote them */
 	weft_free(g->arg_copy);
 	g->arg_copy = NULL;
 	g->stack_want = 0;
@@ -563,8 +565,7 @@ void start_goroutine(struct p *p, void (*fn)(void *), void *arg)
 
 static COLD struct g *take_from_outside(void)
 {
-	size_t got;
-	struct g *g = (struct g *)(void *)slab_take(&sched.gs, 1, &got);
+	struct g *g = slab_take_one(&sched.gs);
 	if (g) {
 		store_rlx(&g->id, add_rlx(&sched.next_id, 1));
 		add_rlx(&sched.foreign_started, 1);
@@ -629,32 +630,31 @@ static int check_opts(const weft_go_opts *o)
 	return 0;
 }
 
-static int apply_opts(struct g *g, const weft_go_opts *o)
+/* The caller's side of the options: what it passes is copied. NULL: no memory. */
+static void *copy_arg(struct g *g, const weft_go_opts *o, const void *arg)
 {
-	size_t stack = o->stack_size && o->stack_size < STACK_LEAST ? STACK_LEAST : o->stack_size;
-	g->stack_want = stack > STACK_DEFAULT ? (uint32_t)stack : 0;
-	g->pin = (uint16_t)o->pin;
-	g->extras = true;
-	if (o->name) {
-		strncpy(g->name, o->name, G_NAME - 1);
-		g->name[G_NAME - 1] = 0;
-	}
-	if (o->arg_size) {
-		void *copy = g->inline_arg;
-		if (o->arg_size > G_INLINE_ARG) {
-			copy = g->arg_copy = weft_malloc(o->arg_size);
-			if (!copy)
-				return -ENOMEM;
-		}
-		memcpy(copy, g->arg, o->arg_size);
-		g->arg = copy;
-	}
-	return 0;
+	void *copy = o->arg_size <= G_INLINE_ARG ? g->inline_arg : weft_malloc(o->arg_size);
+	if (copy)
+		memcpy(copy, arg, o->arg_size);
+	return copy;
+}
+
+static void copy_name(struct g *g, const char *name)
+{
+	strncpy(g->name, name, G_NAME - 1);
+	g->name[G_NAME - 1] = 0;
+}
+
+/* Stacks up to the default size are all of the default size. */
+static uint32_t stack_to_take(size_t want)
+{
+	return want > STACK_DEFAULT ? (uint32_t)want : 0;
 }
 
 /* It never ran. */
 static COLD void g_give_back(struct m *m, struct g *g)
 {
+	g->extras = true; /* its name */
 	if (m && m_p(m)) {
 		g_recycle(m_p(m), g);
 		return;
@@ -678,14 +678,25 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
 	struct g *g = g_take_here(m);
 	if (!g)
 		return -ENOMEM;
+	bool copies = o->arg_size != 0, on_heap = o->arg_size > G_INLINE_ARG;
+	uint16_t pin = (uint16_t)o->pin;
+	uint32_t stack = stack_to_take(o->stack_size);
+	void *mine = copies ? copy_arg(g, o, arg) : arg;
+	if (o->name)
+		copy_name(g, o->name);
 	fiber_publish(g);
-	void *me = sched_enter(m);
-	g_init(g, fn, arg, my_id(m), __builtin_return_address(0));
-	err = apply_opts(g, o);
-	if (err)
+	void *me = sched_enter(m); /* from here on nothing of the caller's is looked at */
+	if (copies && !mine) {
+		err = -ENOMEM;
 		g_give_back(m, g);
-	else
+	} else {
+		g_init(g, fn, mine, my_id(m), __builtin_return_address(0));
+		g->pin = pin;
+		g->stack_want = stack;
+		g->arg_copy = on_heap ? mine : NULL;
+		g->extras = true;
 		g_launch(m, g);
+	}
 	sched_leave(me);
 	return err;
 }

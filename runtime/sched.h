@@ -79,6 +79,9 @@ int foreign_threads(void);
 /* A thread that runs the P. 0, or a negative errno. */
 int m_start(struct p *);
 
+/* timer.c: weft_now, with the kernel's answer in memory of the caller's choice. */
+int64_t clock_read(struct timespec *);
+
 /* One in flight per idle transition: see idle.c's essay for why this is enough. */
 static inline bool somebody_could_help(void)
 {

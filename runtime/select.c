@@ -11,6 +11,7 @@
  */
 #include "lockfree/assert.h"
 #include "runtime/chan.h"
+#include "runtime/fiber.h"
 #include "runtime/panic.h"
 
 #include <weft/mem.h>
@@ -29,19 +30,19 @@ struct selection {
 	struct waiter *waiters;
 };
 
-static _Thread_local _Atomic uint64_t seed; /* atomic for ThreadSanitizer: goroutines share their thread's */
+static _Thread_local uint64_t seed;
 
 /* xorshift64*, seeded by its own address and the time: nothing here needs to be unpredictable, but two threads
  * should differ. */
-static uint32_t random_below(uint32_t n)
+static NO_TSAN uint32_t random_below(uint32_t n)
 {
-	uint64_t x = load_rlx(&seed);
+	uint64_t x = seed;
 	if (unlikely(!x))
 		x = (uint64_t)(uintptr_t)&seed * 0x9e3779b97f4a7c15u ^ (uint64_t)weft_now();
 	x ^= x >> 12;
 	x ^= x << 25;
 	x ^= x >> 27;
-	store_rlx(&seed, x);
+	seed = x;
 	return (uint32_t)(((x * 0x2545f4914f6cdd1du) >> 32) * (uint64_t)n >> 32);
 }
 

@@ -13,11 +13,16 @@
 
 #include <time.h>
 
+int64_t clock_read(struct timespec *t)
+{
+	clock_gettime(CLOCK_MONOTONIC, t);
+	return t->tv_sec * WEFT_S + t->tv_nsec;
+}
+
 int64_t weft_now(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * WEFT_S + t.tv_nsec;
+	return clock_read(&t);
 }
 
 static int64_t later(int64_t now, int64_t ns)

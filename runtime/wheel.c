@@ -137,18 +137,12 @@ static unsigned empty_slot_locked(struct wheel *w, unsigned level, unsigned digi
 				  wheel_go *go)
 {
 	unsigned fired = 0;
-	struct timer *list = w->slot[level * WHEEL_SLOTS + digit];
+	struct timer *t;
+	w->falling = w->slot[level * WHEEL_SLOTS + digit];
 	w->slot[level * WHEEL_SLOTS + digit] = NULL;
 	w->full[level] &= ~(1ull << digit);
-	if (list)
-		list->link = &list;
-	while (list) {
-		struct timer *t = list;
-		list = t->next;
-		if (list)
-			list->link = &list;
-		t->link = &t->next; /* alone, so that taking it out again is harmless */
-		t->next = NULL;
+	while ((t = w->falling)) {
+		w->falling = t->next;
 		link_locked(w, t);
 		if (t->when <= now) {
 			fire_locked(w, t, now, go);

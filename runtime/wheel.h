@@ -61,6 +61,7 @@ _Static_assert(offsetof(struct timer, kind) == offsetof(weft_timer, flags), "and
 
 struct wheel {
 	ON_OWN_LINE struct spin lock;
+	struct timer *falling;   /* taken out of its slot, on its way to where it belongs now */
 	uint64_t tick;           /* everything due at or before it has been taken out */
 	uint64_t full[WHEEL_LEVELS];
 	_Atomic int64_t xnext;   /* when to look again; INT64_MAX: holds nothing */

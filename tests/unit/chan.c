@@ -95,7 +95,7 @@ TEST_GO(close_wakes_every_receiver)
 	return 0;
 }
 
-static int order[100], norder;
+static _Atomic int order[100], norder;
 
 static void receive_in_turn(void *arg)
 {

@@ -48,11 +48,11 @@ TEST_GO(trees_of_goroutines_finish)
 	return 0;
 }
 
-static int steps[3];
+static _Atomic int steps[3];
 
 static void step(void *arg)
 {
-	int *mine = arg;
+	_Atomic int *mine = arg;
 	for (int i = 0; i < 1000; i++) {
 		++*mine;
 		weft_yield();
