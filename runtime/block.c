@@ -157,6 +157,7 @@ void weft_block_begin(void)
 	if (!m_p(m))
 		weft_panic("weft_block_begin inside a blocking section");
 	pthread_once(&sysmon.once, sysmon_start);
+	void *me = sched_enter(m); /* the P's data go over to whoever takes it */
 	struct p *p = m_p(m);
 	g_set_state(m_g(m), G_SYSCALL);
 	store_rlx(&m_g(m)->since, load_rlx(&p->now));
@@ -169,6 +170,7 @@ void weft_block_begin(void)
 	add_seq(&sysmon.xblocked_ps, 1);
 	if (!load_seq(&sysmon.xawake) && !swap_seq(&sysmon.xawake, 1))
 		os_futex_wake(&sysmon.xawake);
+	sched_leave(me);
 }
 
 void weft_block_end(void)
@@ -176,6 +178,7 @@ void weft_block_end(void)
 	struct m *m = m_self();
 	if (!m || !m_g(m) || m_p(m))
 		weft_panic("weft_block_end without weft_block_begin");
+	void *me = sched_enter(m);
 	uint32_t blocked = P_BLOCKED;
 	struct p *p = load_rlx(&m->blocked_p);
 	if (cas_acqrel(&p->xstatus, &blocked, P_RUNNING)) {
@@ -184,8 +187,10 @@ void weft_block_end(void)
 		epoch_online();
 		sub_seq(&sched.xblocked, 1);
 		g_set_state(m_g(m), G_RUNNING);
+		sched_leave(me);
 		return;
 	}
+	sched_leave(me);
 	queue_without_p(m);
 	sub_seq(&sched.xblocked, 1);
 }

@@ -126,6 +126,7 @@ struct p {
 	struct g *gfree;
 	uint32_t ngfree;
 	uint32_t random;
+	uint32_t helped; /* turns through the other Ps, see fire_late_timers_of_another */
 	struct {
 		struct g *g;
 		int step;

@@ -33,6 +33,7 @@
 #include "runtime/sched.h"
 
 enum {
+	LATE_NS = 1000000,
 	SPIN_LEAST = 2000,
 	SPIN_MOST = 200000,
 	GAP_CAP = 1000000,
@@ -181,6 +182,15 @@ bool fire_timers(struct p *owner, int64_t now)
 {
 	return load_rlx(&owner->wheel.xnext) <= now &&
 	       wheel_advance(&owner->wheel, now, start_timer_goroutine) > 0;
+}
+
+void fire_late_timers_of_another(struct p *p, int64_t now)
+{
+	if (p->solo)
+		return;
+	struct p *victim = sched.ps[p->victims[p->helped++ % (sched.nprocs - 1)]];
+	if (load_rlx(&victim->wheel.xnext) < now - LATE_NS)
+		fire_timers(victim, now);
 }
 
 /* Everything that can be had without waiting, from others last. */

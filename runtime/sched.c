@@ -42,21 +42,6 @@ enum {
 struct sched sched;
 _Thread_local struct m *m_current;
 
-/* ---- identity: see fiber.h ---- */
-
-static inline __attribute__((always_inline)) void *sched_enter(struct m *m)
-{
-	void *was = fiber_current();
-	if (WEFT_TSAN && m)
-		fiber_become(load_rlx(&m->fiber));
-	return was;
-}
-
-static inline __attribute__((always_inline)) void sched_leave(void *was)
-{
-	fiber_become(was);
-}
-
 /* ---- queues ---- */
 
 /* The ring is full: half of it goes to the global queue, in order, and this one behind it. */
@@ -216,6 +201,7 @@ static COLD void look_at_clock(struct p *p)
 	epoch_quiet();
 	free_dead_stacks(p);
 	fire_timers(p, now);
+	fire_late_timers_of_another(p, now);
 	const struct poller *poller = load_acq(&sched.poller);
 	if (poller && now - p->polled > POLL_EVERY_NS && load_rlx(&sched.xpollwait) > 0) {
 		p->polled = now;
@@ -518,7 +504,7 @@ static COLD void return_gs(struct p *p)
 
 static COLD void drop_extras(struct g *g)
 {
-	fiber_observe(g); /* its creator wrote them */
+	fiber_observe(g); /* goroutines wrote them */
 	weft_free(g->arg_copy);
 	g->arg_copy = NULL;
 	g->stack_want = 0;
@@ -743,7 +729,10 @@ NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 	for (;;) {
 		fiber_become(g->fiber);
 		fiber_observe(g);
+		fiber_observe(g->stack);
 		g->fn(g->arg);
+		fiber_publish(g);
+		fiber_publish(g->stack); /* whoever runs on it next overwrites what we left */
 		struct m *m = m_self();
 		fiber_become(load_rlx(&m->fiber));
 		struct g *next;
@@ -753,6 +742,13 @@ NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 	}
 }
 
+/* The goroutine's own last word; the stack's name is the scheduler's to read. */
+static NO_TSAN void publish_end(struct g *g)
+{
+	fiber_publish(g);
+	fiber_publish(g->stack);
+}
+
 /* From wherever it stands on its stack. */
 void weft_exit_goroutine(void)
 {
@@ -760,6 +756,7 @@ void weft_exit_goroutine(void)
 	if (!m || !m_g(m))
 		weft_panic("weft_exit_goroutine outside a goroutine");
 	struct g *g = m_g(m);
+	publish_end(g);
 	sched_enter(m);
 	fiber_forget(&g->fiber); /* with the calls that will not return on it */
 	struct p *p = m_p(m);

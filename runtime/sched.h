@@ -6,6 +6,7 @@
 #ifndef RUNTIME_SCHED_H
 #define RUNTIME_SCHED_H
 
+#include "runtime/fiber.h"
 #include "runtime/g.h"
 #include "runtime/poller.h"
 
@@ -43,6 +44,20 @@ struct sched {
 
 extern struct sched sched;
 
+/* The scheduler's identity (fiber.h), and back to the caller's; m may be NULL. */
+static inline __attribute__((always_inline)) void *sched_enter(struct m *m)
+{
+	void *was = fiber_current();
+	if (WEFT_TSAN && m)
+		fiber_become(load_rlx(&m->fiber));
+	return was;
+}
+
+static inline __attribute__((always_inline)) void sched_leave(void *was)
+{
+	fiber_become(was);
+}
+
 /* sched.c: what a scheduler context (identity of the M) may do. */
 void ready_on(struct p *, struct g *);
 void run_queue_put(struct p *, struct g *);
@@ -56,6 +71,10 @@ struct g *find_work(struct m *);
 
 /* Timers that are due, and sockets if `sockets`; true: something was made runnable. */
 bool fire_timers(struct p *, int64_t now);
+
+/* The same for one other P, a different one each time, if it is so late with its timers that it must be computing;
+ * an idle P does it for all (idle.c), but there may be none. */
+void fire_late_timers_of_another(struct p *, int64_t now);
 
 /* Wakes one sleeping P, if there is one and nobody is looking for work already. */
 void wake_one(void);
