@@ -2,6 +2,7 @@
 """Every peer of the bench does the same work: TAP, one test for each program and mode.
 
 usage: tests/bench/peers.py BUILD_DIR [PROGRAM ...]
+       tests/bench/peers.py --list       every name, as if all programs could be built, and none could
 
 Builds the peers first. A language is skipped only when its toolchain is missing. With names, only these
 programs are tested; without, build.py's bad cases are too.
@@ -174,6 +175,11 @@ def test_answers_wrongly(build_dir):
     return test
 
 
+BUILD_TESTS = [("build/too-old", test_too_old), ("build/fails-to-build", test_fails_to_build),
+               ("build/missing", test_missing), ("build/no-version", test_no_version),
+               ("build/packages", test_packages)]
+
+
 def all_tests(build_dir, programs):
     names = programs or list(build.PROGRAMS)
     languages = sorted({build.PROGRAMS[name][0] for name in names})
@@ -181,15 +187,22 @@ def all_tests(build_dir, programs):
         if peer.program in names:
             yield from program_tests(peer) if peer.ok else [unbuilt_test(peer)]
     if not programs:
-        yield "build/too-old", test_too_old
-        yield "build/fails-to-build", test_fails_to_build
-        yield "build/missing", test_missing
-        yield "build/no-version", test_no_version
-        yield "build/packages", test_packages
+        yield from BUILD_TESTS
         yield "build/answers-wrongly", test_answers_wrongly(build_dir)
 
 
+def list_names():
+    everything = [build.Built(language, kind, program, [], True, "", "", "", modes)
+                  for program, (language, kind, modes) in build.PROGRAMS.items()]
+    names = [name for peer in everything for name, _ in program_tests(peer)]
+    names += [unbuilt_test(peer)[0] for peer in everything if peer.name != "c"]
+    print(*names, *(name for name, _ in BUILD_TESTS), "build/answers-wrongly", sep="\n")
+    return 0
+
+
 def main():
+    if sys.argv[1:] == ["--list"]:
+        return list_names()
     if len(sys.argv) < 2 or any(name not in build.PROGRAMS for name in sys.argv[2:]):
         print(__doc__, file=sys.stderr)
         return 2
