@@ -28,6 +28,8 @@
 #include "lockfree/assert.h"
 #include "lockfree/atomic.h"
 
+#include <stddef.h>
+
 #ifndef RUNQ_SLOTS
 #define RUNQ_SLOTS 256u
 #endif
