@@ -59,11 +59,9 @@ static ssize_t read_some(struct ready *r, void *buf, size_t size)
 {
 	bool set = use_up(&r->in);
 	for (;;) {
-		if (!set) {
-			int err = ready_wait(r, &r->in, WAIT_READ);
-			if (err)
-				return err;
-		}
+		int err = set ? 0 : ready_wait(r, &r->in, WAIT_READ);
+		if (err && err != -ETIMEDOUT)
+			return err;
 		ssize_t n = recv(r->fd, buf, size, MSG_DONTWAIT);
 		if (n >= 0) {
 			if ((size_t)n == size)
@@ -72,6 +70,8 @@ static ssize_t read_some(struct ready *r, void *buf, size_t size)
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
+		if (err && errno == EAGAIN)
+			return err; /* too late, and nothing had come of which the poller has not told yet */
 		set = errno == EINTR;
 	}
 }
