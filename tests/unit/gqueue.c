@@ -25,7 +25,7 @@ static void push(uint32_t n)
 
 static void pop(uint32_t max)
 {
-	static struct g *some[4 * SEGMENT_SLOTS];
+	static void *some[4 * SEGMENT_SLOTS];
 	CHECK(max <= ARRAY_LEN(some));
 	uint64_t held = pushed - popped;
 	uint32_t n = gqueue_pop(&q, some, max);
@@ -109,7 +109,7 @@ static void *produce(void *arg)
 /* What one producer pushed comes out in its order, whoever takes it. */
 static void *consume(void *arg)
 {
-	struct g *some[16];
+	void *some[16];
 	uintptr_t last[PRODUCERS] = {0};
 	(void)arg;
 	while (consumed < each * PRODUCERS) {
