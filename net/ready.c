@@ -17,9 +17,11 @@ void ready_init(struct ready *r, int fd)
 
 int ready_enter(struct ready *r)
 {
-	if (load_acq(&r->xclosed))
-		return -ECANCELED;
-	add_rlx(&r->xusers, 1);
+	int32_t users = load_rlx(&r->xusers);
+	do {
+		if (users == 0 || load_acq(&r->xclosed))
+			return -ECANCELED; /* nobody comes in once the last one has left: the descriptor is gone */
+	} while (!cas_acq(&r->xusers, &users, users + 1));
 	return 0;
 }
 
