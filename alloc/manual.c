@@ -1,16 +1,17 @@
 /* The manual half of the memory interface: mimalloc, or libc's malloc in the sanitizer flavours. */
 #include <weft/mem.h>
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #if WEFT_MIMALLOC
 #include <mimalloc.h>
 #else
-#define mi_malloc        malloc
-#define mi_calloc        calloc
-#define mi_realloc       realloc
-#define mi_aligned_alloc aligned_alloc
-#define mi_free          free
+#define mi_malloc           malloc
+#define mi_calloc           calloc
+#define mi_realloc          realloc
+#define mi_malloc_aligned(size, alignment) aligned_alloc(alignment, size)
+#define mi_free             free
 #endif
 
 void *weft_malloc(size_t size)
@@ -30,7 +31,11 @@ void *weft_realloc(void *p, size_t size)
 
 void *weft_aligned_alloc(size_t alignment, size_t size)
 {
-	return mi_aligned_alloc(alignment, size);
+	/* mimalloc 2.0.9 takes blocks of 256 to 4096 bytes for aligned to their size, which they are not. One byte more
+	 * than a multiple of the alignment goes the way that looks. */
+	if (WEFT_MIMALLOC && size < SIZE_MAX)
+		size |= alignment > 128;
+	return mi_malloc_aligned(size, alignment);
 }
 
 void weft_free(void *p)

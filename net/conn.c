@@ -47,9 +47,9 @@ int weft_close_write(weft_conn *c)
 }
 
 /* Either the half is set, and is used up here, or nothing can have come since: wait. */
-static bool use_up(struct ready *r, struct ready_half *h)
+static bool use_up(struct ready_half *h)
 {
-	if (!load_rlx(&h->xset) && !load_rlx(&r->xhup))
+	if (!load_rlx(&h->xset) && !load_rlx(&h->xended))
 		return false;
 	store_rlx(&h->xset, false);
 	return true;
@@ -57,13 +57,11 @@ static bool use_up(struct ready *r, struct ready_half *h)
 
 static ssize_t read_some(struct ready *r, void *buf, size_t size)
 {
-	bool set = use_up(r, &r->in);
+	bool set = use_up(&r->in);
 	for (;;) {
-		if (!set) {
-			int err = ready_wait(r, &r->in, WAIT_READ);
-			if (err)
-				return err;
-		}
+		int err = set ? 0 : ready_wait(r, &r->in, WAIT_READ);
+		if (err && err != -ETIMEDOUT)
+			return err;
 		ssize_t n = recv(r->fd, buf, size, MSG_DONTWAIT);
 		if (n >= 0) {
 			if ((size_t)n == size)
@@ -72,6 +70,8 @@ static ssize_t read_some(struct ready *r, void *buf, size_t size)
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
+		if (err && errno == EAGAIN)
+			return err; /* too late, and nothing had come of which the poller has not told yet */
 		set = errno == EINTR;
 	}
 }

@@ -29,7 +29,9 @@ static unsigned events_of(uint32_t epoll_events)
 		events |= READY_IN;
 	if (epoll_events & EPOLLOUT)
 		events |= READY_OUT;
-	if (epoll_events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR))
+	if (epoll_events & EPOLLRDHUP)
+		events |= READY_END;
+	if (epoll_events & (EPOLLHUP | EPOLLERR))
 		events |= READY_HUP;
 	return events;
 }

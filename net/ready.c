@@ -17,9 +17,11 @@ void ready_init(struct ready *r, int fd)
 
 int ready_enter(struct ready *r)
 {
-	if (load_acq(&r->xclosed))
-		return -ECANCELED;
-	add_rlx(&r->xusers, 1);
+	int32_t users = load_rlx(&r->xusers);
+	do {
+		if (users == 0 || load_acq(&r->xclosed))
+			return -ECANCELED; /* nobody comes in once the last one has left: the descriptor is gone */
+	} while (!cas_acq(&r->xusers, &users, users + 1));
 	return 0;
 }
 
@@ -61,9 +63,11 @@ static struct g *set_half(struct ready *r, struct ready_half *h)
 void ready_notify(struct ready *r, unsigned events)
 {
 	struct g *reader = NULL, *writer = NULL;
+	if (events & (READY_END | READY_HUP))
+		store_rel(&r->in.xended, true);
 	if (events & READY_HUP)
-		store_rel(&r->xhup, true);
-	if (events & (READY_IN | READY_HUP))
+		store_rel(&r->out.xended, true);
+	if (events & (READY_IN | READY_END | READY_HUP))
 		reader = set_half(r, &r->in);
 	/* Most edges say "writable" as well, to nobody. */
 	if ((events & (READY_OUT | READY_HUP)) && !load_acq(&r->out.xset))
@@ -132,7 +136,7 @@ int ready_wait(struct ready *r, struct ready_half *h, enum wait_reason why)
 		int64_t deadline = load_acq(&h->deadline);
 		spin_lock(&r->lock);
 		int err = load_rlx(&r->xclosed) ? -ECANCELED : register_locked(r);
-		bool set = load_rlx(&h->xset) || load_rlx(&r->xhup);
+		bool set = load_rlx(&h->xset) || load_rlx(&h->xended);
 		if (!err && !set && deadline != INT64_MAX && deadline <= weft_now())
 			err = -ETIMEDOUT;
 		if (!err && !set) {

@@ -14,7 +14,9 @@
  *
  * `readable` is cleared before recv, so an edge that comes during the call is not lost. A short read has
  * emptied the socket, so the next read waits without asking the kernel in vain: a request costs one recv.
- * That holds until the peer has ended its stream (hup): no edge comes after that one, and every read asks.
+ * That holds until the peer has ended its stream: no edge comes after that one, and every read asks. Writing
+ * goes on as before: a peer that has ended its stream may still read, and slowly. Only when both directions are
+ * gone do writes ask every time.
  *
  * The memory is freed by epoch: a poller may still be going through a batch of events that names it.
  */
@@ -29,13 +31,13 @@
 /* One direction. */
 struct ready_half {
 	_Atomic bool xset;  /* an edge has come, or nothing is known yet */
+	_Atomic bool xended; /* no edge comes any more: the kernel says at once how it stands */
 	struct g *waiter;   /* the lock */
 	_Atomic int64_t deadline;
 };
 
 struct ready {
 	int fd;
-	_Atomic bool xhup;
 	_Atomic bool xclosed;
 	bool registered; /* the lock */
 	struct spin lock;
@@ -61,7 +63,12 @@ void ready_set_deadline(struct ready *, struct ready_half *, weft_deadline);
 void ready_close(struct ready *);
 
 /* The poller: an edge has come. */
-enum ready_event { READY_IN = 1, READY_OUT = 2, READY_HUP = 4 };
+enum ready_event {
+	READY_IN = 1,
+	READY_OUT = 2,
+	READY_END = 4, /* of the peer's stream */
+	READY_HUP = 8, /* of both, or an error */
+};
 void ready_notify(struct ready *, unsigned events);
 
 #endif

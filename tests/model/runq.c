@@ -1,0 +1,260 @@
+/* The run queue (lockfree/runq.h), the same source, with few slots, under every interleaving of its owner and one
+ * or two thieves up to some preemptions and stale reads.
+ *
+ * What must hold: every item leaves once; each taker gets them in order; a thief never sees a tail older than
+ * the head that goes with it; and who took an item has done so, in the sense of happens-before, when its slot
+ * is written again.
+ */
+#include "tests/model/atomic.h"
+
+#include "tests/test.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifndef RUNQ_SLOTS
+#define RUNQ_SLOTS 2u
+#endif
+#include "lockfree/runq.h"
+
+enum { ITEMS_MAX = 8, TAKERS = 3 };
+
+/* The indices wrap within the program. */
+static const uint32_t first_index = 0u - 2;
+
+static struct runq q;
+static struct variant {
+	const char *name;
+	bool (*push)(struct runq *, void *);
+	void *(*pop)(struct runq *);
+	uint32_t (*steal)(struct runq *, void **, uint32_t);
+} real = {"as it is", runq_push, runq_pop, runq_steal}, use;
+
+static const char *script; /* of the owner: P pushes, p pops */
+static uint32_t pushed;    /* items so far; item n is the number n + 1 */
+static uint8_t taken[ITEMS_MAX];
+static struct {
+	int taker;
+	uint32_t step;
+} took[ITEMS_MAX];
+static uintptr_t last[TAKERS];
+
+static void start(void)
+{
+	memset(&q, 0, sizeof q);
+	q.xhead = q.tail = first_index;
+	pushed = 0;
+	memset(taken, 0, sizeof taken);
+	memset(last, 0, sizeof last);
+}
+
+static void take(int taker, void *item)
+{
+	uintptr_t n = (uintptr_t)item;
+	explorer_check(n >= 1 && n <= pushed, "what is taken was pushed");
+	if (n < 1 || n > ITEMS_MAX)
+		return;
+	explorer_check(++taken[n - 1] == 1, "an item is taken once");
+	explorer_check(n > last[taker], "a taker gets the items in order");
+	last[taker] = n;
+	took[n - 1].taker = taker;
+	took[n - 1].step = explorer_step();
+}
+
+static void push(void)
+{
+	uint32_t n = pushed++; /* a thief may have it before runq_push returns */
+	if (!use.push(&q, (void *)(uintptr_t)(n + 1))) {
+		pushed = n;
+		return;
+	}
+	if (n < RUNQ_SLOTS)
+		return;
+	uint32_t before = n - RUNQ_SLOTS;
+	explorer_check(taken[before] == 1, "a slot is free when it is written");
+	if (taken[before] == 1)
+		explorer_check(explorer_has_seen(took[before].taker, took[before].step),
+			       "a slot is written after it was read");
+}
+
+/* A thief's tail is at least as new as the head it was read after. */
+static void saw(int which, const void *address, uint64_t value)
+{
+	static uint32_t head[TAKERS];
+	if (address == &q.xhead)
+		head[which] = (uint32_t)value;
+	else if (address == &q.tail && which > 0)
+		explorer_check((int32_t)((uint32_t)value - head[which]) >= 0,
+			       "a thief's tail is not older than its head");
+}
+
+static void thread(int which)
+{
+	void *to[RUNQ_SLOTS];
+	if (which > 0) {
+		uint32_t n = use.steal(&q, to, RUNQ_SLOTS);
+		explorer_check(n <= RUNQ_SLOTS, "no more is taken than there is room for");
+		for (uint32_t i = 0; i < n && i < RUNQ_SLOTS; i++)
+			take(which, to[i]);
+		return;
+	}
+	for (const char *s = script; *s; s++) {
+		void *item;
+		if (*s == 'P')
+			push();
+		else if ((item = use.pop(&q)))
+			take(0, item);
+	}
+}
+
+/* What is left in the ring is what has not been taken. */
+static void end(void)
+{
+	uint32_t head = load_rlx(&q.xhead), tail = load_rlx(&q.tail);
+	explorer_check(tail - head <= RUNQ_SLOTS, "0 <= tail - head <= slots");
+	explorer_check(tail - first_index == pushed, "the tail counts pushes");
+	for (uint32_t n = 0; n < pushed; n++) {
+		bool left = (int32_t)(first_index + n - head) >= 0;
+		explorer_check(taken[n] == !left, "an item is in the ring or was taken");
+	}
+}
+
+/* The last pushes write slots again. */
+#ifndef SCRIPTS
+#define SCRIPTS "PPpPp", "PPPpPP", "PpPpPp"
+#endif
+static const char *const scripts[] = {SCRIPTS};
+
+static struct explorer_program against(int thieves, const char *owner, int preemptions, int stale_reads)
+{
+	script = owner;
+	return (struct explorer_program){1 + thieves, start, thread, end, preemptions, stale_reads,
+					 saw};
+}
+
+static void holds(int thieves, int preemptions, int stale_reads)
+{
+	use = real;
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		struct explorer_program p = against(thieves, scripts[i], preemptions, stale_reads);
+		struct explorer_result r = explore(&p, NULL);
+		fprintf(stderr, "# %s against %d: %lld executions\n", script, thieves,
+			(long long)r.executions);
+		if (r.broken)
+			test_fail(__FILE__, __LINE__, "not so: %s", r.broken);
+	}
+}
+
+TEST(one_thief)
+{
+	holds(1, test_is_slow() ? 3 : 5, 2);
+}
+
+TEST(two_thieves)
+{
+	holds(2, test_is_slow() ? 2 : 3, 1);
+}
+
+/* ---- the model sees what it should ---- */
+
+static const char *caught(const struct variant *variant, const struct explorer_mutation *m)
+{
+	use = *variant;
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		for (int thieves = 1; thieves <= 2; thieves++) {
+			struct explorer_program p = against(thieves, scripts[i], 4 - thieves, 3 - thieves);
+			struct explorer_result r = explore(&p, m);
+			if (r.broken)
+				return r.broken;
+		}
+	}
+	return NULL;
+}
+
+static void must_be_caught(const char *name, const struct variant *variant, const struct explorer_mutation *m)
+{
+	const char *what = caught(variant, m);
+	if (!what)
+		test_fail(__FILE__, __LINE__, "%s is not caught", name);
+	fprintf(stderr, "# %s: not so: %s\n", name, what);
+}
+
+TEST(every_spoilt_edge_is_caught)
+{
+	static const struct explorer_mutation spoilt[] = {
+		{"R1 relaxed", "runq_push", VERB_STORE, "tail", WEAKEN},
+		{"A1 relaxed", "runq_steal", VERB_LOAD, "tail", WEAKEN},
+		{"R2 relaxed", "runq_steal", VERB_CAS, "xhead", WEAKEN},
+		{"A2 relaxed", "runq_push", VERB_LOAD, "xhead", WEAKEN},
+		{"R2 without a comparison", "runq_steal", VERB_CAS, "xhead", SPLIT},
+		{"R3 without a comparison", "runq_pop", VERB_CAS, "xhead", SPLIT},
+		{"R3 relaxed", "runq_pop", VERB_CAS, "xhead", WEAKEN},
+		{"A3 relaxed", "runq_steal", VERB_LOAD, "xhead", WEAKEN},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(spoilt); i++)
+		must_be_caught(spoilt[i].name, &real, &spoilt[i]);
+}
+
+/* What the essay rules out, written down. */
+
+static bool push_unchecked(struct runq *r, void *item)
+{
+	uint32_t tail = load_rlx(&r->tail);
+	(void)load_acq(&r->xhead);
+	store_rlx(&r->slot[tail % RUNQ_SLOTS], item);
+	store_rel(&r->tail, tail + 1);
+	return true;
+}
+
+static bool push_publishing_first(struct runq *r, void *item)
+{
+	uint32_t tail = load_rlx(&r->tail);
+	if (tail - load_acq(&r->xhead) >= RUNQ_SLOTS)
+		return false;
+	store_rel(&r->tail, tail + 1);
+	store_rlx(&r->slot[tail % RUNQ_SLOTS], item);
+	return true;
+}
+
+static uint32_t steal_one(struct runq *r, void **to, bool tail_first, bool late)
+{
+	uint32_t tail = tail_first ? load_acq(&r->tail) : 0;
+	uint32_t head = load_acq(&r->xhead);
+	if (!tail_first)
+		tail = load_acq(&r->tail);
+	if (tail == head)
+		return 0;
+	if (!late)
+		to[0] = load_rlx(&r->slot[head % RUNQ_SLOTS]);
+	if (!cas_acqrel(&r->xhead, &head, head + 1))
+		return 0;
+	if (late)
+		to[0] = load_rlx(&r->slot[head % RUNQ_SLOTS]);
+	return 1;
+}
+
+static uint32_t steal_tail_first(struct runq *r, void **to, uint32_t max)
+{
+	(void)max;
+	return steal_one(r, to, true, false);
+}
+
+static uint32_t steal_reading_late(struct runq *r, void **to, uint32_t max)
+{
+	(void)max;
+	return steal_one(r, to, false, true);
+}
+
+TEST(every_forbidden_variant_is_caught)
+{
+	static const struct variant variants[] = {
+		{"push that never finds it full", push_unchecked, runq_pop, runq_steal},
+		{"push that publishes before it writes", push_publishing_first, runq_pop, runq_steal},
+		{"solo pop beside thieves", runq_push, runq_pop_solo, runq_steal},
+		{"steal that reads the tail first", runq_push, runq_pop, steal_tail_first},
+		{"steal that reads slots once head has moved", runq_push, runq_pop, steal_reading_late},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(variants); i++)
+		must_be_caught(variants[i].name, &variants[i], NULL);
+}

@@ -1,0 +1,4 @@
+/* The same model with more slots: thieves take two at a time. */
+#define RUNQ_SLOTS 4u
+#define SCRIPTS    "PPPpPpPP", "PPPPpPP"
+#include "tests/model/runq.c"

@@ -1,0 +1,155 @@
+#include "alloc/stack.h"
+#include "alloc/os.h"
+#include "tests/test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static struct stack_cache cache;
+
+static struct stack *take(size_t size)
+{
+	struct stack *s = stack_take(&cache, size);
+	CHECK(s);
+	return s;
+}
+
+TEST(a_stack_is_as_large_as_asked)
+{
+	static const size_t sizes[] = {0, 1, STACK_LEAST, STACK_DEFAULT, STACK_DEFAULT + 1, 1 << 20, (64 << 20) + 5};
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct stack *s = take(sizes[i]);
+		CHECK(stack_size(s) >= sizes[i] && stack_size(s) >= STACK_DEFAULT);
+		CHECK_EQ((uintptr_t)s->base % OS_PAGE, 0);
+		CHECK_EQ((uintptr_t)s->top % OS_PAGE, 0);
+		CHECK(s->colour < OS_PAGE && s->colour % 16 == 0);
+		*s->base = 1;
+		s->top[-1] = 1;
+		stack_give(&cache, s);
+	}
+}
+
+TEST(the_last_one_given_is_the_next_one_taken)
+{
+	struct stack *a = take(0), *b = take(0);
+	CHECK(a != b);
+	CHECK(a->top <= b->base - STACK_GUARD || b->top <= a->base - STACK_GUARD);
+	stack_give(&cache, a);
+	stack_give(&cache, b);
+	CHECK(take(0) == b);
+	CHECK(take(0) == a);
+}
+
+TEST(neighbours_begin_at_different_colours)
+{
+	unsigned seen[STACK_COLOURS] = {0}, kinds = 0;
+	for (int i = 0; i < 4 * STACK_COLOURS; i++) {
+		unsigned colour = take(0)->colour / 64;
+		CHECK(colour < STACK_COLOURS);
+		kinds += seen[colour]++ == 0;
+	}
+	CHECK_EQ(kinds, STACK_COLOURS);
+}
+
+static bool is_resident(struct stack *s)
+{
+	unsigned char page = 0;
+	CHECK(mincore(s->top - OS_PAGE, OS_PAGE, &page) == 0);
+	return page & 1;
+}
+
+/* What one P's list cannot hold goes to the depot; what the depot does not keep warm gives its pages up. */
+TEST(a_long_list_shrinks_and_cold_stacks_have_no_pages)
+{
+	enum { MANY = STACK_CACHE_MAX + STACK_DEPOT_WARM + 1000 };
+	static struct stack *s[MANY];
+	for (int i = 0; i < MANY; i++) {
+		s[i] = take(0);
+		s[i]->top[-1] = 1;
+	}
+	size_t reserved = stack_bytes_reserved();
+	CHECK(reserved >= (size_t)MANY * STACK_DEFAULT);
+	for (int i = 0; i < MANY; i++) {
+		stack_give(&cache, s[i]);
+		CHECK(cache.n <= STACK_CACHE_MAX);
+	}
+	stack_flush(&cache);
+	CHECK(cache.n == 0 && !cache.first);
+	int resident = 0;
+	for (int i = 0; i < MANY; i++)
+		resident += is_resident(s[i]);
+	CHECK(resident <= STACK_DEPOT_WARM);
+	for (int i = 0; i < MANY; i++)
+		take(0);
+	CHECK_EQ(stack_bytes_reserved(), reserved); /* the same ones */
+}
+
+TEST(another_p_finds_what_was_flushed)
+{
+	struct stack_cache other = {0};
+	struct stack *s = take(0);
+	stack_give(&cache, s);
+	stack_flush(&cache);
+	bool found = false;
+	for (int i = 0; i < 64 && !found; i++)
+		found = stack_take(&other, 0) == s;
+	CHECK(found);
+}
+
+TEST(a_large_one_is_unmapped)
+{
+	size_t before = stack_bytes_reserved();
+	struct stack *s = take(8 << 20);
+	CHECK_EQ(stack_bytes_reserved() - before, (8 << 20) + STACK_GUARD);
+	char *page = s->base;
+	unsigned char there;
+	CHECK(mincore(page, OS_PAGE, &there) == 0);
+	stack_give(&cache, s);
+	CHECK_EQ(stack_bytes_reserved(), before);
+	CHECK(mincore(page, OS_PAGE, &there) == -1 && errno == ENOMEM);
+}
+
+/* ---- guards ---- */
+
+static char *touched;
+
+static void touch(void)
+{
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	*(volatile char *)touched = 1;
+}
+
+static void check_guard(struct stack *s)
+{
+	static struct test_child child;
+	const ptrdiff_t below[] = {1, OS_PAGE, OS_PAGE + 1, STACK_GUARD};
+	for (size_t i = 0; i < ARRAY_LEN(below); i++) {
+		touched = s->base - below[i];
+		test_in_child(&child, touch);
+		CHECK_EQ(child.status, 128 + SIGSEGV);
+	}
+	touched = s->base;
+	test_in_child(&child, touch);
+	CHECK_EQ(child.status, 0);
+}
+
+TEST(below_a_stack_everything_faults)
+{
+	for (int i = 0; i < 3; i++)
+		check_guard(take(0));
+	check_guard(take(1 << 20));
+	CHECK(strcmp(os_guard_way(), "none"));
+}
+
+TEST(a_recycled_stack_keeps_its_guard)
+{
+	struct stack *s = take(0);
+	memset(s->base, 1, stack_size(s));
+	stack_give(&cache, s);
+	CHECK(take(0) == s);
+	check_guard(s);
+}
