@@ -72,7 +72,7 @@ static int errno_of(int gai)
 {
 	switch (gai) {
 	case EAI_SYSTEM:
-		return -errno;
+		return errno ? -errno : -EIO;
 	case EAI_MEMORY:
 		return -ENOMEM;
 	case EAI_AGAIN:
@@ -94,16 +94,18 @@ int addr_resolve(const struct addr_text *a, struct addr *out, int max)
 		return unix_addr(a->host, out);
 	struct addrinfo *list;
 	int gai = look_up(a, AI_NUMERICHOST, &list);
+	int err = gai ? errno_of(gai) : 0;
 	if (gai == EAI_NONAME) {
 		bool goroutine = weft_goroutine_id() != 0;
 		if (goroutine)
 			weft_block_begin();
 		gai = look_up(a, AI_ADDRCONFIG, &list);
+		err = gai ? errno_of(gai) : 0; /* errno is this thread's: before the section ends */
 		if (goroutine)
 			weft_block_end();
 	}
 	if (gai)
-		return errno_of(gai);
+		return err;
 	int n = 0;
 	for (struct addrinfo *i = list; i && n < max; i = i->ai_next) {
 		memcpy(&out[n].storage, i->ai_addr, i->ai_addrlen);

@@ -6,6 +6,7 @@
 #include <weft/mem.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -36,28 +37,23 @@ static unsigned events_of(uint32_t epoll_events)
 	return events;
 }
 
-static int epoll_sleep(int epoll, struct epoll_event *events, int64_t timeout_ns)
+/* Off-line, and therefore without taking events: what they name could be reclaimed before we are back. */
+static void sleep_on(int epoll, int64_t timeout_ns)
 {
 	struct timespec t = {.tv_sec = timeout_ns / WEFT_S, .tv_nsec = timeout_ns % WEFT_S};
-	int n = epoll_pwait2(epoll, events, BATCH, timeout_ns < 0 ? NULL : &t, NULL);
-	if (n < 0 && errno == ENOSYS) /* before Linux 5.11: whole milliseconds, late rather than early */
-		n = epoll_wait(epoll, events, BATCH,
-			       timeout_ns < 0 ? -1 : (int)((timeout_ns + WEFT_MS - 1) / WEFT_MS));
-	return n;
+	struct pollfd p = {.fd = epoll, .events = POLLIN};
+	epoch_offline();
+	ppoll(&p, 1, timeout_ns < 0 ? NULL : &t, NULL);
+	epoch_online();
 }
 
-static int wait(unsigned index, int64_t timeout_ns)
+static int wait(unsigned index, unsigned of, int64_t timeout_ns)
 {
-	struct instance *in = &pollers.ps[index];
-	struct epoll_event *events = in->events;
-	int n;
-	if (timeout_ns == 0) {
-		n = epoll_wait(in->epoll, events, BATCH, 0);
-	} else {
-		epoch_offline();
-		n = epoll_sleep(in->epoll, events, timeout_ns);
-		epoch_online();
-	}
+	struct epoll_event *events = pollers.ps[index].events;
+	int epoll = pollers.ps[of].epoll;
+	if (timeout_ns != 0)
+		sleep_on(epoll, timeout_ns);
+	int n = epoll_wait(epoll, events, BATCH, 0);
 	int seen = 0;
 	for (int i = 0; i < n; i++) {
 		struct ready *r = events[i].data.ptr;

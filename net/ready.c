@@ -25,16 +25,6 @@ int ready_enter(struct ready *r)
 	return 0;
 }
 
-static void retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry *))
-{
-	bool reader = m_self() != NULL;
-	if (!reader)
-		epoch_enter();
-	epoch_retire(entry, reclaim);
-	if (!reader)
-		epoch_leave();
-}
-
 void ready_leave(struct ready *r, void (*reclaim)(struct epoch_entry *))
 {
 	if (sub_acqrel(&r->xusers, 1) != 1)
@@ -133,8 +123,8 @@ static void park_locked(struct ready *r, struct ready_half *h, enum wait_reason 
 int ready_wait(struct ready *r, struct ready_half *h, enum wait_reason why)
 {
 	for (;;) {
-		int64_t deadline = load_acq(&h->deadline);
 		spin_lock(&r->lock);
+		int64_t deadline = load_acq(&h->deadline); /* under the lock: a change finds us waiting, or is seen */
 		int err = load_rlx(&r->xclosed) ? -ECANCELED : register_locked(r);
 		bool set = load_rlx(&h->xset) || load_rlx(&h->xended);
 		if (!err && !set && deadline != INT64_MAX && deadline <= weft_now())

@@ -76,8 +76,10 @@ void hand_over(struct p *p)
 void spare_wake_all(void)
 {
 	spin_lock(&sched.spare_lock);
-	for (struct m *m = sched.spare; m; m = m->next)
+	for (struct m *m = sched.spare; m; m = m->next) {
+		store_rel(&m->xnote, 1);
 		os_futex_wake(&m->xnote);
+	}
 	spin_unlock(&sched.spare_lock);
 }
 
@@ -187,7 +189,10 @@ void weft_block_end(void)
 		epoch_online();
 		sub_seq(&sched.xblocked, 1);
 		g_set_state(m_g(m), G_RUNNING);
+		bool due = step_is_due(p);
 		sched_leave(me);
+		if (due)
+			weft_yield(); /* or calls in a row would keep the P for ever */
 		return;
 	}
 	sched_leave(me);

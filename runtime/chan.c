@@ -165,17 +165,6 @@ static void reclaim(struct epoch_entry *entry)
 	weft_free((char *)entry - offsetof(struct weft_chan, retired));
 }
 
-/* A thread that is no reader becomes one for the call. */
-static void retire(struct epoch_entry *entry)
-{
-	bool reader = m_self() != NULL;
-	if (!reader)
-		epoch_enter();
-	epoch_retire(entry, reclaim);
-	if (!reader)
-		epoch_leave();
-}
-
 void weft_chan_free(weft_chan *c)
 {
 	if (!c)
@@ -189,7 +178,7 @@ void weft_chan_free(weft_chan *c)
 	spin_unlock(&c->lock);
 	if (waited_on)
 		weft_panic("free of a channel on which a goroutine waits");
-	retire(&c->retired);
+	retire(&c->retired, reclaim);
 }
 
 /* ---- sending ---- */

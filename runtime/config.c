@@ -54,6 +54,12 @@ static void read_spin(struct config *c, const char *name, const char *value)
 	c->spin = one_of(name, value, (const char *const[]){"off", "auto", "poll", NULL});
 }
 
+static void read_collector(struct config *c, const char *name, const char *value)
+{
+	(void)c;
+	refuse(name, value, "this build has no collector to tune");
+}
+
 static void read_net(struct config *c, const char *name, const char *value)
 {
 	(void)c; /* there is one way, and it needs no setting */
@@ -87,7 +93,8 @@ static const struct {
 	void (*read)(struct config *, const char *name, const char *value);
 } variables[] = {
 	{"WEFT_PROCS", read_procs}, {"WEFT_PIN", read_pin},     {"WEFT_SPIN", read_spin},
-	{"WEFT_NET", read_net},     {"WEFT_DEBUG", read_debug},
+	{"WEFT_NET", read_net},     {"WEFT_DEBUG", read_debug}, {"WEFT_GOGC", read_collector},
+	{"WEFT_MEMLIMIT", read_collector},
 };
 
 static void read_variable(struct config *c, const char *entry)

@@ -100,6 +100,13 @@ static inline bool gqueue_empty(struct gqueue *q)
 	return load_rlx(&q->xcount) == 0;
 }
 
+/* What a thief saw in another P's runnext the last time. */
+struct suspect {
+	struct g *g;
+	int step;
+	uint64_t since;
+};
+
 enum p_status { P_RUNNING, P_IDLE, P_BLOCKED };
 
 /* Counters that only the P's holder writes. */
@@ -121,17 +128,15 @@ struct p {
 	int quantum;       /* what countdown starts from */
 	_Atomic int64_t now; /* the clock at the last look around */
 	uint64_t looked;   /* and the cycle counter */
-	int64_t polled;    /* when the poller was last asked */
+	_Atomic int64_t polled; /* when the poller was last asked, by whomever */
 	int64_t idle_gap;  /* running mean of how long work lets itself be waited for */
 	struct g *gfree;
 	uint32_t ngfree;
 	uint32_t random;
+	uint32_t retired; /* objects, since the last quiet point that they forced */
+	uint32_t shared_turn; /* the inbox and the global queue take turns */
 	uint32_t helped; /* turns through the other Ps, see fire_late_timers_of_another */
-	struct {
-		struct g *g;
-		int step;
-		uint64_t since;
-	} suspect; /* idle.c: another P's runnext that may be stuck */
+	struct suspect *suspects; /* idle.c: the other Ps' runnexts that may be stuck */
 	uint64_t id_next, id_end;
 	struct stack_cache stacks;
 	struct timespec clock; /* scheduler code keeps what escapes here, not on the goroutine's stack: see fiber.h */
@@ -168,6 +173,7 @@ struct m {
 	struct m *next;        /* among the spare ones */
 	_Atomic uint32_t xnote; /* futex: a P has been handed over */
 	struct p *handed;
+	struct g *held; /* to be run next, once it has left its CPU */
 	pthread_t thread;
 };
 

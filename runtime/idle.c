@@ -81,22 +81,26 @@ static struct p *claim_any(void)
 
 void wake_one(void)
 {
-	uint32_t none = 0;
-	if (!cas_seq(&sched.xspinning, &none, 1)) /* on behalf of the one that is woken */
-		return;
-	struct p *p = claim_any();
-	if (p)
-		poke(p);
-	else
+	do {
+		uint32_t none = 0;
+		if (!cas_seq(&sched.xspinning, &none, 1)) /* on behalf of the one that is woken */
+			return;
+		struct p *p = claim_any();
+		if (p) {
+			poke(p);
+			return;
+		}
 		sub_seq(&sched.xspinning, 1);
+	} while (load_seq(&sched.xidle)); /* gone to sleep meanwhile, while others saw us looking */
 }
 
 void wake_p(struct p *p)
 {
-	if (!claim(p->index))
-		return;
 	add_seq(&sched.xspinning, 1);
-	poke(p);
+	if (claim(p->index))
+		poke(p);
+	else
+		sub_seq(&sched.xspinning, 1);
 }
 
 /* ---- stealing ---- */
@@ -123,13 +127,14 @@ static struct g *steal_runnext(struct p *p, struct p *victim)
 	int step = load_rlx(&victim->countdown);
 	if (!g)
 		return NULL;
-	if (p->suspect.g != g || p->suspect.step != step) {
-		p->suspect.g = g;
-		p->suspect.step = step;
-		p->suspect.since = cycles_now();
+	struct suspect *s = &p->suspects[victim->index];
+	if (s->g != g || s->step != step) {
+		s->g = g;
+		s->step = step;
+		s->since = cycles_now();
 		return NULL;
 	}
-	if (cycles_now() - p->suspect.since < CYCLES_WITHOUT_STEP)
+	if (cycles_now() - s->since < CYCLES_WITHOUT_STEP)
 		return NULL;
 	return cas_acq(&victim->xrunnext, &g, NULL) ? g : NULL;
 }
@@ -147,10 +152,16 @@ static struct g *steal_from(struct p *p, struct p *victim)
 	return got[0];
 }
 
-/* A P that computes does not fire its timers: whoever is idle does it for it, on its own P. */
-static bool fire_late_timers(struct p *victim, int64_t now)
+/* A P that computes neither fires its timers nor asks its poller: whoever is idle does it for it. */
+static bool do_its_chores(struct p *p, struct p *victim, int64_t now)
 {
-	return load_rlx(&victim->wheel.xnext) <= now && fire_timers(victim, now);
+	bool found = load_rlx(&victim->wheel.xnext) <= now && fire_timers(victim, now);
+	const struct poller *poller = load_acq(&sched.poller);
+	if (poller && load_rlx(&sched.xpollwait) > 0 && now - load_rlx(&victim->polled) > LATE_NS) {
+		store_rlx(&victim->polled, now);
+		found |= poller->wait(p->index, victim->index, 0) > 0;
+	}
+	return found;
 }
 
 /* Victims nearest first; within one distance from a random one on. */
@@ -163,7 +174,7 @@ static struct g *steal(struct p *p, int64_t now)
 		for (unsigned i = 0; i < n; i++) {
 			struct p *victim = sched.ps[p->victims[begin + (offset + i) % n]];
 			struct g *g = steal_from(p, victim);
-			if (g || (fire_late_timers(victim, now) && (g = run_queue_get(p))))
+			if (g || (do_its_chores(p, victim, now) && (g = run_queue_get(p))))
 				return g;
 		}
 		begin = p->ring_end[ring];
@@ -201,8 +212,8 @@ static struct g *look_everywhere(struct p *p, int64_t now)
 	struct g *g = run_queue_get(p);
 	const struct poller *poller = load_acq(&sched.poller);
 	if (!g && poller && load_rlx(&sched.xpollwait) > 0) {
-		p->polled = now;
-		if (poller->wait(p->index, 0) > 0)
+		store_rlx(&p->polled, now);
+		if (poller->wait(p->index, p->index, 0) > 0)
 			g = run_queue_get(p);
 	}
 	return g || p->solo || !sched.steal ? g : steal(p, now);
@@ -211,7 +222,7 @@ static struct g *look_everywhere(struct p *p, int64_t now)
 /* Is there anything at all that this P could run? Only looks. */
 static bool work_anywhere(const struct p *p)
 {
-	if (!gqueue_empty(&sched.global) || load_seq(&sched.stopping))
+	if (load_seq(&sched.global.xcount) || load_seq(&sched.stopping))
 		return true;
 	if (load_seq(&p->inbox.xcount))
 		return true;
@@ -262,8 +273,7 @@ static void stop_spinning(struct p *p)
 		return;
 	p->spinning = false;
 	store_rlx(&sched.xwake_skip, 0);
-	if (sub_seq(&sched.xspinning, 1) == 1 &&
-	    (runq_len(&p->runq) || !gqueue_empty(&sched.global)) && load_seq(&sched.xidle))
+	if (sub_seq(&sched.xspinning, 1) == 1 && load_seq(&sched.xidle))
 		wake_one();
 }
 
@@ -284,32 +294,44 @@ static int64_t time_to_next_timer(struct p *p)
 	return left > 0 ? left : 0;
 }
 
+static bool nothing_can_happen(void)
+{
+	if (load_seq(&sched.xidle) != sched.nprocs || load_seq(&sched.xblocked) ||
+	    load_seq(&sched.xpollwait) || !load_seq(&sched.main_started))
+		return false;
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		if (load_rlx(&sched.ps[i]->wheel.pending) || load_seq(&sched.ps[i]->inbox.xcount))
+			return false;
+	return !load_seq(&sched.global.xcount) && !load_seq(&sched.stopping);
+}
+
 /* The last one awake asks: can anything ever happen again? A thread that weft did not make might do something,
  * so while there is one, the answer is yes. */
 static void check_deadlock(void)
 {
-	if (load_seq(&sched.xidle) != sched.nprocs || load_seq(&sched.xblocked) ||
-	    load_seq(&sched.xpollwait) || !load_seq(&sched.main_started))
-		return;
-	for (unsigned i = 0; i < sched.nprocs; i++)
-		if (load_rlx(&sched.ps[i]->wheel.pending) || load_seq(&sched.ps[i]->inbox.xcount))
-			return;
-	if (!gqueue_empty(&sched.global) || load_seq(&sched.stopping) || foreign_threads() > 0)
-		return;
-	dump_deadlock();
+	/* The second look is for what a thread outside did as the last thing of its life. */
+	if (nothing_can_happen() && foreign_threads() <= 0 && nothing_can_happen())
+		dump_deadlock();
 }
 
-/* The poller goes off-line around its own system call. */
+/* While other Ps are busy, one of the sleeping ones keeps watch: every millisecond it looks whether somebody computes
+ * and leaves goroutines, timers or sockets lying. The poller goes off-line around its own system call. */
 static void wait_for_wake(struct p *p, const struct poller *poller)
 {
 	int64_t timeout = time_to_next_timer(p);
+	uint32_t nobody = 0;
+	bool watch = load_seq(&sched.xidle) < sched.nprocs && cas_seq(&sched.xwatching, &nobody, 1);
+	if (watch && (timeout < 0 || timeout > LATE_NS))
+		timeout = LATE_NS;
 	if (poller) {
-		poller->wait(p->index, timeout);
-		return;
+		poller->wait(p->index, p->index, timeout);
+	} else {
+		epoch_offline();
+		os_futex_wait(&p->xwake, 0, timeout);
+		epoch_online();
 	}
-	epoch_offline();
-	os_futex_wait(&p->xwake, 0, timeout);
-	epoch_online();
+	if (watch)
+		store_seq(&sched.xwatching, 0);
 }
 
 /* Returns when there may be something to do. */
@@ -327,7 +349,7 @@ static void sleep_until_woken(struct p *p)
 	}
 	if (!p->solo)
 		fence_heavy();
-	if (!work_anywhere(p)) {
+	if (!work_anywhere(p) && load_seq(&sched.poller) == poller) {
 		check_deadlock();
 		wait_for_wake(p, poller);
 	}

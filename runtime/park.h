@@ -20,6 +20,7 @@
 #ifndef RUNTIME_PARK_H
 #define RUNTIME_PARK_H
 
+#include "lockfree/epoch.h"
 #include "runtime/g.h"
 
 #include <weft/time.h>
@@ -34,6 +35,9 @@ void park(void);
 
 /* Makes it runnable: next on this P, or on the global queue when the caller has none. */
 void ready(struct g *);
+
+/* Has the object reclaimed once nobody can be looking at it any more; the entry is part of it. */
+void retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry *));
 
 static inline bool wait_claim(struct g *g)
 {

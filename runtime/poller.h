@@ -10,8 +10,9 @@ struct poller {
 	const char *name;
 
 	/* Readies (park.h) the goroutines whose sockets have something, waiting up to timeout_ns for it; 0
-	 * only looks, negative waits for ever. Called by the P's holder. How many events it saw. */
-	int (*wait)(unsigned p, int64_t timeout_ns);
+	 * only looks, negative waits for ever. Called by the holder of P `p`; `of` is whose poller is asked: its own, or
+	 * one whose P is late. How many events it saw. */
+	int (*wait)(unsigned p, unsigned of, int64_t timeout_ns);
 
 	/* Ends a wait under way, or the next one. Any thread. */
 	void (*wake)(unsigned p);

@@ -121,17 +121,23 @@ static struct g *take_inbox(struct p *p)
 	return gqueue_pop(&p->inbox, p->scratch, 1) ? p->scratch[0] : NULL;
 }
 
+/* The two take turns at going first. */
+static struct g *take_shared(struct p *p)
+{
+	bool inbox_first = p->shared_turn++ & 1;
+	struct g *g = inbox_first ? take_inbox(p) : take_global(p);
+	if (!g)
+		g = inbox_first ? take_global(p) : take_inbox(p);
+	return g;
+}
+
 /* Everything at hand, in the order of pick, without a look around. */
 struct g *run_queue_get(struct p *p)
 {
 	struct g *g = take_runnext(p);
 	if (!g)
 		g = ring_pop(p);
-	if (!g)
-		g = take_inbox(p);
-	if (!g)
-		g = take_global(p);
-	return g;
+	return g ? g : take_shared(p);
 }
 
 /* ---- switching ---- */
@@ -203,9 +209,9 @@ static COLD void look_at_clock(struct p *p)
 	fire_timers(p, now);
 	fire_late_timers_of_another(p, now);
 	const struct poller *poller = load_acq(&sched.poller);
-	if (poller && now - p->polled > POLL_EVERY_NS && load_rlx(&sched.xpollwait) > 0) {
-		p->polled = now;
-		poller->wait(p->index, 0);
+	if (poller && now - load_rlx(&p->polled) > POLL_EVERY_NS && load_rlx(&sched.xpollwait) > 0) {
+		store_rlx(&p->polled, now);
+		poller->wait(p->index, p->index, 0);
 	}
 }
 
@@ -223,9 +229,7 @@ static COLD struct g *look_around(struct p *p)
 		p->quantum++;
 	}
 	store_rlx(&p->countdown, p->quantum);
-	struct g *g = take_inbox(p);
-	if (!g)
-		g = take_global(p);
+	struct g *g = take_shared(p);
 	return g ? g : ring_pop(p);
 }
 
@@ -234,6 +238,14 @@ static inline int step(struct p *p)
 	int left = load_rlx(&p->countdown) - 1;
 	store_rlx(&p->countdown, left);
 	return left;
+}
+
+/* A call into the kernel takes as long as many steps. */
+bool step_is_due(struct p *p)
+{
+	enum { STEPS_A_CALL = 8 };
+	store_rlx(&p->countdown, load_rlx(&p->countdown) - STEPS_A_CALL);
+	return load_rlx(&p->countdown) <= 0;
 }
 
 static inline __attribute__((always_inline)) struct g *pick(struct p *p)
@@ -251,10 +263,16 @@ static inline __attribute__((always_inline)) struct g *pick(struct p *p)
 
 /* ---- going from one to the next ---- */
 
-/* From g to next (NULL: the M's own context), until g is picked again. The identity is the M's before and
+/* From g to next (NULL: the M's own context), until g is picked again. A next that has not left its CPU yet is left
+ * to the M's own context: if two Ms waited for each other's goroutine while standing on its stack, they would wait
+ * for ever. The identity is the M's before and
  * whichever M's after. */
 static inline __attribute__((always_inline)) void leave(struct m *m, struct g *g, struct g *next)
 {
+	if (next && unlikely(load_acq(&next->ctx.xon_cpu))) {
+		m->held = next;
+		next = NULL;
+	}
 	struct context *to = prepare(m, next);
 	if (next)
 		fiber_leave_stack(&g->fake_stack, next->stack->base, stack_size(next->stack));
@@ -269,7 +287,10 @@ void m_loop(struct m *m)
 	for (;;) {
 		if (!m_p(m))
 			spare_wait(m);
-		struct g *g = m_p(m) ? find_work(m) : NULL;
+		struct g *g = m->held;
+		m->held = NULL;
+		if (!g && m_p(m))
+			g = find_work(m);
 		if (!g)
 			return;
 		struct context *to = prepare(m, g);
@@ -286,6 +307,8 @@ static _Thread_local struct g *thread_g;
 static void drop_stand_in(void *g)
 {
 	store_rlx(&((struct g *)g)->is_thread, false);
+	g_set_state(g, G_FREE);
+	thread_g = NULL;
 	slab_give(&sched.gs, g, g, 1);
 }
 
@@ -313,6 +336,11 @@ static COLD struct g *stand_in(void)
 	return thread_g;
 }
 
+static COLD _Noreturn void panic_in_section(void)
+{
+	weft_panic("blocking call of weft's between weft_block_begin and weft_block_end");
+}
+
 struct g *wait_begin(enum wait_reason why)
 {
 	struct m *m = m_self();
@@ -321,7 +349,7 @@ struct g *wait_begin(enum wait_reason why)
 	store_rlx(&g->waiting, (uint8_t)why);
 	if (likely(!load_rlx(&g->is_thread))) {
 		if (unlikely(!m_p(m)))
-			weft_panic("blocking call of weft's between weft_block_begin and weft_block_end");
+			panic_in_section();
 		store_rlx(&g->since, load_rlx(&m_p(m)->now));
 	}
 	g_set_state(g, G_WAITING);
@@ -440,6 +468,8 @@ void weft_yield(void)
 	struct m *m = m_self();
 	if (unlikely(!m || !m_g(m)))
 		return;
+	if (unlikely(!m_p(m)))
+		panic_in_section();
 	struct g *g = m_g(m);
 	void *me = sched_enter(m);
 	struct g *next = pick(m_p(m));
@@ -460,6 +490,31 @@ void end_here(void)
 	struct m *m = m_self();
 	sched_enter(m);
 	leave_for_good(m, NULL);
+}
+
+/* ---- memory that others may still be looking at ---- */
+
+enum { RETIRED_BETWEEN_QUIET_POINTS = 256 };
+
+/* A goroutine that frees without ever parking would hold up all reclamation: the call itself is a quiet point, for
+ * between two calls into weft nothing is being looked at. A thread that is no reader becomes one for the call. */
+void retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry *))
+{
+	struct m *m = m_self();
+	if (!m) {
+		epoch_enter();
+		epoch_retire(entry, reclaim);
+		epoch_leave();
+		return;
+	}
+	epoch_retire(entry, reclaim);
+	struct p *p = m_p(m);
+	if (!p)
+		return;
+	void *me = sched_enter(m);
+	if (++p->retired % RETIRED_BETWEEN_QUIET_POINTS == 0)
+		epoch_quiet();
+	sched_leave(me);
 }
 
 /* ---- starting and ending ---- */
@@ -755,6 +810,8 @@ void weft_exit_goroutine(void)
 	struct m *m = m_self();
 	if (!m || !m_g(m))
 		weft_panic("weft_exit_goroutine outside a goroutine");
+	if (!m_p(m))
+		panic_in_section();
 	struct g *g = m_g(m);
 	publish_end(g);
 	sched_enter(m);

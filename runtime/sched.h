@@ -27,7 +27,8 @@ struct sched {
 	struct gqueue global;
 	ON_OWN_LINE _Atomic uint32_t xspinning; /* Ms that look for work */
 	_Atomic uint32_t xidle;                 /* Ps whose M sleeps */
-	_Atomic uint32_t xwake_skip;            /* wake.h: how many small wakes to leave out */
+	_Atomic uint32_t xwake_skip;            /* how many small wakes to leave out (sched.c) */
+	_Atomic uint32_t xwatching;             /* a sleeping P looks after the busy ones (idle.c) */
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
 	_Atomic int64_t xpollwait;              /* goroutines that wait for sockets */
@@ -57,6 +58,9 @@ static inline __attribute__((always_inline)) void sched_leave(void *was)
 {
 	fiber_become(was);
 }
+
+/* sched.c: a scheduling step that does not switch: true every so often, when it is time for a yield. */
+bool step_is_due(struct p *);
 
 /* sched.c: what a scheduler context (identity of the M) may do. */
 void ready_on(struct p *, struct g *);

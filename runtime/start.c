@@ -133,7 +133,8 @@ static void order_victims(struct p *p, const struct topo *topo)
 {
 	unsigned n = 0;
 	p->victims = weft_calloc(sched.nprocs, sizeof *p->victims);
-	if (!p->victims)
+	p->suspects = weft_calloc(sched.nprocs, sizeof *p->suspects);
+	if (!p->victims || !p->suspects)
 		fatal("out of memory for a P");
 	for (int distance = 0; distance < 4; distance++) {
 		for (unsigned i = 0; i < sched.nprocs; i++)

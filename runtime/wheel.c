@@ -74,11 +74,16 @@ static int64_t next_exact_locked(const struct wheel *w)
 int64_t wheel_add(struct wheel *w, struct timer *t, int64_t when)
 {
 	int64_t nearer = INT64_MAX;
-	spin_lock(&w->lock);
-	assert_debug(load_rlx(&t->xwheel) == NULL);
+	for (;;) {
+		struct wheel *none = NULL;
+		spin_lock(&w->lock);
+		if (cas_acqrel(&t->xwheel, &none, w)) /* R1 */
+			break;
+		spin_unlock(&w->lock);
+		timer_cancel(t); /* somebody else has set it meanwhile: the last one counts */
+	}
 	t->when = when < 0 ? 0 : when;
 	link_locked(w, t);
-	store_rel(&t->xwheel, w); /* R1 */
 	bump(&w->pending, 1);
 	if (t->when < load_rlx(&w->xnext)) {
 		nearer = t->when;

@@ -19,7 +19,7 @@
  * (Go: O(log n) under the lock, 130 ns with 100,000 pending) and a coarse wheel without the last level
  * (an RPC deadline of 50 µs needs the microsecond).
  *
- * R1 wheel_add: store_rel(wheel)  ->  A1 timer_cancel: load_acq(wheel)   which lock guards the timer
+ * R1 wheel_add: cas_acqrel(wheel)  ->  A1 timer_cancel: load_acq(wheel)   which lock guards the timer
  */
 #ifndef RUNTIME_WHEEL_H
 #define RUNTIME_WHEEL_H
@@ -71,7 +71,7 @@ struct wheel {
 
 void wheel_init(struct wheel *, int64_t now);
 
-/* Sets a timer that is not pending. The time at which to look again, if that has come nearer; otherwise
+/* Sets a timer; one that is pending is taken out first. The time at which to look again, if that has come nearer; otherwise
  * INT64_MAX. */
 int64_t wheel_add(struct wheel *, struct timer *, int64_t when);
 

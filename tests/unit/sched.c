@@ -320,13 +320,178 @@ static int park_in_block(void)
 	return 0;
 }
 
+static int (*misuse)(void);
+static void run_on_two(void);
+
 static int end_without_begin(void)
 {
 	weft_block_end();
 	return 0;
 }
 
-static int (*misuse)(void);
+static int yield_in_block(void)
+{
+	weft_block_begin();
+	weft_yield();
+	return 0;
+}
+
+static int exit_in_block(void)
+{
+	weft_block_begin();
+	weft_exit_goroutine();
+}
+
+/* No call is long enough for the P to be taken away, and the sleeper gets its turn all the same. */
+static void block_in_a_row(void *arg)
+{
+	(void)arg;
+	while (!stop) {
+		weft_block_begin();
+		usleep(20);
+		weft_block_end();
+	}
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(blocking_calls_in_a_row_starve_nobody)
+{
+	weft_waitgroup_add(&join, 2);
+	weft_go(block_in_a_row, NULL);
+	weft_go(block_in_a_row, NULL);
+	for (int i = 0; i < 5; i++)
+		weft_sleep(WEFT_MS);
+	stop = true;
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+/* ---- a P that computes, and others that could help ---- */
+
+static _Atomic bool helped;
+
+static void help(void *arg)
+{
+	(void)arg;
+	helped = true;
+}
+
+static int compute_until_timer_has_fired(void)
+{
+	weft_sleep(WEFT_MS); /* the other P has gone to sleep */
+	weft_after_func(WEFT_MS, help, NULL);
+	while (!helped)
+		;
+	return 0;
+}
+
+static int compute_until_child_has_run(void)
+{
+	for (int i = 0; i < 20; i++) {
+		helped = false;
+		weft_sleep(WEFT_MS);
+		weft_go(help, NULL);
+		while (!helped)
+			;
+	}
+	return 0;
+}
+
+static void help_on_message(void *arg)
+{
+	(void)arg;
+	while (weft_recv(a, NULL))
+		helped = true;
+}
+
+/* Two that ready each other first, so that wakes have proved useless. */
+static int compute_until_receiver_has_run(void)
+{
+	a = weft_chan_make(0, 0);
+	weft_go(help_on_message, NULL);
+	for (int i = 0; i < 10000; i++)
+		weft_send(a, NULL);
+	weft_sleep(WEFT_MS);
+	helped = false;
+	weft_send(a, NULL);
+	while (!helped)
+		;
+	return 0;
+}
+
+TEST(an_idle_p_does_what_a_computing_one_leaves_lying)
+{
+	static int (*const programs[])(void) = {compute_until_child_has_run, compute_until_timer_has_fired,
+						compute_until_receiver_has_run};
+	static const char *const names[] = {"child", "timer", "receiver"};
+	for (int i = 0; i < 3; i++) {
+		static struct test_child child;
+		misuse = programs[i];
+		test_in_child(&child, run_on_two);
+		if (child.status)
+			test_fail(__FILE__, __LINE__, "%s: status %d", names[i], child.status);
+	}
+}
+
+static void pinned_yielder(void *arg)
+{
+	(void)arg;
+	while (!stop)
+		weft_yield();
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(pinned_goroutines_do_not_starve_the_global_queue)
+{
+	weft_waitgroup_add(&join, 2);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 1}, pinned_yielder, NULL), 0);
+	weft_block_begin();
+	usleep(50000); /* the P is taken: we come back through the global queue */
+	weft_block_end();
+	stop = true;
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+/* Goroutines that are readied through the global queue while they are still on their way into park. */
+static void echo_pairs(void *arg)
+{
+	(void)arg;
+	for (int v; weft_recv(a, &v);)
+		weft_send(b, &v);
+}
+
+static void *send_from_outside(void *arg)
+{
+	int64_t rounds = test_rounds(20000);
+	(void)arg;
+	for (int64_t i = 0; i < rounds; i++) {
+		int v = (int)i, w;
+		weft_send(a, &v);
+		weft_send(a, &v);
+		weft_recv(b, &w);
+		weft_recv(b, &w);
+	}
+	return NULL;
+}
+
+TEST_GO(wakes_from_outside_meet_goroutines_that_are_parking)
+{
+	pthread_t threads[2];
+	a = weft_chan_make(sizeof(int), 0);
+	b = weft_chan_make(sizeof(int), 8);
+	for (int i = 0; i < 4; i++)
+		weft_go(echo_pairs, NULL);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, send_from_outside, NULL), 0);
+	weft_block_begin();
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+	weft_block_end();
+	return 0;
+}
+
 
 static void run_misuse(void)
 {
@@ -343,6 +508,8 @@ TEST(misuse_of_blocking_sections_panics)
 {
 	dies(nested_block, "panic: weft_block_begin inside a blocking section\n");
 	dies(park_in_block, "panic: blocking call of weft's between weft_block_begin and weft_block_end\n");
+	dies(yield_in_block, "panic: blocking call of weft's between weft_block_begin and weft_block_end\n");
+	dies(exit_in_block, "panic: blocking call of weft's between weft_block_begin and weft_block_end\n");
 	dies(end_without_begin, "panic: weft_block_end without weft_block_begin\n");
 }
 
@@ -437,7 +604,9 @@ static int leave_main(void)
 
 static void run_on_two(void)
 {
-	run_weft(2, misuse);
+	int status = run_weft(2, misuse);
+	if (status)
+		_exit(status);
 }
 
 TEST(a_total_deadlock_is_fatal)
@@ -515,6 +684,7 @@ TEST(bad_settings_are_one_line_and_status_2)
 	refused("WEFT_NET", "carrier-pigeon", "one of epoll is wanted");
 	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; there is: nosteal (Ps do not steal from each other)");
 	refused("WEFT_PROC", "1", "unknown variable");
+	refused("WEFT_GOGC", "100", "this build has no collector to tune");
 }
 
 TEST(good_settings_and_empty_ones_are_taken)
