@@ -122,6 +122,7 @@ struct p {
 	unsigned index;
 	int cpu;
 	bool solo;         /* there is no other P: nobody steals */
+	bool looking;      /* its M looks for work, and runs what it finds at once */
 	bool spinning;     /* counted in sched.xspinning */
 	_Atomic int countdown; /* scheduling steps until the next look around (sched.c); thieves read */
 	uint32_t tick;     /* looks around so far */

@@ -375,6 +375,7 @@ struct g *find_work(struct m *m)
 	bool woken = p->spinning;
 	struct g *g;
 	free_dead_stacks(p);
+	p->looking = true;
 	for (;;) {
 		if (load_acq(&sched.stopping))
 			return NULL;

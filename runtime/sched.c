@@ -387,9 +387,15 @@ void park(void)
 	fiber_observe(g);
 }
 
+static inline uint32_t waiting_here(struct p *p)
+{
+	return runq_len(&p->runq) + (load_rlx(&p->xrunnext) != NULL);
+}
+
 /* A wake for one more goroutine is worth its price only if somebody then finds it there: a pair that readies
  * each other would wake a P each time, for nothing. So small wakes are left out in growing numbers while they
- * prove useless (idle.c counts), and at once again when one was useful. */
+ * prove useless (idle.c counts), and at once again when one was useful; but only while somebody keeps watch, who
+ * finds within a millisecond what a computing goroutine has left lying. */
 static inline void consider_waking(struct p *p)
 {
 	if (p->solo)
@@ -397,9 +403,13 @@ static inline void consider_waking(struct p *p)
 	fence_light(); /* the work is visible before we look who sleeps; see idle.c */
 	if (likely(!somebody_could_help()))
 		return;
-	if (runq_len(&p->runq) <= 1 && p->wake_skip > 0) {
-		p->wake_skip--;
-		return;
+	if (waiting_here(p) <= 1) {
+		if (p->looking) /* and will run it at once */
+			return;
+		if (p->wake_skip > 0 && load_rlx(&sched.xwatching)) {
+			p->wake_skip--;
+			return;
+		}
 	}
 	p->wake_skip = load_rlx(&sched.xwake_skip);
 	wake_one();
