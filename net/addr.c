@@ -41,6 +41,8 @@ static int parse_tcp(struct addr_text *a, const char *text)
 		return -EINVAL;
 	memcpy(a->host, host, n);
 	a->host[n] = 0;
+	if (strpbrk(a->host, "[]"))
+		return -EINVAL;
 	return parse_port(a, colon + 1);
 }
 

@@ -67,7 +67,7 @@ static int wait(unsigned index, unsigned of, int64_t timeout_ns)
 
 static void wake(unsigned index)
 {
-	uint64_t one = 1;
+	static const uint64_t one = 1; /* not on a stack: we may be anybody here (fiber.h) */
 	ssize_t n = write(pollers.ps[index].event, &one, sizeof one);
 	(void)n; /* full: then there is an edge already */
 }
