@@ -9,12 +9,15 @@ import errno
 import json
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 LIST = Path(__file__).resolve().parent / "names.txt"
 RT_RUNTIME = Path("/proc/sys/kernel/sched_rt_runtime_us")
 IO_URING_SETUP = 425
+MEMBARRIER = {"x86_64": 324, "aarch64": 283}
+MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 1 << 4
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,18 @@ def _io_uring_is_refused() -> bool:
     return ctypes.get_errno() in (errno.ENOSYS, errno.EPERM, errno.EACCES)
 
 
+def _membarrier_is_refused() -> bool:
+    number = MEMBARRIER.get(os.uname().machine)
+    return number is None or ctypes.CDLL(None).syscall(number, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0
+
+
+def _localhost_is_elsewhere() -> bool:
+    try:
+        return socket.gethostbyname("localhost") != "127.0.0.1"
+    except OSError:
+        return True
+
+
 def _throttle_is_off() -> bool:
     try:
         return RT_RUNTIME.read_text().strip() == "-1"
@@ -40,10 +55,14 @@ def _throttle_is_off() -> bool:
 
 CONDITIONS = {
     "debug": lambda skip: skip.flavour == "debug",
+    "sanitized": lambda skip: skip.flavour in ("asan", "tsan"),
+    "one-cpu": lambda skip: len(os.sched_getaffinity(0)) < 2,
     "no-chromium": lambda skip: not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     "no-go": lambda skip: not shutil.which("go"),
     "no-cargo": lambda skip: not (shutil.which("cargo") and shutil.which("rustc")),
     "no-io_uring": lambda skip: _io_uring_is_refused(),
+    "no-membarrier": lambda skip: _membarrier_is_refused(),
+    "no-localhost": lambda skip: _localhost_is_elsewhere(),
     "unprivileged": lambda skip: os.geteuid() != 0 or not os.access(RT_RUNTIME, os.W_OK),
     "throttle-off": lambda skip: _throttle_is_off(),
     # It has ended by the time we would look.

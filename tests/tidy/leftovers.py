@@ -14,7 +14,7 @@ EVERYWHERE = [
     ("a note to oneself", re.compile(r"\b(TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b|\bfor[ ]now\b")),
     ("a trailing blank", re.compile(r"[ \t\r]+$")),
     ("a conflict marker", re.compile(r"^(<{7}|>{7})( |$)")),
-    ("a machine path", re.compile(r"(?<![\w.])/(home|root|work|Users|mnt)/[\w.]|(?<![\w.])/tmp/(?![\w.-]*X{6})[\w.]")),
+    ("a machine path", re.compile(r"(?<![\w.])/(home|root|work|Users|mnt)/[\w.]|(?<![\w.])/tmp/(?![\w.-]*(X{6}|%))[\w.]")),
     ("a registry's host", re.compile(r"\bcrates\.i[o]\b|\bproxy\.golang\.or[g]\b|\bsum\.golang\.or[g]\b|\bpypi\.or[g]\b"
                                      r"|\bnpmjs\.(org|co[m])\b|\b(deb|security)\.debian\.or[g]\b|\bghcr\.i[o]\b|\bdocker\.i[o]\b")),
 ]

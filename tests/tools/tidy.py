@@ -102,7 +102,7 @@ def test_left_overs_are_found():
 
 
 def test_what_only_looks_like_a_left_over_passes():
-    for words in ("/* XXXXXX */", 'char t[] = "/tm' + 'p/weft-XXXXXX";', "int a; /* of b(); see c */", "/* A sentence; two of them. */",
+    for words in ("/* XXXXXX */", 'char t[] = "/tm' + 'p/weft-XXXXXX";', 'char t[] = "/tm' + 'p/weft-%d";', "int a; /* of b(); see c */", "/* A sentence; two of them. */",
                   "enum { TODOS };"):
         tap.equal((words, tidy(line(words))[0]), (words, 0))
 
