@@ -1,4 +1,5 @@
 #include "net/addr.h"
+#include "net/error.h"
 
 #include <weft/go.h>
 
@@ -74,7 +75,7 @@ static int errno_of(int gai)
 {
 	switch (gai) {
 	case EAI_SYSTEM:
-		return errno ? -errno : -EIO;
+		return last_error() ? -last_error() : -EIO;
 	case EAI_MEMORY:
 		return -ENOMEM;
 	case EAI_AGAIN:

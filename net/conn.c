@@ -1,4 +1,5 @@
 #include "net/conn.h"
+#include "net/error.h"
 #include "runtime/panic.h"
 
 #include <weft/mem.h>
@@ -41,7 +42,7 @@ int weft_close_write(weft_conn *c)
 	int err = ready_enter(&c->ready);
 	if (err)
 		return err;
-	err = shutdown(c->ready.fd, SHUT_WR) ? -errno : 0;
+	err = shutdown(c->ready.fd, SHUT_WR) ? -last_error() : 0;
 	ready_leave(&c->ready, reclaim);
 	return err;
 }
@@ -68,11 +69,11 @@ static ssize_t read_some(struct ready *r, void *buf, size_t size)
 				store_rlx(&r->in.xset, true); /* there may be more */
 			return n;
 		}
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
-		if (err && errno == EAGAIN)
+		if (last_error() != EAGAIN && last_error() != EINTR)
+			return -last_error();
+		if (err && last_error() == EAGAIN)
 			return err; /* too late, and nothing had come of which the poller has not told yet */
-		set = errno == EINTR;
+		set = last_error() == EINTR;
 	}
 }
 
@@ -100,9 +101,9 @@ static ssize_t write_all(struct weft_conn *c, const char *buf, size_t size)
 			done += (size_t)n;
 			continue;
 		}
-		if (errno == EINTR)
+		if (last_error() == EINTR)
 			continue;
-		int err = errno == EAGAIN ? ready_wait(r, &r->out, WAIT_WRITE) : -errno;
+		int err = last_error() == EAGAIN ? ready_wait(r, &r->out, WAIT_WRITE) : -last_error();
 		if (err && done == 0)
 			return err;
 		if (err) {

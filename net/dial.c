@@ -1,6 +1,7 @@
 #include "net/addr.h"
 #include "net/conn.h"
 #include "net/epoll.h"
+#include "net/error.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -13,8 +14,8 @@ static int connect_one(struct weft_conn *c, const struct addr *a, weft_deadline 
 	struct ready *r = &c->ready;
 	if (connect(r->fd, (const struct sockaddr *)&a->storage, a->len) == 0)
 		return 0;
-	if (errno != EINPROGRESS)
-		return -errno;
+	if (last_error() != EINPROGRESS)
+		return -last_error();
 	store_rlx(&r->out.deadline, deadline.ns);
 	store_rlx(&r->out.xset, false);
 	int err = ready_wait(r, &r->out, WAIT_CONNECT);
@@ -23,7 +24,7 @@ static int connect_one(struct weft_conn *c, const struct addr *a, weft_deadline 
 		return err;
 	socklen_t len = sizeof err;
 	if (getsockopt(r->fd, SOL_SOCKET, SO_ERROR, &err, &len))
-		return -errno;
+		return -last_error();
 	return -err;
 }
 
@@ -31,7 +32,7 @@ static int dial_one(weft_conn **out, const struct addr *a, weft_deadline deadlin
 {
 	int fd = socket(a->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return -last_error();
 	struct weft_conn *c = conn_make(fd);
 	if (!c)
 		return -ENOMEM;

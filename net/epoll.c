@@ -1,4 +1,5 @@
 #include "net/epoll.h"
+#include "net/error.h"
 #include "runtime/poller.h"
 #include "runtime/sched.h"
 
@@ -80,7 +81,7 @@ static int make_instance(struct instance *in)
 	in->epoll = epoll_create1(EPOLL_CLOEXEC);
 	in->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (in->epoll < 0 || in->event < 0 || epoll_ctl(in->epoll, EPOLL_CTL_ADD, in->event, &e))
-		return -errno;
+		return -last_error();
 	return 0;
 }
 
@@ -108,5 +109,5 @@ int epoll_register(struct ready *r)
 	struct m *m = m_self();
 	unsigned index = m && m_p(m) ? m_p(m)->index : 0;
 	struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = r};
-	return epoll_ctl(pollers.ps[index].epoll, EPOLL_CTL_ADD, r->fd, &e) ? -errno : 0;
+	return epoll_ctl(pollers.ps[index].epoll, EPOLL_CTL_ADD, r->fd, &e) ? -last_error() : 0;
 }

@@ -1,6 +1,7 @@
 #include "net/addr.h"
 #include "net/conn.h"
 #include "net/epoll.h"
+#include "net/error.h"
 
 #include <weft/mem.h>
 #include <weft/sync.h>
@@ -25,12 +26,12 @@ static int bind_and_listen(int fd, const struct addr *a, const weft_listen_opts 
 {
 	int on = 1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on))
-		return -errno;
+		return -last_error();
 	if (o->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on))
-		return -errno;
+		return -last_error();
 	if (bind(fd, (const struct sockaddr *)&a->storage, a->len))
-		return -errno;
-	return listen(fd, o->backlog > 0 ? o->backlog : SOMAXCONN) ? -errno : 0;
+		return -last_error();
+	return listen(fd, o->backlog > 0 ? o->backlog : SOMAXCONN) ? -last_error() : 0;
 }
 
 static int listener_make(weft_listener **out, int fd)
@@ -41,7 +42,7 @@ static int listener_make(weft_listener **out, int fd)
 	l->addr.len = sizeof l->addr.storage;
 	if (getsockname(fd, (struct sockaddr *)&l->addr.storage, &l->addr.len)) {
 		weft_free(l);
-		return -errno;
+		return -last_error();
 	}
 	ready_init(&l->ready, fd);
 	*out = l;
@@ -63,7 +64,7 @@ int weft_listen(weft_listener **out, const char *text, const weft_listen_opts *o
 		return err;
 	int fd = socket(addr.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return -last_error();
 	err = bind_and_listen(fd, &addr, opts ? opts : &none);
 	if (!err)
 		err = listener_make(out, fd);
@@ -97,10 +98,10 @@ static int accept_one(weft_listener *l)
 		int fd = accept4(l->ready.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
 			return fd;
-		if (try_next(errno))
+		if (try_next(last_error()))
 			continue;
-		if (errno != EAGAIN)
-			return -errno;
+		if (last_error() != EAGAIN)
+			return -last_error();
 		int err = ready_wait(&l->ready, &l->ready.in, WAIT_ACCEPT);
 		if (err)
 			return err;

@@ -53,7 +53,7 @@ struct g {
 	_Atomic bool timed_out;  /* park_until: the deadline claimed the wait */
 	_Atomic bool is_thread;         /* stands for a thread outside the runtime */
 	bool extras;             /* there is something in pin, stack_want, name or arg_copy */
-	uint16_t pin;            /* 0, or 1 + the only P it may run on */
+	_Atomic uint16_t pin;    /* 0, or 1 + the only P it may run on */
 	void (*fn)(void *);
 	void *arg;
 	struct stack *stack; /* NULL: has not run */

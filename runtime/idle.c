@@ -34,6 +34,7 @@
 
 enum {
 	LATE_NS = 1000000,
+	WATCH_NS = 10000000,
 	SPIN_LEAST = 2000,
 	SPIN_MOST = 200000,
 	GAP_CAP = 1000000,
@@ -314,15 +315,17 @@ static void check_deadlock(void)
 		dump_deadlock();
 }
 
-/* While other Ps are busy, one of the sleeping ones keeps watch: every millisecond it looks whether somebody computes
- * and leaves goroutines, timers or sockets lying. The poller goes off-line around its own system call. */
-static void wait_for_wake(struct p *p, const struct poller *poller)
+/* One of the sleeping Ps keeps watch: every millisecond while others are busy, every ten while nobody is, it looks
+ * whether somebody computes and leaves goroutines, timers or sockets lying. True: it was this one. The poller goes
+ * off-line around its own system call. */
+static bool wait_for_wake(struct p *p, const struct poller *poller)
 {
 	int64_t timeout = time_to_next_timer(p);
 	uint32_t nobody = 0;
-	bool watch = load_seq(&sched.xidle) < sched.nprocs && cas_seq(&sched.xwatching, &nobody, 1);
-	if (watch && (timeout < 0 || timeout > LATE_NS))
-		timeout = LATE_NS;
+	bool watch = !p->solo && cas_seq(&sched.xwatching, &nobody, 1);
+	int64_t round = load_seq(&sched.xidle) < sched.nprocs ? LATE_NS : WATCH_NS;
+	if (watch && (timeout < 0 || timeout > round))
+		timeout = round;
 	if (poller) {
 		poller->wait(p->index, p->index, timeout);
 	} else {
@@ -332,11 +335,13 @@ static void wait_for_wake(struct p *p, const struct poller *poller)
 	}
 	if (watch)
 		store_seq(&sched.xwatching, 0);
+	return watch;
 }
 
-/* Returns when there may be something to do. */
-static void sleep_until_woken(struct p *p)
+/* Returns when there may be something to do; true: when there may be nothing but the end of a watch. */
+static bool sleep_until_woken(struct p *p)
 {
+	bool watched = false;
 	const struct poller *poller = load_acq(&sched.poller);
 	store_seq(&p->xwake, 0);
 	store_seq(&p->xin_poller, poller != NULL);
@@ -351,10 +356,11 @@ static void sleep_until_woken(struct p *p)
 		fence_heavy();
 	if (!work_anywhere(p) && load_seq(&sched.poller) == poller) {
 		check_deadlock();
-		wait_for_wake(p, poller);
+		watched = wait_for_wake(p, poller);
 	}
 	/* Claimed by a waker: it has counted us among those who look. Otherwise we count ourselves out. */
 	p->spinning = !claim(p->index);
+	return watched && !p->spinning;
 }
 
 /* ---- finding ---- */
@@ -372,7 +378,7 @@ struct g *find_work(struct m *m)
 {
 	struct p *p = m_p(m);
 	int64_t began = weft_now(), now = began, spinning_since = began;
-	bool woken = p->spinning;
+	bool woken = p->spinning, watched = false;
 	struct g *g;
 	free_dead_stacks(p);
 	p->looking = true;
@@ -383,7 +389,7 @@ struct g *find_work(struct m *m)
 		g = look_everywhere(p, now);
 		if (g)
 			break;
-		if (now - spinning_since < spin_bound(p) && may_spin(p)) {
+		if (!watched && now - spinning_since < spin_bound(p) && may_spin(p)) {
 			pause_between_looks(p);
 			now = weft_now();
 			continue;
@@ -391,7 +397,7 @@ struct g *find_work(struct m *m)
 		bump(&p->stats.spin_ns, now - spinning_since);
 		if (woken && p->spinning)
 			wake_was_useless();
-		sleep_until_woken(p);
+		watched = sleep_until_woken(p);
 		woken = p->spinning;
 		now = spinning_since = weft_now();
 	}
@@ -399,6 +405,7 @@ struct g *find_work(struct m *m)
 		bump(&p->stats.spin_ns, now - spinning_since);
 		learn_gap(p, now - began);
 	}
+	p->looking = false;
 	stop_spinning(p);
 	p->countdown = p->quantum;
 	return g;

@@ -423,8 +423,8 @@ static COLD void ready_elsewhere(struct g *g)
 		return;
 	}
 	g_set_state(g, G_RUNNABLE);
-	if (g->pin) {
-		struct p *p = sched.ps[g->pin - 1];
+	if (load_rlx(&g->pin)) {
+		struct p *p = sched.ps[load_rlx(&g->pin) - 1];
 		gqueue_push(&p->inbox, g);
 		wake_p(p);
 	} else {
@@ -436,7 +436,7 @@ static COLD void ready_elsewhere(struct g *g)
 
 void ready_on(struct p *p, struct g *g)
 {
-	if (unlikely(load_rlx(&g->is_thread) || g->pin)) {
+	if (unlikely(load_rlx(&g->is_thread) || load_rlx(&g->pin))) {
 		ready_elsewhere(g);
 		return;
 	}
@@ -485,7 +485,7 @@ void weft_yield(void)
 	struct g *next = pick(m_p(m));
 	if (likely(next != NULL)) {
 		g_set_state(g, G_RUNNABLE);
-		if (unlikely(g->pin))
+		if (unlikely(load_rlx(&g->pin)))
 			gqueue_push(&m_p(m)->inbox, g);
 		else
 			run_queue_put(m_p(m), g);
@@ -573,7 +573,7 @@ static COLD void drop_extras(struct g *g)
 	weft_free(g->arg_copy);
 	g->arg_copy = NULL;
 	g->stack_want = 0;
-	g->pin = 0;
+	store_rlx(&g->pin, 0);
 	g->name[0] = 0;
 	g->extras = false;
 }
@@ -646,7 +646,7 @@ static inline struct g *g_take_here(struct m *m)
 /* Makes a new goroutine runnable: the youngest of this P's, or anybody's. */
 static inline void g_launch(struct m *m, struct g *g)
 {
-	if (unlikely(!m || !m_p(m) || g->pin)) {
+	if (unlikely(!m || !m_p(m) || load_rlx(&g->pin))) {
 		ready_elsewhere(g);
 		return;
 	}
@@ -742,7 +742,7 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
 		g_give_back(m, g);
 	} else {
 		g_init(g, fn, mine, my_id(m), __builtin_return_address(0));
-		g->pin = pin;
+		store_rlx(&g->pin, pin);
 		g->stack_want = stack;
 		g->arg_copy = on_heap ? mine : NULL;
 		g->extras = true;
