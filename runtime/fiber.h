@@ -54,12 +54,6 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-/* Threads that the sanitizer itself runs in this process. */
-static inline int fiber_threads(void)
-{
-	return WEFT_TSAN;
-}
-
 static inline void *fiber_make(void)
 {
 #if WEFT_TSAN

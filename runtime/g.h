@@ -144,6 +144,7 @@ struct p {
 	void *scratch[RUNQ_SLOTS / 2 + 1];
 	struct stack *dead_stacks; /* large ones, to be freed once we stand elsewhere */
 	struct p_stats stats;
+	_Atomic int64_t pollwait; /* its share of the goroutines that wait for sockets; may be negative */
 	unsigned *victims; /* the other Ps, nearest first */
 	unsigned ring_end[4]; /* victims[ring_end[d-1] .. ring_end[d]) are at distance d */
 

@@ -158,7 +158,7 @@ static bool do_its_chores(struct p *p, struct p *victim, int64_t now)
 {
 	bool found = load_rlx(&victim->wheel.xnext) <= now && fire_timers(victim, now);
 	const struct poller *poller = load_acq(&sched.poller);
-	if (poller && load_rlx(&sched.xpollwait) > 0 && now - load_rlx(&victim->polled) > LATE_NS) {
+	if (poller && now - load_rlx(&victim->polled) > LATE_NS) {
 		store_rlx(&victim->polled, now);
 		found |= poller->wait(p->index, victim->index, 0) > 0;
 	}
@@ -212,7 +212,7 @@ static struct g *look_everywhere(struct p *p, int64_t now)
 	fire_timers(p, now);
 	struct g *g = run_queue_get(p);
 	const struct poller *poller = load_acq(&sched.poller);
-	if (!g && poller && load_rlx(&sched.xpollwait) > 0) {
+	if (!g && poller) {
 		store_rlx(&p->polled, now);
 		if (poller->wait(p->index, p->index, 0) > 0)
 			g = run_queue_get(p);
@@ -298,7 +298,7 @@ static int64_t time_to_next_timer(struct p *p)
 static bool nothing_can_happen(void)
 {
 	if (load_seq(&sched.xidle) != sched.nprocs || load_seq(&sched.xblocked) ||
-	    load_seq(&sched.xpollwait) || !load_seq(&sched.main_started))
+	    poller_is_waited_for() || !load_seq(&sched.main_started))
 		return false;
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		if (load_rlx(&sched.ps[i]->wheel.pending) || load_seq(&sched.ps[i]->inbox.xcount))
@@ -316,7 +316,7 @@ static void check_deadlock(void)
 }
 
 /* One of the sleeping Ps keeps watch: every millisecond while others are busy, every ten while nobody is, it looks
- * whether somebody computes and leaves goroutines, timers or sockets lying. True: it was this one. The poller goes
+ * whether somebody computes and leaves goroutines, timers or sockets lying. False: there are no others. The poller goes
  * off-line around its own system call. */
 static bool wait_for_wake(struct p *p, const struct poller *poller)
 {
@@ -324,7 +324,9 @@ static bool wait_for_wake(struct p *p, const struct poller *poller)
 	uint32_t nobody = 0;
 	bool watch = !p->solo && cas_seq(&sched.xwatching, &nobody, 1);
 	int64_t round = load_seq(&sched.xidle) < sched.nprocs ? LATE_NS : WATCH_NS;
-	if (watch && (timeout < 0 || timeout > round))
+	if (!watch)
+		round = WATCH_NS * sched.nprocs; /* the watcher may have got work, and the watch be vacant */
+	if (!p->solo && (timeout < 0 || timeout > round))
 		timeout = round;
 	if (poller) {
 		poller->wait(p->index, p->index, timeout);
@@ -335,7 +337,7 @@ static bool wait_for_wake(struct p *p, const struct poller *poller)
 	}
 	if (watch)
 		store_seq(&sched.xwatching, 0);
-	return watch;
+	return !p->solo;
 }
 
 /* Returns when there may be something to do; true: when there may be nothing but the end of a watch. */
@@ -368,7 +370,7 @@ static bool sleep_until_woken(struct p *p)
 /* Asking the poller is a pause in itself, and a P without others disturbs nobody. */
 static void pause_between_looks(const struct p *p)
 {
-	if (p->solo || load_rlx(&sched.xpollwait) > 0)
+	if (p->solo || load_rlx(&sched.poller))
 		cpu_relax();
 	else
 		pause_for(CYCLES_BETWEEN_LOOKS);

@@ -35,7 +35,7 @@ enum {
 	G_BATCH = 64,        /* goroutine objects taken from the slab at once */
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
-	POLL_EVERY_NS = 20000,
+	POLL_EVERY_NS = 50000,
 	WAKE_SKIP_MAX = 4096,
 };
 
@@ -209,7 +209,7 @@ static COLD void look_at_clock(struct p *p)
 	fire_timers(p, now);
 	fire_late_timers_of_another(p, now);
 	const struct poller *poller = load_acq(&sched.poller);
-	if (poller && now - load_rlx(&p->polled) > POLL_EVERY_NS && load_rlx(&sched.xpollwait) > 0) {
+	if (poller && now - load_rlx(&p->polled) > POLL_EVERY_NS) {
 		store_rlx(&p->polled, now);
 		poller->wait(p->index, p->index, 0);
 	}

@@ -31,7 +31,7 @@ struct sched {
 	_Atomic uint32_t xwatching;             /* a sleeping P looks after the busy ones (idle.c) */
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
-	_Atomic int64_t xpollwait;              /* goroutines that wait for sockets */
+	_Atomic int64_t xpollwait;              /* threads outside that wait for sockets; the rest: struct p */
 	_Atomic(const struct poller *) poller;
 	_Atomic uint64_t next_id;
 	_Atomic int64_t foreign_started; /* goroutines started by threads outside */
@@ -58,6 +58,9 @@ static inline __attribute__((always_inline)) void sched_leave(void *was)
 {
 	fiber_become(was);
 }
+
+/* start.c: does anybody wait for a socket? Sure only while nobody runs. */
+bool poller_is_waited_for(void);
 
 /* sched.c: a scheduling step that does not switch: true every so often, when it is time for a yield. */
 bool step_is_due(struct p *);

@@ -211,7 +211,8 @@ static void prepare(void)
 	signal(SIGPIPE, SIG_IGN);
 	fence_init();
 	epoch_init();
-	store_rlx(&sched.own_threads, 1 + EPOCH_THREADS + fiber_threads());
+	/* ThreadSanitizer runs threads of its own, one more after each fork: there, whatever runs now counts as ours. */
+	store_rlx(&sched.own_threads, WEFT_TSAN ? os_threads() : 1 + EPOCH_THREADS);
 	store_rlx(&sched.next_id, 1);
 	slab_init(&sched.gs, sizeof(struct g), G_CHUNK);
 	slab_init(&ms, sizeof(struct m), G_CHUNK / 4);
@@ -291,7 +292,21 @@ void poller_install(const struct poller *poller)
 		wake_p(sched.ps[i]); /* from the futex to the poller */
 }
 
+/* Counted by whoever parks and whoever comes back, each on its own P: only the sum means anything. */
 void poller_waiting(int change)
 {
-	add_rlx(&sched.xpollwait, change);
+	struct m *m = m_self();
+	struct p *p = m ? m_p(m) : NULL;
+	if (p)
+		bump(&p->pollwait, change);
+	else
+		add_seq(&sched.xpollwait, change);
+}
+
+bool poller_is_waited_for(void)
+{
+	int64_t n = load_seq(&sched.xpollwait);
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		n += load_seq(&sched.ps[i]->pollwait);
+	return n > 0;
 }
