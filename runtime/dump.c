@@ -135,9 +135,13 @@ static void dump_on_crash(void)
 	dump_all(STDERR_FILENO);
 }
 
-void dump_deadlock(void)
+void dump_install(void)
 {
 	crash_hook = dump_on_crash;
+}
+
+void dump_deadlock(void)
+{
 	fatal("all goroutines are asleep - deadlock!");
 }
 

@@ -7,6 +7,9 @@
 /* "fatal: all goroutines are asleep - deadlock!", every goroutine, main first; status 2. */
 _Noreturn COLD void dump_deadlock(void);
 
+/* From now on a fatal error prints every goroutine. */
+void dump_install(void);
+
 /* All goroutines, main first. */
 void dump_all(int fd);
 

@@ -4,6 +4,7 @@
 #include "lockfree/epoch.h"
 #include "lockfree/fence.h"
 #include "runtime/config.h"
+#include "runtime/dump.h"
 #include "runtime/fiber.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
@@ -220,6 +221,7 @@ static void prepare(void)
 	sched.m0 = m_make();
 	if (!sched.m0)
 		fatal("out of memory");
+	dump_install();
 	store_seq(&sched.running, true);
 }
 

@@ -1,6 +1,7 @@
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
+#include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,6 +83,19 @@ struct place {
 	int line;
 };
 
+/* Clang leaves out the table that says which unit an address lies in (.debug_aranges): then every unit is asked. */
+static void find_line_in_units(Dwfl_Module *module, uintptr_t pc, struct place *p)
+{
+	Dwarf_Addr bias;
+	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias));) {
+		Dwarf_Line *line = dwarf_haspc(unit, pc - bias) > 0 ? dwarf_getsrc_die(unit, pc - bias) : NULL;
+		if (line && dwarf_lineno(line, &p->line) == 0) {
+			p->file = dwarf_linesrc(line, NULL, NULL);
+			return;
+		}
+	}
+}
+
 /* The line of a return address is that of the call: one byte before. */
 static struct place find_place(uintptr_t pc)
 {
@@ -96,6 +110,8 @@ static struct place find_place(uintptr_t pc)
 	Dwfl_Line *line = dwfl_module_getsrc(module, pc - 1);
 	if (line)
 		p.file = dwfl_lineinfo(line, NULL, &p.line, NULL, NULL, NULL);
+	else
+		find_line_in_units(module, pc - 1, &p);
 	if (p.file && strrchr(p.file, '/'))
 		p.file = strrchr(p.file, '/') + 1;
 	return p;
