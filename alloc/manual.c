@@ -31,7 +31,7 @@ void *weft_realloc(void *p, size_t size)
 
 void *weft_aligned_alloc(size_t alignment, size_t size)
 {
-	/* mimalloc 2.0.9 takes blocks of 256 to 4096 bytes for aligned to their size, which they are not. One byte more
+	/* mimalloc 2.0.9 takes blocks of 256 to 1024 bytes for aligned to their size, which they are not. One byte more
 	 * than a multiple of the alignment goes the way that looks. */
 	if (WEFT_MIMALLOC && size < SIZE_MAX)
 		size |= alignment > 128;

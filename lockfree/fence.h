@@ -7,8 +7,8 @@
  *
  * At least one of the two sees the other's store: membarrier(2), PRIVATE_EXPEDITED, makes every running
  * thread of the process pass a full barrier, so the frequent side need not. A locked operation would cost
- * it 2 to 6 ns each time; the rare side pays 0.6 µs and an interrupt of the other cores. Where the kernel
- * refuses membarrier (some containers), fence_init() says so and the light side uses a locked operation.
+ * it 2 to 8 ns each time; the rare side pays 0.6 µs and an interrupt of the other cores. Where the kernel
+ * refuses membarrier (some containers), fence_init() says so and the light side uses a full fence.
  * (Dice, Huang and Yang, "Asymmetric Dekker Synchronization", 2001.)
  */
 #ifndef LOCKFREE_FENCE_H

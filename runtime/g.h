@@ -107,7 +107,7 @@ struct suspect {
 	uint64_t since;
 };
 
-enum p_status { P_RUNNING, P_IDLE, P_BLOCKED };
+enum p_status { P_RUNNING, P_BLOCKED };
 
 /* Counters that only the P's holder writes. */
 struct p_stats {
@@ -150,7 +150,6 @@ struct p {
 
 	/* Others write too. */
 	ON_OWN_LINE _Atomic(struct g *) xrunnext; /* holder swaps, thieves CAS */
-	_Atomic(struct m *) xm;
 	ON_OWN_LINE _Atomic uint32_t xstatus; /* enum p_status; block.c */
 	_Atomic uint32_t xblock_seq; /* counts block_begin: sysmon sees whether one lasts */
 	uint32_t wake_skip;          /* holder: small wakes still to leave out */

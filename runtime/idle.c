@@ -13,8 +13,11 @@
  *
  * A waker takes a P's bit out of the mask: that claims it, and only the claimer wakes it. It wakes nobody while
  * somebody is looking for work (xspinning), for that one will find it; and the last one that stops
- * looking because it has found something wakes the next if there is more. So a burst of work wakes
- * the Ps one after the other, never all at once for one goroutine.
+ * looking because it has found something wakes the next, which looks whether there is more. So a burst of work
+ * wakes the Ps one after the other, never all at once for one goroutine.
+ *
+ * A P that computes says nothing: it fires no timer, asks no poller, and what it has readied may have been left
+ * without a wake (sched.c). So the sleepers do not sleep for ever: one keeps watch (wait_for_wake).
  *
  * How long to spin: the running mean of how long work lets itself be waited for decides. If work usually
  * comes soon, spinning three times as long catches nearly all of it and saves the 20 µs that waking a halted

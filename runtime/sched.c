@@ -36,7 +36,6 @@ enum {
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
 	POLL_EVERY_NS = 50000,
-	WAKE_SKIP_MAX = 4096,
 };
 
 struct sched sched;
