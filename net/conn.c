@@ -1,5 +1,6 @@
 #include "net/conn.h"
 #include "net/error.h"
+#include "net/sys.h"
 #include "runtime/panic.h"
 
 #include <weft/mem.h>
@@ -47,33 +48,22 @@ int weft_close_write(weft_conn *c)
 	return err;
 }
 
-/* Either the half is set, and is used up here, or nothing can have come since: wait. */
-static bool use_up(struct ready_half *h)
-{
-	if (!load_rlx(&h->xset) && !load_rlx(&h->xended))
-		return false;
-	store_rlx(&h->xset, false);
-	return true;
-}
-
 static ssize_t read_some(struct ready *r, void *buf, size_t size)
 {
-	bool set = use_up(&r->in);
-	for (;;) {
-		int err = set ? 0 : ready_wait(r, &r->in, WAIT_READ);
+	bool ask = ready_use(&r->in);
+	for (int err = 0;;) {
+		if (!ask)
+			err = ready_wait(r, &r->in, WAIT_READ);
 		if (err && err != -ETIMEDOUT)
 			return err;
-		ssize_t n = recv(r->fd, buf, size, MSG_DONTWAIT);
-		if (n >= 0) {
-			if ((size_t)n == size)
-				store_rlx(&r->in.xset, true); /* there may be more */
+		ssize_t n = sys_recv(r->fd, buf, size);
+		if (n == (ssize_t)size)
+			ready_again(&r->in);
+		if (n >= 0 || (n != -EAGAIN && n != -EINTR))
 			return n;
-		}
-		if (last_error() != EAGAIN && last_error() != EINTR)
-			return -last_error();
-		if (err && last_error() == EAGAIN)
+		if (err && n == -EAGAIN)
 			return err; /* too late, and nothing had come of which the poller has not told yet */
-		set = last_error() == EINTR;
+		ask = n == -EINTR;
 	}
 }
 
@@ -95,15 +85,14 @@ static ssize_t write_all(struct weft_conn *c, const char *buf, size_t size)
 	struct ready *r = &c->ready;
 	size_t done = 0;
 	while (done < size) {
-		store_rlx(&r->out.xset, false);
-		ssize_t n = send(r->fd, buf + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = sys_send(r->fd, buf + done, size - done);
 		if (n >= 0) {
 			done += (size_t)n;
 			continue;
 		}
-		if (last_error() == EINTR)
+		if (n == -EINTR || (n == -EAGAIN && ready_use(&r->out)))
 			continue;
-		int err = last_error() == EAGAIN ? ready_wait(r, &r->out, WAIT_WRITE) : -last_error();
+		int err = n == -EAGAIN ? ready_wait(r, &r->out, WAIT_WRITE) : (int)n;
 		if (err && done == 0)
 			return err;
 		if (err) {
@@ -130,10 +119,10 @@ ssize_t weft_write(weft_conn *c, const void *buf, size_t size)
 
 void weft_set_read_deadline(weft_conn *c, weft_deadline deadline)
 {
-	ready_set_deadline(&c->ready, &c->ready.in, deadline);
+	ready_set_deadline(&c->ready.in, deadline);
 }
 
 void weft_set_write_deadline(weft_conn *c, weft_deadline deadline)
 {
-	ready_set_deadline(&c->ready, &c->ready.out, deadline);
+	ready_set_deadline(&c->ready.out, deadline);
 }

@@ -16,10 +16,10 @@ static int connect_one(struct weft_conn *c, const struct addr *a, weft_deadline 
 		return 0;
 	if (last_error() != EINPROGRESS)
 		return -last_error();
-	store_rlx(&r->out.deadline, deadline.ns);
-	store_rlx(&r->out.xset, false);
+	store_rlx(&r->out.xdeadline, deadline.ns);
+	ready_use(&r->out);
 	int err = ready_wait(r, &r->out, WAIT_CONNECT);
-	store_rlx(&r->out.deadline, INT64_MAX);
+	store_rlx(&r->out.xdeadline, INT64_MAX);
 	if (err)
 		return err;
 	socklen_t len = sizeof err;

@@ -1,5 +1,5 @@
 #include "net/epoll.h"
-#include "net/error.h"
+#include "net/sys.h"
 #include "runtime/poller.h"
 #include "runtime/sched.h"
 
@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,7 +53,7 @@ static int wait(unsigned index, unsigned of, int64_t timeout_ns)
 	int epoll = pollers.ps[of].epoll;
 	if (timeout_ns != 0)
 		sleep_on(epoll, timeout_ns);
-	int n = epoll_wait(epoll, events, BATCH, 0);
+	int n = sys_epoll_look(epoll, events, BATCH);
 	int seen = 0;
 	for (int i = 0; i < n; i++) {
 		struct ready *r = events[i].data.ptr;

@@ -9,10 +9,10 @@
 void ready_init(struct ready *r, int fd)
 {
 	*r = (struct ready){.fd = fd, .xusers = 1};
-	store_rlx(&r->in.xset, true);
-	store_rlx(&r->out.xset, true);
-	store_rlx(&r->in.deadline, INT64_MAX);
-	store_rlx(&r->out.deadline, INT64_MAX);
+	ready_again(&r->in); /* nothing is known yet */
+	ready_again(&r->out);
+	store_rlx(&r->in.xdeadline, INT64_MAX);
+	store_rlx(&r->out.xdeadline, INT64_MAX);
 }
 
 int ready_enter(struct ready *r)
@@ -33,109 +33,120 @@ void ready_leave(struct ready *r, void (*reclaim)(struct epoch_entry *))
 	retire(&r->retired, reclaim);
 }
 
-/* Takes the waiter, if its wait is still to be ended. */
-static struct g *take_waiter_locked(struct ready_half *h)
+static void tell(struct ready_half *h)
 {
-	struct g *g = h->waiter;
-	h->waiter = NULL;
-	return g && wait_claim(g) ? g : NULL;
-}
-
-static struct g *set_half(struct ready *r, struct ready_half *h)
-{
-	spin_lock(&r->lock);
-	store_rel(&h->xset, true);
-	struct g *g = take_waiter_locked(h);
-	spin_unlock(&r->lock);
-	return g;
+	struct g *found = load_acq(&h->xword);
+	while (found != READY_EDGE)
+		if (cas_seq(&h->xword, &found, found ? NULL : READY_EDGE)) { /* R1 */
+			if (found)
+				ready(found);
+			return;
+		}
 }
 
 void ready_notify(struct ready *r, unsigned events)
 {
-	struct g *reader = NULL, *writer = NULL;
 	if (events & (READY_END | READY_HUP))
 		store_rel(&r->in.xended, true);
 	if (events & READY_HUP)
 		store_rel(&r->out.xended, true);
 	if (events & (READY_IN | READY_END | READY_HUP))
-		reader = set_half(r, &r->in);
-	/* Most edges say "writable" as well, to nobody. */
-	if ((events & (READY_OUT | READY_HUP)) && !load_acq(&r->out.xset))
-		writer = set_half(r, &r->out);
-	if (reader)
-		ready(reader);
-	if (writer)
-		ready(writer);
+		tell(&r->in);
+	if (events & (READY_OUT | READY_HUP))
+		tell(&r->out);
 }
 
-/* Something about the wait has changed: whoever waits looks again. */
-static void nudge(struct ready *r, struct ready_half *h)
+/* Ends this goroutine's wait; false: it has been ended already. */
+static bool take(struct ready_half *h, struct g *g)
 {
-	spin_lock(&r->lock);
-	struct g *g = take_waiter_locked(h);
-	spin_unlock(&r->lock);
-	if (g)
+	return cas_seq(&h->xword, &g, NULL);
+}
+
+/* What the wait depends on has changed: whoever waits looks again. */
+static void nudge(struct ready_half *h)
+{
+	struct g *g = load_seq(&h->xword);
+	if (g && g != READY_EDGE && take(h, g))
 		ready(g);
 }
 
-void ready_set_deadline(struct ready *r, struct ready_half *h, weft_deadline deadline)
+void ready_set_deadline(struct ready_half *h, weft_deadline deadline)
 {
-	store_rel(&h->deadline, deadline.ns);
-	nudge(r, h);
+	store_seq(&h->xdeadline, deadline.ns);
+	nudge(h);
 }
 
 void ready_close(struct ready *r)
 {
-	store_seq(&r->xclosed, true);
-	nudge(r, &r->in);
-	nudge(r, &r->out);
+	store_seq(&r->xclosed, true); /* R2 */
+	nudge(&r->in);
+	nudge(&r->out);
 }
 
-static int register_locked(struct ready *r)
+static COLD int register_once(struct ready *r)
 {
-	if (r->registered)
-		return 0;
-	int err = epoll_register(r);
-	r->registered = !err;
+	int err = 0;
+	spin_lock(&r->lock);
+	if (!load_rlx(&r->xregistered)) {
+		err = epoll_register(r);
+		store_rel(&r->xregistered, !err);
+	}
+	spin_unlock(&r->lock);
 	return err;
 }
 
-/* Parks once; the lock is held, and given up. */
-static void park_locked(struct ready *r, struct ready_half *h, enum wait_reason why, int64_t deadline)
+struct wait {
+	struct ready_half *half;
+	struct g *g;
+	_Atomic bool timed_out;
+};
+
+static int64_t expire(void *arg, int64_t now)
 {
-	if (h->waiter) {
-		spin_unlock(&r->lock);
-		weft_panic("two goroutines in the same direction of one connection");
+	struct wait *w = arg;
+	(void)now;
+	if (take(w->half, w->g)) {
+		store_rlx(&w->timed_out, true);
+		ready(w->g);
 	}
-	struct g *g = h->waiter = wait_begin(why);
-	spin_unlock(&r->lock);
+	return 0;
+}
+
+enum woken { BY_OTHERS, BY_DEADLINE, NOT_PARKED };
+
+static enum woken park_once(struct ready *r, struct ready_half *h, enum wait_reason why, int64_t deadline)
+{
+	struct wait w = {.half = h, .g = wait_begin(why)};
+	struct g *found = NULL;
+	if (!cas_seq(&h->xword, &found, w.g)) { /* A1 */
+		wait_cancel(w.g);
+		if (found != READY_EDGE)
+			weft_panic("two goroutines in the same direction of one connection");
+		return NOT_PARKED;
+	}
+	bool changed = load_seq(&r->xclosed) || load_seq(&h->xdeadline) != deadline; /* A2 */
+	if (changed && take(h, w.g)) {
+		wait_cancel(w.g);
+		return NOT_PARKED;
+	}
 	poller_waiting(+1);
-	bool timed_out = park_until(g, weft_at(deadline));
+	park_with(weft_at(deadline), expire, &w);
 	poller_waiting(-1);
-	if (!timed_out)
-		return;
-	spin_lock(&r->lock);
-	if (h->waiter == g)
-		h->waiter = NULL;
-	spin_unlock(&r->lock);
+	return load_rlx(&w.timed_out) ? BY_DEADLINE : BY_OTHERS;
 }
 
 int ready_wait(struct ready *r, struct ready_half *h, enum wait_reason why)
 {
 	for (;;) {
-		spin_lock(&r->lock);
-		int64_t deadline = load_acq(&h->deadline); /* under the lock: a change finds us waiting, or is seen */
-		int err = load_rlx(&r->xclosed) ? -ECANCELED : register_locked(r);
-		bool set = load_rlx(&h->xset) || load_rlx(&h->xended);
-		if (!err && !set && deadline != INT64_MAX && deadline <= weft_now())
-			err = -ETIMEDOUT;
-		if (!err && !set) {
-			park_locked(r, h, why, deadline);
-			continue;
-		}
-		if (!err)
-			store_rlx(&h->xset, false);
-		spin_unlock(&r->lock);
-		return err;
+		int err = unlikely(!load_acq(&r->xregistered)) ? register_once(r) : 0;
+		int64_t deadline = load_acq(&h->xdeadline);
+		if (load_acq(&r->xclosed))
+			return -ECANCELED;
+		if (err || ready_use(h))
+			return err;
+		if (deadline != INT64_MAX && deadline <= weft_now())
+			return -ETIMEDOUT;
+		if (park_once(r, h, why, deadline) == BY_OTHERS)
+			return load_acq(&r->xclosed) ? -ECANCELED : 0;
 	}
 }

@@ -45,6 +45,10 @@ static inline bool wait_claim(struct g *g)
 	return load_rlx(&g->xclaim) == open && cas_acqrel(&g->xclaim, &open, 1);
 }
 
+/* Parks. If the wait has not ended by the deadline, expired(arg, now) is called, under the lock of a wheel, to end it;
+ * on return it is not running any more. */
+void park_with(weft_deadline, timer_call *expired, void *arg);
+
 /* Parks until somebody else claims the wait, or the deadline does. True: it was the deadline. */
 bool park_until(struct g *, weft_deadline);
 

@@ -67,17 +67,22 @@ static int64_t wait_expired(void *arg, int64_t now)
 	return 0;
 }
 
-bool park_until(struct g *g, weft_deadline deadline)
+void park_with(weft_deadline deadline, timer_call *expired, void *arg)
 {
 	if (deadline.ns == INT64_MAX) {
 		park();
-		return false;
+		return;
 	}
-	struct timer t = {.kind = TIMER_CALL, .call = wait_expired, .arg = g};
-	store_rlx(&g->timed_out, false);
+	struct timer t = {.kind = TIMER_CALL, .call = expired, .arg = arg};
 	arm(&t, deadline.ns);
 	park();
 	timer_cancel(&t);
+}
+
+bool park_until(struct g *g, weft_deadline deadline)
+{
+	store_rlx(&g->timed_out, false);
+	park_with(deadline, wait_expired, g);
 	return load_rlx(&g->timed_out);
 }
 
