@@ -48,6 +48,12 @@ struct mutex {
 	struct mutex_waiter *first, *last; /* the guard */
 };
 _Static_assert(sizeof(struct mutex) == sizeof(weft_mutex), "the same thing from outside and inside");
+_Static_assert(offsetof(struct mutex, word) == offsetof(weft_mutex, word) && LOCKED == 1,
+	       "what callers inline: the word of a mutex that nobody waits for is 0 or 1");
+
+/* For those who do not inline. */
+extern inline void weft_mutex_lock(weft_mutex *);
+extern inline void weft_mutex_unlock(weft_mutex *);
 
 static struct mutex *inside(weft_mutex *m)
 {
@@ -208,7 +214,7 @@ static COLD void unlock_slow(struct mutex *m)
 	ready(g);
 }
 
-void weft_mutex_lock(weft_mutex *mutex)
+void weft_mutex_lock_slow(weft_mutex *mutex)
 {
 	struct mutex *m = inside(mutex);
 	uint64_t unlocked = 0;
@@ -230,7 +236,7 @@ int weft_mutex_lock_until(weft_mutex *mutex, weft_deadline deadline)
 	return lock_slow(m, true, deadline);
 }
 
-void weft_mutex_unlock(weft_mutex *mutex)
+void weft_mutex_unlock_slow(weft_mutex *mutex)
 {
 	struct mutex *m = inside(mutex);
 	uint64_t locked = LOCKED;

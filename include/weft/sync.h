@@ -18,8 +18,24 @@ typedef struct weft_mutex {
 	void *first, *last;
 } weft_mutex;
 
-WEFT_API void weft_mutex_lock(weft_mutex *);
-WEFT_API void weft_mutex_unlock(weft_mutex *);                   /* panics: "unlock of unlocked mutex" */
+/* What is left of the two when somebody else holds it, or waits. */
+WEFT_API void weft_mutex_lock_slow(weft_mutex *);
+WEFT_API void weft_mutex_unlock_slow(weft_mutex *);
+
+WEFT_API inline void weft_mutex_lock(weft_mutex *m)
+{
+	uint64_t unlocked = 0;
+	if (!__atomic_compare_exchange_n(&m->word, &unlocked, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		weft_mutex_lock_slow(m);
+}
+
+WEFT_API inline void weft_mutex_unlock(weft_mutex *m) /* panics: "unlock of unlocked mutex" */
+{
+	uint64_t locked = 1;
+	if (!__atomic_compare_exchange_n(&m->word, &locked, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		weft_mutex_unlock_slow(m);
+}
+
 WEFT_API int weft_mutex_try_lock(weft_mutex *);                  /* 0, -EAGAIN */
 WEFT_API int weft_mutex_lock_until(weft_mutex *, weft_deadline); /* 0, -ETIMEDOUT */
 
