@@ -152,7 +152,7 @@ struct p {
 	ON_OWN_LINE _Atomic(struct g *) xrunnext; /* holder swaps, thieves CAS */
 	ON_OWN_LINE _Atomic uint32_t xstatus; /* enum p_status; block.c */
 	_Atomic uint32_t xblock_seq; /* counts block_begin: sysmon sees whether one lasts */
-	uint32_t wake_skip;          /* holder: small wakes still to leave out */
+	uint32_t small_wakes;        /* holder: left out since the last one */
 	_Atomic uint32_t xwake;               /* futex: 1 when somebody has woken it */
 	_Atomic bool xin_poller;              /* asleep in the poller, not on the futex */
 	struct gqueue inbox; /* goroutines that are pinned here */

@@ -43,7 +43,7 @@ enum {
 	GAP_CAP = 1000000,
 	CYCLES_BETWEEN_LOOKS = 1500,
 	CYCLES_WITHOUT_STEP = 20000,
-	WAKE_SKIP_MOST = 4096,
+	WAKE_SKIP_MOST = 65536,
 };
 
 /* ---- waking ---- */
@@ -124,23 +124,26 @@ static void pause_for(uint64_t cycles)
 		cpu_relax();
 }
 
-/* The first look only remembers what it saw; a later one takes it, if nothing has moved. */
-static struct g *steal_runnext(struct p *p, struct p *victim)
+/* The goroutine in another P's runnext, if that P has made no step for a while. The first look only remembers what it
+ * saw. */
+static struct g *stuck_runnext(struct p *p, struct p *victim)
 {
+	struct suspect *s = &p->suspects[victim->index];
 	struct g *g = load_acq(&victim->xrunnext);
 	int step = load_rlx(&victim->countdown);
 	if (!g)
 		return NULL;
-	struct suspect *s = &p->suspects[victim->index];
 	if (s->g != g || s->step != step) {
-		s->g = g;
-		s->step = step;
-		s->since = cycles_now();
+		*s = (struct suspect){.g = g, .step = step, .since = cycles_now()};
 		return NULL;
 	}
-	if (cycles_now() - s->since < CYCLES_WITHOUT_STEP)
-		return NULL;
-	return cas_acq(&victim->xrunnext, &g, NULL) ? g : NULL;
+	return cycles_now() - s->since < CYCLES_WITHOUT_STEP ? NULL : g;
+}
+
+static struct g *steal_runnext(struct p *p, struct p *victim)
+{
+	struct g *g = stuck_runnext(p, victim);
+	return g && cas_acq(&victim->xrunnext, &g, NULL) ? g : NULL;
 }
 
 static struct g *steal_from(struct p *p, struct p *victim)
@@ -283,7 +286,7 @@ static void stop_spinning(struct p *p)
 
 static void wake_was_useless(void)
 {
-	uint32_t skip = load_rlx(&sched.xwake_skip) * 2 + 16;
+	uint32_t skip = load_rlx(&sched.xwake_skip) * 8 + 64;
 	store_rlx(&sched.xwake_skip, skip < WAKE_SKIP_MOST ? skip : WAKE_SKIP_MOST);
 }
 
@@ -318,29 +321,72 @@ static void check_deadlock(void)
 		dump_deadlock();
 }
 
+static bool is_asleep(const struct p *p)
+{
+	return load_seq(&sched.idle_mask[p->index / 64]) >> p->index % 64 & 1;
+}
+
+/* Only looks; what it sees is then taken in the usual way (steal). */
+static bool needs_help(struct p *p, struct p *victim, int64_t now)
+{
+	if (sched.steal && (runq_len(&victim->runq) || stuck_runnext(p, victim)))
+		return true;
+	if (load_rlx(&victim->wheel.xnext) <= now)
+		return true;
+	return load_rlx(&sched.poller) && now - load_rlx(&victim->polled) > LATE_NS && !is_asleep(victim);
+}
+
+static bool somebody_needs_help(struct p *p, int64_t now)
+{
+	bool needed = false; /* everybody is looked at: stuck_runnext remembers */
+	for (unsigned i = 0; i + 1 < sched.nprocs; i++)
+		needed |= needs_help(p, sched.ps[p->victims[i]], now);
+	return needed || load_seq(&sched.global.xcount);
+}
+
+/* True: sockets had something. */
+static bool sleep_for(struct p *p, const struct poller *poller, int64_t timeout)
+{
+	if (poller)
+		return poller->wait(p->index, p->index, timeout) > 0; /* off-line around its own system call */
+	epoch_offline();
+	os_futex_wait(&p->xwake, 0, timeout);
+	epoch_online();
+	return false;
+}
+
+/* Every round is a look at a few words: the watcher stays announced as a sleeper between them, because to announce
+ * itself anew is a heavy fence, which interrupts every busy core. */
+static void watch(struct p *p, const struct poller *poller)
+{
+	for (;;) {
+		bool busy = load_seq(&sched.xidle) < sched.nprocs;
+		int64_t round = busy ? LATE_NS : WATCH_NS, timeout = time_to_next_timer(p);
+		bool until_timer = timeout >= 0 && timeout <= round;
+		if (sleep_for(p, poller, until_timer ? timeout : round) || until_timer || !busy)
+			return;
+		if (load_seq(&p->xwake) || somebody_needs_help(p, weft_now()))
+			return;
+	}
+}
+
 /* One of the sleeping Ps keeps watch: every millisecond while others are busy, every ten while nobody is, it looks
- * whether somebody computes and leaves goroutines, timers or sockets lying. False: there are no others. The poller goes
- * off-line around its own system call. */
+ * whether somebody computes and leaves goroutines, timers or sockets lying. False: there are no others. */
 static bool wait_for_wake(struct p *p, const struct poller *poller)
 {
-	int64_t timeout = time_to_next_timer(p);
+	int64_t timeout = time_to_next_timer(p), most = WATCH_NS * sched.nprocs;
 	uint32_t nobody = 0;
-	bool watch = !p->solo && cas_seq(&sched.xwatching, &nobody, 1);
-	int64_t round = load_seq(&sched.xidle) < sched.nprocs ? LATE_NS : WATCH_NS;
-	if (!watch)
-		round = WATCH_NS * sched.nprocs; /* the watcher may have got work, and the watch be vacant */
-	if (!p->solo && (timeout < 0 || timeout > round))
-		timeout = round;
-	if (poller) {
-		poller->wait(p->index, p->index, timeout);
-	} else {
-		epoch_offline();
-		os_futex_wait(&p->xwake, 0, timeout);
-		epoch_online();
+	if (p->solo) {
+		sleep_for(p, poller, timeout);
+		return false;
 	}
-	if (watch)
+	if (cas_seq(&sched.xwatching, &nobody, 1)) {
+		watch(p, poller);
 		store_seq(&sched.xwatching, 0);
-	return !p->solo;
+	} else { /* the watcher may get work, and the watch be vacant: not for ever */
+		sleep_for(p, poller, timeout < 0 || timeout > most ? most : timeout);
+	}
+	return true;
 }
 
 /* Returns when there may be something to do; true: when there may be nothing but the end of a watch. */

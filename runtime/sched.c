@@ -35,7 +35,7 @@ enum {
 	G_BATCH = 64,        /* goroutine objects taken from the slab at once */
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
-	POLL_EVERY_NS = 50000,
+	POLL_EVERY_NS = 200000,
 };
 
 struct sched sched;
@@ -405,12 +405,10 @@ static inline void consider_waking(struct p *p)
 	if (waiting_here(p) <= 1) {
 		if (p->looking) /* and will run it at once */
 			return;
-		if (p->wake_skip > 0 && load_rlx(&sched.xwatching)) {
-			p->wake_skip--;
+		if (p->small_wakes++ < load_rlx(&sched.xwake_skip) && load_rlx(&sched.xwatching))
 			return;
-		}
 	}
-	p->wake_skip = load_rlx(&sched.xwake_skip);
+	p->small_wakes = 0;
 	wake_one();
 }
 
