@@ -14,7 +14,8 @@
  * A waker takes a P's bit out of the mask: that claims it, and only the claimer wakes it. It wakes nobody while
  * somebody is looking for work (xspinning), for that one will find it; and the last one that stops
  * looking because it has found something wakes the next, which looks whether there is more. So a burst of work
- * wakes the Ps one after the other, never all at once for one goroutine.
+ * wakes the Ps one after the other, never all at once for one goroutine. (One that is about to sleep, and whose last
+ * look finds something, has been seen looking: it is counted again, or nobody would wake the next.)
  *
  * A P that computes says nothing: it fires no timer, asks no poller, and what it has readied may have been left
  * without a wake (sched.c). So the sleepers do not sleep for ever: one keeps watch (wait_for_wake).
@@ -95,6 +96,7 @@ void wake_one(void)
 			return;
 		}
 		sub_seq(&sched.xspinning, 1);
+		cpu_relax(); /* its bit may be gone, and the count about to follow */
 	} while (load_seq(&sched.xidle)); /* gone to sleep meanwhile, while others saw us looking */
 }
 
@@ -284,6 +286,14 @@ static void stop_spinning(struct p *p)
 		wake_one();
 }
 
+/* Its last look before it would have slept has found something. Who made that runnable may have seen it look, and
+ * so have woken nobody: it is looking still. */
+static void look_on(struct p *p)
+{
+	add_seq(&sched.xspinning, 1);
+	p->spinning = true;
+}
+
 static void wake_was_useless(void)
 {
 	uint32_t skip = load_rlx(&sched.xwake_skip) * 8 + 64;
@@ -448,8 +458,11 @@ struct g *find_work(struct m *m)
 		bump(&p->stats.spin_ns, now - spinning_since);
 		if (woken && p->spinning)
 			wake_was_useless();
+		bool looked = p->spinning;
 		watched = sleep_until_woken(p);
 		woken = p->spinning;
+		if (looked && !woken && !watched)
+			look_on(p);
 		now = spinning_since = weft_now();
 	}
 	if (now > began) {

@@ -214,6 +214,7 @@ static COLD void unlock_slow(struct mutex *m)
 	ready(g);
 }
 
+/* Whole, like the inlined ones: what sent the caller here may be over. */
 void weft_mutex_lock_slow(weft_mutex *mutex)
 {
 	struct mutex *m = inside(mutex);

@@ -47,7 +47,7 @@ static inline bool wait_claim(struct g *g)
 
 /* Parks. If the wait has not ended by the deadline, expired(arg, now) is called, under the lock of a wheel, to end it;
  * on return it is not running any more. */
-void park_with(weft_deadline, timer_call *expired, void *arg);
+void park_with(weft_deadline, int64_t (*expired)(void *arg, int64_t now), void *arg);
 
 /* Parks until somebody else claims the wait, or the deadline does. True: it was the deadline. */
 bool park_until(struct g *, weft_deadline);

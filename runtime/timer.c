@@ -67,7 +67,7 @@ static int64_t wait_expired(void *arg, int64_t now)
 	return 0;
 }
 
-void park_with(weft_deadline deadline, timer_call *expired, void *arg)
+void park_with(weft_deadline deadline, int64_t (*expired)(void *, int64_t), void *arg)
 {
 	if (deadline.ns == INT64_MAX) {
 		park();

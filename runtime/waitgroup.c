@@ -14,6 +14,8 @@
  *     park                                         ready all
  *
  * A count that reaches zero while a waiter holds GUARD waits for it: the waiter always joins, and done() finds it.
+ * One whose deadline has come leaves the list under GUARD, taken as above, and waits for the done() that has seen a
+ * flag: else that done() would come upon a group that has been given back, or is in use for something else.
  *
  * R1 done: sub_acqrel(word)  ->  A1 wait: load_acq(word)   what was done before done()
  */
@@ -67,13 +69,23 @@ static void take_guard(struct waitgroup *wg)
 	}
 }
 
-/* Changes the flags and gives up the guard, whatever the count does meanwhile: the last touch. */
-static void settle(struct waitgroup *wg)
+/* Gives up the guard, and says in the flags what is so then: the last touch. The count may change meanwhile; who
+ * brings it to zero sees a flag, and its flag is left to it. The word. */
+static int64_t settle(struct waitgroup *wg)
 {
 	int64_t word = load_rlx(&wg->word), want;
 	do
-		want = (word & ~(int64_t)FLAGS) | (wg->first ? WAITING : 0);
+		want = (word & ~(int64_t)FLAGS) | (wg->first || count_of(word) == 0 ? WAITING : 0);
 	while (!cas_acqrel(&wg->word, &word, want));
+	return want;
+}
+
+/* The same, by the done() that the flags were left to. */
+static void settle_all(struct waitgroup *wg)
+{
+	int64_t word = load_rlx(&wg->word);
+	while (!cas_acqrel(&wg->word, &word, word & ~(int64_t)FLAGS))
+		;
 }
 
 static struct group_waiter *take_list(struct waitgroup *wg)
@@ -95,7 +107,7 @@ static COLD void let_go(struct waitgroup *wg)
 {
 	take_guard(wg);
 	struct group_waiter *w = take_list(wg);
-	settle(wg);
+	settle_all(wg);
 	while (w) {
 		struct group_waiter *next = w->next;
 		ready(w->g);
@@ -118,17 +130,24 @@ void weft_waitgroup_done(weft_waitgroup *group)
 	weft_waitgroup_add(group, -1);
 }
 
-/* False: there is nothing to wait for. */
-static bool join(struct waitgroup *wg, struct group_waiter *w)
+/* Takes the guard while there is something to wait for. False: there is nothing, and no done() is at it any more. */
+static bool take_guard_to_wait(struct waitgroup *wg)
 {
 	for (unsigned round = 0;; round++) {
 		int64_t word = load_acq(&wg->word); /* A1 */
 		if (count_of(word) == 0 && !(word & FLAGS))
 			return false;
 		if (count_of(word) > 0 && !(word & GUARD) && cas_acq(&wg->word, &word, word | GUARD))
-			break;
+			return true;
 		pause_a_little(round);
 	}
+}
+
+/* False: there is nothing to wait for. */
+static bool join(struct waitgroup *wg, struct group_waiter *w)
+{
+	if (!take_guard_to_wait(wg))
+		return false;
 	w->g = wait_begin(WAIT_GROUP);
 	w->next = wg->first;
 	w->queued = true;
@@ -137,17 +156,23 @@ static bool join(struct waitgroup *wg, struct group_waiter *w)
 	return true;
 }
 
-/* The deadline has ended it; it may be on the list still. */
+/* The deadline has ended it; it may be on the list still. A done() that has brought the count to zero meanwhile is
+ * waited for: the caller may do with the group as it likes afterwards. */
 static void withdraw(struct waitgroup *wg, struct group_waiter *w)
 {
-	take_guard(wg);
+	if (!take_guard_to_wait(wg))
+		return;
 	for (struct group_waiter **link = &wg->first; w->queued && *link; link = &(*link)->next) {
 		if (*link == w) {
 			*link = w->next;
 			break;
 		}
 	}
-	settle(wg);
+	int64_t word = settle(wg);
+	for (unsigned round = 0; count_of(word) == 0 && (word & FLAGS); round++) {
+		pause_a_little(round);
+		word = load_rlx(&wg->word);
+	}
 }
 
 void weft_waitgroup_wait(weft_waitgroup *group)

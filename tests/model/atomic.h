@@ -10,10 +10,26 @@
 #define PLAIN_(p) __typeof__((void)0, *(p))
 #define AT_(p)    __func__, #p, (void *)(p), (uint64_t)*(p)
 
-#define load_rlx(p)      ((PLAIN_(p))explorer_load(AT_(p), RELAXED))
-#define load_acq(p)      ((PLAIN_(p))explorer_load(AT_(p), ACQUIRE))
-#define store_rlx(p, v)  explorer_store(AT_(p), (uint64_t)(v), RELAXED)
-#define store_rel(p, v)  explorer_store(AT_(p), (uint64_t)(v), RELEASE)
+#define load_rlx(p)     ((PLAIN_(p))explorer_load(AT_(p), RELAXED))
+#define load_acq(p)     ((PLAIN_(p))explorer_load(AT_(p), ACQUIRE))
+#define load_seq(p)     ((PLAIN_(p))explorer_load(AT_(p), SEQ_CST))
+#define store_rlx(p, v) explorer_store(AT_(p), (uint64_t)(v), RELAXED)
+#define store_rel(p, v) explorer_store(AT_(p), (uint64_t)(v), RELEASE)
+#define store_seq(p, v) explorer_store(AT_(p), (uint64_t)(v), SEQ_CST)
+
+#define MODIFY_(p, verb, v, order)                                                                 \
+	({ (PLAIN_(p))explorer_modify(AT_(p), sizeof *(p), verb, (uint64_t)(v), order); })
+#define add_rlx(p, v)     MODIFY_(p, VERB_ADD, v, RELAXED)
+#define add_acqrel(p, v)  MODIFY_(p, VERB_ADD, v, ACQ_REL)
+#define add_seq(p, v)     MODIFY_(p, VERB_ADD, v, SEQ_CST)
+#define sub_rlx(p, v)     MODIFY_(p, VERB_ADD, -(uint64_t)(v), RELAXED)
+#define sub_acqrel(p, v)  MODIFY_(p, VERB_ADD, -(uint64_t)(v), ACQ_REL)
+#define sub_seq(p, v)     MODIFY_(p, VERB_ADD, -(uint64_t)(v), SEQ_CST)
+#define or_seq(p, v)      MODIFY_(p, VERB_OR, v, SEQ_CST)
+#define and_seq(p, v)     MODIFY_(p, VERB_AND, v, SEQ_CST)
+#define swap_acq(p, v)    MODIFY_(p, VERB_SWAP, v, ACQUIRE)
+#define swap_acqrel(p, v) MODIFY_(p, VERB_SWAP, v, ACQ_REL)
+#define swap_seq(p, v)    MODIFY_(p, VERB_SWAP, v, SEQ_CST)
 
 #define CAS_(p, expected, v, order)                                                                \
 	({                                                                                         \
@@ -23,6 +39,20 @@
 			*(expected) = (__typeof__(*(expected)))found_;                             \
 		done_;                                                                             \
 	})
+#define cas_rel(p, expected, v)    CAS_(p, expected, v, RELEASE)
+#define cas_acq(p, expected, v)    CAS_(p, expected, v, ACQUIRE)
 #define cas_acqrel(p, expected, v) CAS_(p, expected, v, ACQ_REL)
+#define cas_seq(p, expected, v)    CAS_(p, expected, v, SEQ_CST)
+
+/* Counters order nothing. */
+#define bump(p, v) ((void)(p))
+
+/* For the stand-ins of what blocks. */
+#define await_acq(p, unwanted) ({ (PLAIN_(p))explorer_await(AT_(p), (uint64_t)(unwanted), ACQUIRE); })
+
+static inline void cpu_relax(void)
+{
+	explorer_relax();
+}
 
 #endif

@@ -7,28 +7,40 @@
  * A releasing store hands the view on with its message, an acquiring load takes it over. That is C11's
  * release/acquire fragment but for one thing: a load never sees a store that is yet to come.
  *
+ * A sequentially consistent load reads no message older than the last such store to its location. Of the
+ * asymmetric fences (lockfree/fence.h) the heavy one orders itself with light ones, heavy ones and sequentially
+ * consistent operations, the light one with heavy ones alone: two views of the whole program's hand that on.
+ *
  * Views also carry how many steps of every other thread have been seen, so that a test can ask for
- * happens-before itself (explorer_has_seen).
+ * happens-before itself (explorer_has_seen). Plain memory that is watched is checked for races in that way,
+ * access by access, where the compiler tells of them (EXPLORER_PLAIN; plain.c).
+ *
+ * A thread that waits (explorer_await) is enabled by a store; one that pauses between two looks (explorer_relax)
+ * goes on when something has been stored since it looked, or when nobody else can. When all that have not
+ * finished wait, that is a lost wake-up, unless the program says that it may end so.
  *
  * tests/model/atomic.h stands in for lockfree/atomic.h, so that the source under test is the same. Each
  * operation there knows its place (function, verb, operand), and a *mutation* spoils those of one place; a
  * model that does not catch its mutations shows nothing.
  *
  * Kang, Hur, Lahav, Vafeiadis and Dreyer, "A Promising Semantics for Relaxed-Memory Concurrency" (2017),
- * without the promises; Musuvathi and Qadeer, "Iterative Context Bounding" (2007).
+ * without the promises; Musuvathi and Qadeer, "Iterative Context Bounding" (2007); for the fences, Goldblatt,
+ * "Asymmetric Fences" (WG21 P1202).
  */
 #ifndef TESTS_MODEL_EXPLORER_H
 #define TESTS_MODEL_EXPLORER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum explorer_order { RELAXED = 0, ACQUIRE = 1, RELEASE = 2, ACQ_REL = ACQUIRE | RELEASE };
-enum explorer_verb { VERB_LOAD, VERB_STORE, VERB_CAS, VERB_ADD };
+enum explorer_order { RELAXED = 0, ACQUIRE = 1, RELEASE = 2, ACQ_REL = ACQUIRE | RELEASE, SEQ_CST = 4 | ACQ_REL };
+enum explorer_verb { VERB_LOAD, VERB_STORE, VERB_CAS, VERB_ADD, VERB_OR, VERB_AND, VERB_SWAP, VERB_FENCE };
 
 enum explorer_change {
-	WEAKEN, /* the operation is relaxed */
-	SPLIT,  /* compare-and-swap becomes a load, and a store whatever it read */
+	WEAKEN, /* the operation is relaxed; a fence is none */
+	SPLIT,  /* a read-modify-write becomes a load, and a store of what it made of that (a CAS: whatever it read) */
+	REPEAT, /* a store is done twice */
 };
 
 struct explorer_mutation {
@@ -46,6 +58,7 @@ struct explorer_program {
 	void (*end)(void);            /* looks at what has come of it; operations read the last message */
 	int preemptions, stale_reads; /* bounds */
 	void (*saw)(int which, const void *address, uint64_t value); /* what a thread has read; may be NULL */
+	bool may_sleep; /* it is no fault when all threads wait; end() judges */
 };
 
 /* What an exploration found. */
@@ -59,9 +72,35 @@ struct explorer_result explore(const struct explorer_program *, const struct exp
 /* In a body or at the end: what must hold. The first failure ends the exploration after this execution. */
 void explorer_check(bool holds, const char *what);
 
+/* In a body: it does not hold, and the execution ends here. */
+_Noreturn void explorer_abandon(const char *what);
+
+/* One of `of` ways, each of them tried. */
+int explorer_choose(int of);
+
+/* The thread that runs. */
+int explorer_self(void);
+
 /* How many steps this thread has done, and whether it stands after so many steps of another. */
 uint32_t explorer_step(void);
 bool explorer_has_seen(int thread, uint32_t step);
+
+/* Marks one use of something that only one thread at a time may use, each after the one before. */
+struct explorer_use {
+	int thread;
+	uint32_t step; /* 0: not used yet */
+};
+bool explorer_uses(struct explorer_use *); /* false: the use before is not over, as far as this thread can know */
+
+/* At the start: operations on this memory are nobody's business but one thread's, and no steps. */
+void explorer_private(void *memory, size_t size);
+
+/* At the start: plain accesses to this memory must not race. The threads' stacks are watched already. */
+void explorer_watch(void *memory, size_t size);
+extern const bool explorer_sees_plain;
+
+/* The memory is given back: whoever has touched it has done so before, and nobody may from now on. */
+void explorer_vanish(void *memory, size_t size);
 
 /* The operations; `address` names the location, and `memory` is what it holds before its first use. */
 uint64_t explorer_load(const char *function, const char *operand, void *address, uint64_t memory, int order);
@@ -69,7 +108,22 @@ void explorer_store(const char *function, const char *operand, void *address, ui
 		    int order);
 bool explorer_cas(const char *function, const char *operand, void *address, uint64_t memory,
 		  uint64_t *expected, uint64_t value, int order);
-uint64_t explorer_add(const char *function, const char *operand, void *address, uint64_t memory,
-		      uint64_t value, int order);
+
+/* Add, or, and, swap; of `size` bytes. What was there before. */
+uint64_t explorer_modify(const char *function, const char *operand, void *address, uint64_t memory, size_t size,
+			 enum explorer_verb verb, uint64_t value, int order);
+
+/* Waits until the location holds something else than `unwanted`, and reads it. */
+uint64_t explorer_await(const char *function, const char *operand, void *address, uint64_t memory,
+			uint64_t unwanted, int order);
+
+void explorer_relax(void);
+void explorer_fence_light(const char *function);
+void explorer_fence_heavy(const char *function);
+
+/* plain.c, for explorer.c: a new execution begins; a plain access; who has touched the range has been seen. */
+void plain_start(void);
+void plain_watch(const void *memory, size_t size);
+void plain_vanish(const void *memory, size_t size);
 
 #endif

@@ -130,7 +130,7 @@ static struct explorer_program against(int thieves, const char *owner, int preem
 {
 	script = owner;
 	return (struct explorer_program){1 + thieves, start, thread, end, preemptions, stale_reads,
-					 saw};
+					 saw, false};
 }
 
 static void holds(int thieves, int preemptions, int stale_reads)

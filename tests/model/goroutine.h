@@ -1,0 +1,134 @@
+/* What a goroutine is to the model of something that it blocks on: a thread of the explorer. Included before the
+ * source under test, it takes the guards of runtime/g.h and runtime/sched.h, and defines what runtime/park.h
+ * declares; wait_claim is the real one.
+ *
+ * A deadline is a thread too, the last one: it may end an armed wait at any moment, as timer.c's wait_expired
+ * does, and a cancelled timer is waited for while it fires, as timer_cancel does. */
+#ifndef TESTS_MODEL_GOROUTINE_H
+#define TESTS_MODEL_GOROUTINE_H
+#define RUNTIME_G_H
+#define RUNTIME_SCHED_H
+
+#include "tests/model/atomic.h"
+
+#include <sched.h>
+
+enum wait_reason { WAIT_MUTEX, WAIT_GROUP };
+
+struct g {
+	_Atomic uint32_t xclaim;
+	_Atomic uint32_t readied; /* how often */
+	_Atomic bool timed_out;
+	uint32_t parks, readies; /* what `readied` is compared with; of the model, not of the program */
+};
+
+struct p {
+	bool solo;
+};
+
+struct m {
+	struct p p;
+};
+
+static struct m model_m;
+static struct g goroutine[4];
+
+static inline struct m *m_self(void)
+{
+	return &model_m;
+}
+
+static inline struct p *m_p(struct m *m)
+{
+	return &m->p;
+}
+
+#include "runtime/panic.h"
+#include "runtime/park.h"
+
+enum { CLOCK_OFF, CLOCK_ARMED, CLOCK_FIRING, CLOCK_STOPPED };
+enum { AGES = 2000000 };
+
+static struct {
+	_Atomic uint32_t state;
+	struct g *g;
+	int64_t now;
+} model_clock;
+
+static inline void goroutines_start(void)
+{
+	for (int i = 0; i < 4; i++)
+		goroutine[i].parks = goroutine[i].readies = 0;
+	model_clock.now = 1;
+}
+
+/* A little later than before, or much later. */
+int64_t weft_now(void)
+{
+	return model_clock.now += explorer_choose(2) ? AGES : 1;
+}
+
+void weft_panic(const char *fmt, ...)
+{
+	explorer_abandon(fmt);
+}
+
+struct g *wait_begin(enum wait_reason why)
+{
+	struct g *g = &goroutine[explorer_self()];
+	(void)why;
+	store_rlx(&g->xclaim, 0);
+	return g;
+}
+
+void park(void)
+{
+	struct g *g = &goroutine[explorer_self()];
+	await_acq(&g->readied, g->parks);
+	g->parks++;
+}
+
+void ready(struct g *g)
+{
+	explorer_check(++g->readies == g->parks + 1, "one ready answers each park");
+	store_rel(&g->readied, g->readies);
+}
+
+bool park_until(struct g *g, weft_deadline deadline)
+{
+	if (deadline.ns == INT64_MAX) {
+		park();
+		return false;
+	}
+	uint32_t armed = CLOCK_ARMED;
+	store_rlx(&g->timed_out, false);
+	model_clock.g = g;
+	store_rel(&model_clock.state, CLOCK_ARMED);
+	park();
+	if (!cas_acqrel(&model_clock.state, &armed, CLOCK_OFF))
+		await_acq(&model_clock.state, CLOCK_FIRING);
+	return load_rlx(&g->timed_out);
+}
+
+/* The body of the last thread; the one that waits with a deadline stops it. */
+static inline void model_clock_runs(void)
+{
+	uint32_t state;
+	while ((state = await_acq(&model_clock.state, CLOCK_OFF)) != CLOCK_STOPPED) {
+		if (!cas_acqrel(&model_clock.state, &state, CLOCK_FIRING))
+			continue;
+		struct g *g = model_clock.g;
+		if (wait_claim(g)) {
+			store_rlx(&g->timed_out, true);
+			ready(g);
+		}
+		store_rel(&model_clock.state, CLOCK_OFF);
+	}
+}
+
+static inline void model_clock_stops(void)
+{
+	store_rel(&model_clock.state, CLOCK_STOPPED);
+}
+
+#endif

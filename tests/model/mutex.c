@@ -1,0 +1,154 @@
+/* The mutex (runtime/mutex.c), the same source: two or three goroutines lock, try, and lock until a deadline that
+ * may come at any moment.
+ *
+ * What must hold: whoever holds it is alone, and after all that holders before did; its queue is touched by one at
+ * a time; nobody waits for ever while it is free; in the end it is as it was at first, whoever gave up; and the
+ * last one out may give its memory back.
+ *
+ * What callers inline (weft/sync.h) begins the functions here as well, and is tried there.
+ */
+#include "tests/model/goroutine.h"
+
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/mutex.c"
+
+static weft_mutex mutex;
+static struct explorer_use section;
+static int users;
+
+static const struct scenario {
+	const char *script[3]; /* of each: l locks, d locks until a deadline, t tries, f locks and is a user less */
+	int preemptions, stale_reads;
+	bool solo; /* nobody spins */
+} scenarios[] = {
+	{{"ll", "ll", ""}, 3, 1, true},
+	{{"lt", "tl", ""}, 3, 2, true},
+	{{"ll", "l", "l"}, 2, 1, false},
+	{{"ll", "l", "l"}, 2, 1, true},
+	{{"l", "d", ""}, 3, 1, true},
+	{{"l", "d", "l"}, 1, 1, true},
+	{{"l", "d", "l"}, 2, 0, true},
+	{{"ll", "d", ""}, 2, 1, true},
+	{{"f", "f", "f"}, 3, 0, true},
+	{{"f", "df", ""}, 2, 1, true},
+}, *scenario;
+
+static bool has_deadline(void)
+{
+	return strchr(scenario->script[1], 'd');
+}
+
+static int goroutines(void)
+{
+	int n = 0;
+	while (n < 3 && *scenario->script[n])
+		n++;
+	return n;
+}
+
+static void start(void)
+{
+	memset(&mutex, 0, sizeof mutex);
+	explorer_watch(&mutex, sizeof mutex);
+	goroutines_start();
+	model_m.p.solo = scenario->solo;
+	section.step = 0;
+	users = goroutines();
+}
+
+static void thread(int which)
+{
+	if (which == goroutines()) {
+		model_clock_runs();
+		return;
+	}
+	for (const char *s = scenario->script[which]; *s; s++) {
+		bool last = false;
+		if (*s == 'd' && weft_mutex_lock_until(&mutex, weft_at(1)))
+			continue;
+		if (*s == 't' && weft_mutex_try_lock(&mutex))
+			continue;
+		if (*s == 'l' || *s == 'f')
+			weft_mutex_lock_slow(&mutex);
+		explorer_check(explorer_uses(&section), "one holds it, after those before");
+		if (*s == 'f')
+			last = --users == 0;
+		weft_mutex_unlock_slow(&mutex);
+		if (last)
+			explorer_vanish(&mutex, sizeof mutex);
+	}
+	if (has_deadline() && which == 1)
+		model_clock_stops();
+}
+
+static void end(void)
+{
+	struct mutex *m = inside(&mutex);
+	explorer_check(load_rlx(&m->word) == 0 && !m->first, "it is free in the end, and nobody is in the queue");
+}
+
+static struct explorer_result explore_scenario(const struct explorer_mutation *m)
+{
+	struct explorer_program p = {goroutines() + has_deadline(), start, thread, end, scenario->preemptions,
+				     scenario->stale_reads, NULL, false};
+	if (m && p.preemptions > 2)
+		p.preemptions = 2;
+	if (!m && test_is_slow())
+		p.preemptions--;
+	return explore(&p, m);
+}
+
+static const char *first_failure(const struct explorer_mutation *m)
+{
+	for (scenario = scenarios; scenario < scenarios + ARRAY_LEN(scenarios); scenario++) {
+		struct explorer_result r = explore_scenario(m);
+		if (!m)
+			fprintf(stderr, "# %s %s %s: %lld executions\n", scenario->script[0],
+				scenario->script[1], scenario->script[2], (long long)r.executions);
+		if (r.broken)
+			return r.broken;
+	}
+	return NULL;
+}
+
+TEST(the_mutex_holds)
+{
+	const char *broken = first_failure(NULL);
+	if (broken)
+		test_fail(__FILE__, __LINE__, "not so: %s", broken);
+}
+
+/* What is seen through plain accesses alone is left to the flavours that see them. */
+static const struct spoilt {
+	struct explorer_mutation mutation;
+	bool plain;
+} spoilt[] = {
+	{{"R1 relaxed", "weft_mutex_unlock_slow", VERB_CAS, "word", WEAKEN}, false},
+	{{"R1 relaxed, beside one woken", "unlock_slow", VERB_CAS, "word", WEAKEN}, false},
+	{{"R1 relaxed, giving up the guard", "settle", VERB_STORE, "word", WEAKEN}, false},
+	{{"A1 relaxed", "weft_mutex_lock_slow", VERB_CAS, "word", WEAKEN}, false},
+	{{"A1 relaxed, until", "weft_mutex_lock_until", VERB_CAS, "word", WEAKEN}, false},
+	{{"A1 relaxed, trying", "try_take", VERB_CAS, "word", WEAKEN}, false},
+	{{"A1 relaxed, taking the guard", "take_guard", VERB_CAS, "word", WEAKEN}, false},
+	{{"unlock without a comparison", "weft_mutex_unlock_slow", VERB_CAS, "word", SPLIT}, false},
+	{{"unlock without a comparison, beside one woken", "unlock_slow", VERB_CAS, "word", SPLIT}, false},
+	{{"lock without a comparison", "weft_mutex_lock_slow", VERB_CAS, "word", SPLIT}, false},
+	{{"lock without a comparison, until", "weft_mutex_lock_until", VERB_CAS, "word", SPLIT}, false},
+	{{"try without a comparison", "try_take", VERB_CAS, "word", SPLIT}, false},
+	{{"guard without a comparison", "take_guard", VERB_CAS, "word", SPLIT}, false},
+	{{"a touch after the last one", "settle", VERB_STORE, "word", REPEAT}, false},
+};
+
+TEST(every_spoilt_edge_is_caught)
+{
+	for (size_t i = 0; i < ARRAY_LEN(spoilt); i++) {
+		const char *what = first_failure(&spoilt[i].mutation);
+		if (!what && (explorer_sees_plain || !spoilt[i].plain))
+			test_fail(__FILE__, __LINE__, "%s is not caught", spoilt[i].mutation.name);
+		fprintf(stderr, "# %s: not so: %s\n", spoilt[i].mutation.name, what ? what : "(not seen here)");
+	}
+}

@@ -1,0 +1,89 @@
+/* The spin lock (lockfree/spin.h and spin.c), the same source: whoever is in the section is alone there, and after
+ * all that its predecessors did. */
+#include "tests/model/atomic.h"
+
+#include "tests/test.h"
+
+#include <stdio.h>
+
+#include "lockfree/spin.h"
+
+#include "lockfree/spin.c"
+
+static struct spin lock;
+static struct explorer_use section;
+static const char *const *script; /* of each thread: l locks, t tries */
+static int entered, tries_failed;
+
+static void start(void)
+{
+	section.step = 0;
+	entered = tries_failed = 0;
+}
+
+static void thread(int which)
+{
+	for (const char *s = script[which]; *s; s++) {
+		if (*s == 'l') {
+			spin_lock(&lock);
+		} else if (!spin_try_lock(&lock)) {
+			tries_failed++;
+			continue;
+		}
+		entered++;
+		explorer_check(explorer_uses(&section), "one is in the section, after those before");
+		spin_unlock(&lock);
+	}
+}
+
+static void end(void)
+{
+	int calls = 0;
+	for (int i = 0; i < 3; i++)
+		for (const char *s = script[i]; *s; s++)
+			calls++;
+	explorer_check(entered + tries_failed == calls, "everybody got in, or was told");
+	explorer_check(tries_failed < calls, "somebody got in");
+	explorer_check(load_rlx(&lock.word) == 0, "the lock is free in the end");
+}
+
+static const char *const scripts[][3] = {{"ll", "ll", ""}, {"l", "l", "l"}, {"lt", "tl", "t"}};
+
+static const char *explore_all(const struct explorer_mutation *m, int preemptions)
+{
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		script = scripts[i];
+		struct explorer_program p = {3, start, thread, end, preemptions, 2, NULL, false};
+		struct explorer_result r = explore(&p, m);
+		if (r.broken)
+			return r.broken;
+		if (!m)
+			fprintf(stderr, "# %s %s %s: %lld executions\n", script[0], script[1], script[2],
+				(long long)r.executions);
+	}
+	return NULL;
+}
+
+TEST(the_lock_excludes)
+{
+	const char *broken = explore_all(NULL, test_is_slow() ? 2 : 4);
+	if (broken)
+		test_fail(__FILE__, __LINE__, "not so: %s", broken);
+}
+
+TEST(every_spoilt_edge_is_caught)
+{
+	static const struct explorer_mutation spoilt[] = {
+		{"R1 relaxed", "spin_unlock", VERB_STORE, "word", WEAKEN},
+		{"A1 relaxed", "spin_lock", VERB_SWAP, "word", WEAKEN},
+		{"A1 relaxed, trying", "spin_try_lock", VERB_SWAP, "word", WEAKEN},
+		{"A1 split", "spin_lock", VERB_SWAP, "word", SPLIT},
+		{"A1 split, trying", "spin_try_lock", VERB_SWAP, "word", SPLIT},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(spoilt); i++) {
+		const char *what = explore_all(&spoilt[i], 2);
+		if (!what)
+			test_fail(__FILE__, __LINE__, "%s is not caught", spoilt[i].name);
+		fprintf(stderr, "# %s: not so: %s\n", spoilt[i].name, what);
+	}
+}
