@@ -3,8 +3,8 @@
  * Every access that another core may race with goes through one of these, on an object declared
  * _Atomic, so that a reader sees the order where the access stands and ThreadSanitizer sees every
  * edge. There are no free-standing fences here: ThreadSanitizer cannot see them. Where two sides each
- * write and then read the other's word, the accesses themselves are seq_cst, or the rare side pays for
- * both through lockfree/fence.h.
+ * write and then read the other's word, the accesses themselves are seq_cst, or both have the fence of
+ * lockfree/fence.h.
  *
  * The last word is the order: rlx relaxed, acq acquire, rel release, acqrel both, seq sequentially
  * consistent. A compare-and-swap is strong, fails relaxed unless it acquires, and leaves the value it

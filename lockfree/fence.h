@@ -1,36 +1,20 @@
-/* An asymmetric fence: store-load order between a side that runs all the time and one that runs rarely.
+/* A full fence, for two sides that each write and then read what the other has written (Dekker's pattern), where the
+ * write is not itself a sequentially consistent swap:
  *
- *     frequent side                     rare side
- *     store X                           store Y
- *     fence_light()  (a compiler fence)  fence_heavy()  (membarrier on every core)
- *     load Y                            load X
+ *     store X          store Y
+ *     fence_full()     fence_full()
+ *     load Y           load X          at least one of the two loads sees the other's store
  *
- * At least one of the two sees the other's store: membarrier(2), PRIVATE_EXPEDITED, makes every running
- * thread of the process pass a full barrier, so the frequent side need not. A locked operation would cost
- * it 2 to 8 ns each time; the rare side pays 0.6 µs and an interrupt of the other cores. Where the kernel
- * refuses membarrier (some containers), fence_init() says so and the light side uses a full fence.
- * (Dice, Huang and Yang, "Asymmetric Dekker Synchronization", 2001.)
+ * It costs 2 to 8 ns. Rejected: membarrier(2) on the rarer side alone. That makes the other side free, but it
+ * interrupts every core on which the process runs, for 2 to 15 µs each time (docs/decisions/005).
+ * ThreadSanitizer does not see a fence; whatever data goes over has an edge of its own.
  */
 #ifndef LOCKFREE_FENCE_H
 #define LOCKFREE_FENCE_H
 
-#include "lockfree/atomic.h"
-
-/* Written once by fence_init, before any second thread exists. */
-extern bool fence_is_asymmetric;
-
-/* Registers the process. False: membarrier is not to be had, and both sides pay. */
-bool fence_init(void);
-
-void fence_heavy(void);
-
-static inline void fence_light(void)
+static inline void fence_full(void)
 {
-	if (__builtin_expect(fence_is_asymmetric, 1)) {
-		atomic_signal_fence(memory_order_seq_cst);
-	} else {
-		__sync_synchronize(); /* the one full fence; ThreadSanitizer orders by the queues' own edges */
-	}
+	__sync_synchronize();
 }
 
 #endif

@@ -3,13 +3,15 @@
  * No wake-up is lost, because of two mirrored lists:
  *
  *     making work visible (a P)                going to sleep
- *     push on the ring or runnext              set the bit in idle_mask, count up xidle
- *     fence_light                              count down xspinning
- *     look at xidle and xspinning              fence_heavy
- *                                              look at every queue once more
+ *     swap into runnext, or                    set the bit in idle_mask, count up xidle
+ *       push on the ring, fence_full           count down xspinning
+ *     look at xidle and xspinning              fence_full
+ *                                              look at every runnext and queue once more
  *
  * Either the sleeper sees the work or the other side sees the sleeper. Threads without a P push onto locked
- * lists whose counts are sequentially consistent, as are xidle and xspinning, and need no fence.
+ * lists whose counts are sequentially consistent, as are runnext, xidle and xspinning, and need no fence. What the
+ * swap displaces from runnext goes to the ring without one: the sleeper looks at runnext first, and either finds the
+ * successor there, or that it has been taken, and then the ring shows what went there before that.
  *
  * A waker takes a P's bit out of the mask: that claims it, and only the claimer wakes it. It wakes nobody while
  * somebody is looking for work (xspinning), for that one will find it; and the last one that stops
@@ -228,15 +230,15 @@ static struct g *look_everywhere(struct p *p, int64_t now)
 	return g || p->solo || !sched.steal ? g : steal(p, now);
 }
 
-/* Is there anything at all that this P could run? Only looks. */
+/* Is there anything at all that this P could run? Only looks; after a full fence. */
 static bool work_anywhere(const struct p *p)
 {
-	if (load_seq(&sched.global.xcount) || load_seq(&sched.stopping))
+	if (load_acq(&sched.global.xcount) || load_acq(&sched.stopping))
 		return true;
-	if (load_seq(&p->inbox.xcount))
+	if (load_acq(&p->inbox.xcount))
 		return true;
 	for (unsigned i = 0; sched.steal && i < sched.nprocs; i++)
-		if (runq_len(&sched.ps[i]->runq) || load_acq(&sched.ps[i]->xrunnext))
+		if (load_acq(&sched.ps[i]->xrunnext) || runq_len(&sched.ps[i]->runq))
 			return true;
 	return false;
 }
@@ -365,8 +367,8 @@ static bool sleep_for(struct p *p, const struct poller *poller, int64_t timeout)
 	return false;
 }
 
-/* Every round is a look at a few words: the watcher stays announced as a sleeper between them, because to announce
- * itself anew is a heavy fence, which interrupts every busy core. */
+/* Every round is a look at a few words: the watcher stays announced as a sleeper between them, because going off
+ * and on again it would take the lines of the idle words, and everybody's last look, from the busy ones. */
 static void watch(struct p *p, const struct poller *poller)
 {
 	for (;;) {
@@ -408,13 +410,12 @@ static bool sleep_until_woken(struct p *p)
 	store_seq(&p->xin_poller, poller != NULL);
 	bump(&p->stats.sleeps, 1);
 	or_seq(&sched.idle_mask[p->index / 64], 1ull << p->index % 64);
-	add_seq(&sched.xidle, 1);
+	add_rlx(&sched.xidle, 1);
 	if (p->spinning) {
 		p->spinning = false;
 		sub_seq(&sched.xspinning, 1);
 	}
-	if (!p->solo)
-		fence_heavy();
+	fence_full();
 	if (!work_anywhere(p) && load_seq(&sched.poller) == poller) {
 		check_deadlock();
 		watched = wait_for_wake(p, poller);

@@ -87,13 +87,13 @@ static inline struct g *take_runnext(struct p *p)
 		store_rlx(&p->xrunnext, NULL);
 		return g;
 	}
-	return swap_acq(&p->xrunnext, NULL);
+	return swap_acqrel(&p->xrunnext, NULL); /* released: what was displaced into the ring is there (idle.c) */
 }
 
 static inline struct g *put_runnext(struct p *p, struct g *g)
 {
 	if (!p->solo)
-		return swap_acqrel(&p->xrunnext, g);
+		return swap_seq(&p->xrunnext, g);
 	struct g *old = load_rlx(&p->xrunnext);
 	store_rlx(&p->xrunnext, g);
 	return old;
@@ -394,12 +394,10 @@ static inline uint32_t waiting_here(struct p *p)
 /* A wake for one more goroutine is worth its price only if somebody then finds it there: a pair that readies
  * each other would wake a P each time, for nothing. So small wakes are left out in growing numbers while they
  * prove useless (idle.c counts), and at once again when one was useful; but only while somebody keeps watch, who
- * finds within a millisecond what a computing goroutine has left lying. */
+ * finds within a millisecond what a computing goroutine has left lying. What has become runnable is visible to who
+ * sleeps (idle.c): by put_runnext, or fence_full. */
 static inline void consider_waking(struct p *p)
 {
-	if (p->solo)
-		return;
-	fence_light(); /* the work is visible before we look who sleeps; see idle.c */
 	if (likely(!somebody_could_help()))
 		return;
 	if (waiting_here(p) <= 1) {
@@ -410,6 +408,16 @@ static inline void consider_waking(struct p *p)
 	}
 	p->small_wakes = 0;
 	wake_one();
+}
+
+/* A goroutine that was not runnable before. */
+static inline void run_queue_put_new(struct p *p, struct g *g)
+{
+	run_queue_put(p, g);
+	if (p->solo)
+		return;
+	fence_full();
+	consider_waking(p);
 }
 
 static COLD void ready_elsewhere(struct g *g)
@@ -441,7 +449,8 @@ void ready_on(struct p *p, struct g *g)
 	struct g *old = put_runnext(p, g);
 	if (old)
 		run_queue_put(p, old);
-	consider_waking(p);
+	if (!p->solo)
+		consider_waking(p);
 }
 
 void ready(struct g *g)
@@ -607,8 +616,7 @@ void start_goroutine(struct p *p, void (*fn)(void *), void *arg)
 	bump(&p->stats.started, 1);
 	fiber_publish(g);
 	g_init(g, fn, arg, 0, NULL);
-	run_queue_put(p, g);
-	consider_waking(p);
+	run_queue_put_new(p, g);
 }
 
 static COLD struct g *take_from_outside(void)
@@ -647,8 +655,7 @@ static inline void g_launch(struct m *m, struct g *g)
 		ready_elsewhere(g);
 		return;
 	}
-	run_queue_put(m_p(m), g);
-	consider_waking(m_p(m));
+	run_queue_put_new(m_p(m), g);
 }
 
 static inline uint64_t my_id(struct m *m)

@@ -2,7 +2,6 @@
 #include "alloc/os.h"
 #include "alloc/topo.h"
 #include "lockfree/epoch.h"
-#include "lockfree/fence.h"
 #include "runtime/config.h"
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
@@ -210,7 +209,6 @@ static void prepare(void)
 	struct config config;
 	config_read(&config);
 	signal(SIGPIPE, SIG_IGN);
-	fence_init();
 	epoch_init();
 	/* ThreadSanitizer runs threads of its own, one more after each fork: there, whatever runs now counts as ours. */
 	store_rlx(&sched.own_threads, WEFT_TSAN ? os_threads() : 1 + EPOCH_THREADS);

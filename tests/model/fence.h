@@ -4,7 +4,6 @@
 
 #include "tests/model/atomic.h"
 
-#define fence_light() explorer_fence_light(__func__)
-#define fence_heavy() explorer_fence_heavy(__func__)
+#define fence_full() explorer_fence_heavy(__func__)
 
 #endif

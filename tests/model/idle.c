@@ -52,8 +52,8 @@ static int64_t now;
 static bool asleep[PS], rested[PS];
 
 static const struct scenario {
-	/* Of each thread, the first of them Ms: r makes a goroutine runnable, p one that is pinned to the second P,
-	 * c computes for ever. An M looks for work in the end. */
+	/* Of each thread, the first of them Ms: r makes a goroutine runnable, n a new one, p one that is pinned to the
+	 * second P, c computes for ever. An M looks for work in the end. */
 	const char *script[4];
 	unsigned nprocs;
 	enum spin_mode spin;
@@ -64,6 +64,8 @@ static const struct scenario {
 	{{"", "rr"}, 1, SPIN_OFF, true, false, 3, 2},
 	{{"", "rr"}, 1, SPIN_AUTO, true, false, 3, 2},
 	{{"rc", ""}, 2, SPIN_OFF, false, false, 3, 2},
+	{{"nc", ""}, 2, SPIN_OFF, false, false, 3, 2},
+	{{"rr", ""}, 2, SPIN_OFF, false, false, 2, 1},
 	{{"rc", ""}, 2, SPIN_AUTO, false, false, 3, 2},
 	{{"rc", ""}, 2, SPIN_OFF, false, true, 2, 1},
 	{{"r", ""}, 2, SPIN_OFF, true, false, 2, 1},
@@ -200,7 +202,7 @@ static void start_p(unsigned i)
 	explorer_private(&p->xstatus, offsetof(struct p, xwake) - offsetof(struct p, xstatus));
 	explorer_private(&p->xin_poller, sizeof p->xin_poller);
 	explorer_private(&p->wheel, sizeof p->wheel);
-	if (!strchr(scenario->script[i], 'r')) {
+	if (!strpbrk(scenario->script[i], "rn")) {
 		explorer_private(&p->xrunnext, sizeof p->xrunnext);
 		explorer_private(&p->runq, sizeof p->runq);
 	}
@@ -233,16 +235,19 @@ static void start(void)
 	}
 }
 
-static void make_runnable(int which, uint16_t pin)
+static void make_runnable(int which, char how)
 {
 	struct g *g = &gs[readied++];
-	g->pin = pin;
-	if ((unsigned)which < scenario->nprocs) {
-		ps[which].small_wakes = UINT32_MAX;
-		ready_on(&ps[which], g);
-	} else {
+	g->pin = how == 'p' ? 2 : 0;
+	if ((unsigned)which >= scenario->nprocs) {
 		ready_elsewhere(g);
+		return;
 	}
+	ps[which].small_wakes = UINT32_MAX;
+	if (how == 'n')
+		run_queue_put_new(&ps[which], g);
+	else
+		ready_on(&ps[which], g);
 }
 
 static void thread(int which)
@@ -250,7 +255,7 @@ static void thread(int which)
 	for (const char *s = scenario->script[which]; *s; s++) {
 		if (*s == 'c')
 			return;
-		make_runnable(which, *s == 'p' ? 2 : 0);
+		make_runnable(which, *s);
 	}
 	while ((unsigned)which < scenario->nprocs) {
 		struct g *g = find_work(&ms[which]);
@@ -306,12 +311,13 @@ TEST(no_wake_up_is_lost)
 TEST(every_spoilt_edge_is_caught)
 {
 	static const struct explorer_mutation spoilt[] = {
-		{"no fence after making runnable", "consider_waking", VERB_FENCE, "light", WEAKEN},
+		{"no fence after making runnable", "run_queue_put_new", VERB_FENCE, "heavy", WEAKEN},
+		{"runnext swapped relaxed", "put_runnext", VERB_SWAP, "xrunnext", WEAKEN},
+		{"runnext taken relaxed", "take_runnext", VERB_SWAP, "xrunnext", WEAKEN},
+		{"last look at runnext relaxed", "work_anywhere", VERB_LOAD, "xrunnext", WEAKEN},
 		{"no fence before the last look", "sleep_until_woken", VERB_FENCE, "heavy", WEAKEN},
-		{"count of sleepers relaxed", "sleep_until_woken", VERB_ADD, "xidle", WEAKEN},
 		{"look at sleepers relaxed", "somebody_could_help", VERB_LOAD, "xidle", WEAKEN},
 		{"look at lookers relaxed", "somebody_could_help", VERB_LOAD, "xspinning", WEAKEN},
-		{"last look at the global queue relaxed", "work_anywhere", VERB_LOAD, "global.xcount", WEAKEN},
 		{"push to the global queue relaxed", "gqueue_push", VERB_ADD, "xcount", WEAKEN},
 		{"claim split", "claim", VERB_AND, "idle_mask", SPLIT},
 		{"going to sleep split", "sleep_until_woken", VERB_OR, "idle_mask", SPLIT},
