@@ -132,16 +132,16 @@ static weft_chan *make(size_t elem_size, size_t cap)
 	if (elem_size > ELEM_MOST)
 		weft_panic("channel element of %zu bytes: at most %d", elem_size, ELEM_MOST);
 	if (cap > PTRDIFF_MAX || __builtin_mul_overflow(elem_size, cap, &bytes) ||
-	    bytes > PTRDIFF_MAX - sizeof(struct weft_chan))
+	    bytes > PTRDIFF_MAX - sizeof(struct weft_chan) - CHAN_LINE)
 		weft_panic("channel size out of range: %zu elements of %zu bytes", cap, elem_size);
-	size_t header = (sizeof(struct weft_chan) + 15) / 16 * 16;
-	weft_chan *c = weft_malloc(header + bytes);
+	size_t size = (sizeof(struct weft_chan) + bytes + CHAN_LINE - 1) / CHAN_LINE * CHAN_LINE;
+	weft_chan *c = weft_aligned_alloc(CHAN_LINE, size);
 	if (!c)
 		fatal("out of memory for a channel of %zu elements of %zu bytes", cap, elem_size);
 	memset(c, 0, sizeof *c);
 	c->elem_size = (uint32_t)elem_size;
 	c->cap = cap;
-	c->buf = (char *)c + header;
+	c->buf = (char *)(c + 1);
 	return c;
 }
 

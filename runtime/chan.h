@@ -19,22 +19,28 @@ struct waiter {
 	struct waiter **taken; /* many: where the one that was taken is noted */
 };
 
+enum { CHAN_LINE = 64 };
+
 struct waitq {
 	struct waiter *first, *last;
 };
 
+/* What every operation writes is one line, which goes over to another core as a whole; what it only reads is the
+ * next, which all cores keep. */
 struct weft_chan {
-	struct spin lock;
-	_Atomic bool closed; /* under the lock; looked at without it by try_ forms */
-	uint32_t elem_size;
-	size_t cap;
-	_Atomic size_t count; /* likewise */
+	_Alignas(CHAN_LINE) struct spin lock;
+	_Atomic size_t count; /* written under the lock, looked at without it by try_ forms */
 	size_t head;          /* the oldest element's index */
 	struct waitq recvq, sendq;
+
+	_Alignas(CHAN_LINE) size_t cap;
+	char *buf;
+	uint32_t elem_size;
+	_Atomic bool closed; /* as count */
 	struct timer *timer; /* weft_after's, which goes with the channel */
 	struct epoch_entry retired;
-	char *buf;
 };
+_Static_assert(sizeof(struct weft_chan) == 2 * CHAN_LINE, "one line written, one line read");
 
 void waitq_push(struct waitq *, struct waiter *);
 void waitq_remove(struct waitq *, struct waiter *);
