@@ -535,7 +535,7 @@ bool explorer_has_seen(int thread, uint32_t step)
 
 bool explorer_uses(struct explorer_use *use)
 {
-	bool free = use->step == 0 || explorer_has_seen(use->thread, use->step);
+	bool free = use->step == 0 || use->thread == running || explorer_has_seen(use->thread, use->step);
 	use->thread = running;
 	use->step = explorer_step() + 1; /* whatever is done with it, is done before the next one */
 	return free;
@@ -598,14 +598,6 @@ static void execute(void)
 		program->end();
 }
 
-/* The last one once more. */
-static void tell_execution(void)
-{
-	telling = true;
-	execute();
-	telling = false;
-}
-
 struct explorer_result explore(const struct explorer_program *p, const struct explorer_mutation *m)
 {
 	struct explorer_result result = {NULL, 0};
@@ -622,7 +614,12 @@ struct explorer_result explore(const struct explorer_program *p, const struct ex
 		result.executions++;
 	} while (!broken && next_execution());
 	result.broken = broken;
-	if (broken && !m)
-		tell_execution();
 	return result;
+}
+
+void explorer_tell(void)
+{
+	telling = true;
+	execute();
+	telling = false;
 }

@@ -69,6 +69,9 @@ struct explorer_result {
 
 struct explorer_result explore(const struct explorer_program *, const struct explorer_mutation *);
 
+/* After a failure: that execution once more, step by step on stderr. */
+void explorer_tell(void);
+
 /* In a body or at the end: what must hold. The first failure ends the exploration after this execution. */
 void explorer_check(bool holds, const char *what);
 

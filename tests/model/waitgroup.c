@@ -136,8 +136,10 @@ static const char *first_failure(const struct explorer_mutation *m)
 TEST(the_wait_group_holds)
 {
 	const char *broken = first_failure(NULL);
-	if (broken)
-		test_fail(__FILE__, __LINE__, "not so: %s", broken);
+	if (!broken)
+		return;
+	explorer_tell();
+	test_fail(__FILE__, __LINE__, "not so: %s", broken);
 }
 
 /* What is seen through plain accesses alone is left to the flavours that see them. Not here: a comparison less where
@@ -149,10 +151,10 @@ static const struct spoilt {
 } spoilt[] = {
 	{{"R1 relaxed", "weft_waitgroup_add", VERB_ADD, "word", WEAKEN}, false},
 	{{"A1 relaxed", "take_guard_to_wait", VERB_LOAD, "word", WEAKEN}, false},
-	{{"A1 relaxed, taking the guard to wait", "take_guard_to_wait", VERB_CAS, "word", WEAKEN}, false},
-	{{"A1 relaxed, taking the guard", "take_guard", VERB_CAS, "word", WEAKEN}, false},
-	{{"R1 relaxed, giving up the guard", "settle", VERB_CAS, "word", WEAKEN}, false},
-	{{"R1 relaxed, letting go", "settle_all", VERB_CAS, "word", WEAKEN}, false},
+	{{"A1 relaxed, taking the guard to wait", "take_guard_to_wait", VERB_CAS, "word", WEAKEN}, true},
+	{{"A1 relaxed, taking the guard", "take_guard", VERB_CAS, "word", WEAKEN}, true},
+	{{"R1 relaxed, giving up the guard", "settle", VERB_CAS, "word", WEAKEN}, true},
+	{{"R1 relaxed, letting go", "settle_all", VERB_CAS, "word", WEAKEN}, true},
 	{{"add split", "weft_waitgroup_add", VERB_ADD, "word", SPLIT}, false},
 	{{"guard without a comparison, to wait", "take_guard_to_wait", VERB_CAS, "word", SPLIT}, false},
 	{{"settling without a comparison", "settle", VERB_CAS, "word", SPLIT}, false},
@@ -161,9 +163,11 @@ static const struct spoilt {
 TEST(every_spoilt_edge_is_caught)
 {
 	for (size_t i = 0; i < ARRAY_LEN(spoilt); i++) {
+		if (spoilt[i].plain && !explorer_sees_plain)
+			continue;
 		const char *what = first_failure(&spoilt[i].mutation);
-		if (!what && (explorer_sees_plain || !spoilt[i].plain))
+		if (!what)
 			test_fail(__FILE__, __LINE__, "%s is not caught", spoilt[i].mutation.name);
-		fprintf(stderr, "# %s: not so: %s\n", spoilt[i].mutation.name, what ? what : "(not seen here)");
+		fprintf(stderr, "# %s: not so: %s\n", spoilt[i].mutation.name, what);
 	}
 }
