@@ -368,7 +368,8 @@ uint64_t explorer_load(const char *function, const char *operand, void *address,
 	uint32_t back = (uint32_t)choose((int)(newest - oldest + 1));
 	stale_reads += back > 0;
 	tell(function, back ? "stale load" : "load", operand, l->message[newest - back].value);
-	return read_message(l, newest - back, order);
+	uint64_t value = read_message(l, newest - back, order);
+	return mutated(function, VERB_LOAD, operand, BLIND) ? 0 : value;
 }
 
 void explorer_store(const char *function, const char *operand, void *address, uint64_t memory, uint64_t value,
@@ -376,6 +377,8 @@ void explorer_store(const char *function, const char *operand, void *address, ui
 {
 	struct location *l = begin(address, memory);
 	order = order_of(function, VERB_STORE, operand, order);
+	if (mutated(function, VERB_STORE, operand, OMIT))
+		return;
 	if (!l->is_private)
 		tell(function, "store", operand, value);
 	write_message(l, value, order);

@@ -41,6 +41,8 @@ enum explorer_change {
 	WEAKEN, /* the operation is relaxed; a fence is none */
 	SPLIT,  /* a read-modify-write becomes a load, and a store of what it made of that (a CAS: whatever it read) */
 	REPEAT, /* a store is done twice */
+	OMIT,   /* a store is not done */
+	BLIND,  /* a load finds 0 */
 };
 
 struct explorer_mutation {

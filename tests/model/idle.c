@@ -9,38 +9,16 @@
  * What times out in earnest (the watch of wait_for_wake) does not here: it would hide what is lost. So no small wakes
  * are left out either.
  */
-#include "tests/model/atomic.h"
-#include "tests/model/fence.h"
+#include "tests/model/scheduler.h"
 
 #include "tests/test.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define RUNQ_SLOTS 4u
-#define cycles_now    cycles_of_the_machine
-#define os_futex_wait model_futex_wait
-#define os_futex_wake model_futex_wake
-#include "alloc/os.h"
-#include "runtime/sched.h"
-#undef cycles_now
-
-/* Every look at the counter finds that much time has passed. */
-static uint64_t cycles_now(void)
-{
-	static uint64_t cycles;
-	return cycles += 100000;
-}
-
-#include "lockfree/spin.c"
-#include "runtime/gqueue.c"
-#include "runtime/idle.c"
-#include "runtime/sched.c"
-
 enum { PS = 3, GS = 4 };
 
 static struct p ps[PS];
-static struct m ms[PS];
 static struct g gs[GS];
 static struct p *p_of[PS];
 static struct segment spare[PS + 1];
@@ -48,7 +26,6 @@ static struct suspect suspects[PS][PS];
 static unsigned others[PS][PS];
 
 static int readied, ran[GS], found, pokes;
-static int64_t now;
 static bool asleep[PS], rested[PS];
 
 static const struct scenario {
@@ -80,18 +57,18 @@ static const struct scenario {
 	{{"rc", "", "", "r"}, 3, SPIN_OFF, false, false, 2, 0},
 }, *scenario;
 
-/* ---- what the sources ask of others ---- */
-
-int64_t weft_now(void)
+/* Nobody switches here. */
+void model_leaves(struct context *c)
 {
-	return now += 1500;
+	(void)c;
 }
 
-int64_t clock_read(struct timespec *t)
+void model_comes_to(struct context *c)
 {
-	(void)t;
-	return weft_now();
+	(void)c;
 }
+
+/* ---- sleeping ---- */
 
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {
@@ -110,62 +87,6 @@ void os_futex_wake(_Atomic uint32_t *word)
 {
 	(void)word;
 	pokes++;
-}
-
-unsigned wheel_advance(struct wheel *w, int64_t t, wheel_go *go)
-{
-	(void)w, (void)t, (void)go;
-	return 0;
-}
-
-void dump_deadlock(void)
-{
-	explorer_abandon("there is no deadlock");
-}
-
-void weft_panic(const char *fmt, ...)
-{
-	explorer_abandon(fmt);
-}
-
-bool poller_is_waited_for(void)
-{
-	return true;
-}
-
-int foreign_threads(void)
-{
-	return 1;
-}
-
-void spare_wait(struct m *m)
-{
-	(void)m;
-}
-
-void epoch_quiet(void)
-{
-}
-
-void epoch_online(void)
-{
-}
-
-void epoch_offline(void)
-{
-}
-
-void epoch_enter(void)
-{
-}
-
-void epoch_leave(void)
-{
-}
-
-void epoch_retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry *))
-{
-	reclaim(entry);
 }
 
 /* ---- the program ---- */
@@ -198,7 +119,7 @@ static void start_p(unsigned i)
 		p->ring_end[ring] = n;
 	p->wheel.xnext = INT64_MAX;
 	p->inbox.spare = &spare[i];
-	ms[i].p = p;
+	model_m[i].p = p;
 	explorer_private(p, offsetof(struct p, xrunnext));
 	explorer_private(&p->xstatus, offsetof(struct p, xwake) - offsetof(struct p, xstatus));
 	explorer_private(&p->xin_poller, sizeof p->xin_poller);
@@ -220,7 +141,7 @@ static void start(void)
 	memset(asleep, 0, sizeof asleep);
 	memset(rested, 0, sizeof rested);
 	readied = found = pokes = 0;
-	now = 1;
+	model_now = 1;
 	sched.nprocs = scenario->nprocs;
 	sched.ps = p_of;
 	sched.spin = scenario->spin;
@@ -229,7 +150,7 @@ static void start(void)
 	explorer_private(&sched.xwake_skip, sizeof sched.xwake_skip + sizeof sched.xwatching);
 	explorer_private(&sched.xblocked, sizeof sched - offsetof(struct sched, xblocked));
 	explorer_private(gs, sizeof gs);
-	explorer_private(ms, sizeof ms);
+	explorer_private(model_m, sizeof model_m);
 	for (unsigned i = 0; i < scenario->nprocs; i++) {
 		p_of[i] = &ps[i];
 		start_p(i);
@@ -259,7 +180,7 @@ static void thread(int which)
 		make_runnable(which, *s);
 	}
 	while ((unsigned)which < scenario->nprocs) {
-		struct g *g = find_work(&ms[which]);
+		struct g *g = find_work(&model_m[which]);
 		explorer_check(++ran[g - gs] == 1, "a goroutine runs once");
 		found++;
 		if (!scenario->brief)
