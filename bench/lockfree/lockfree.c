@@ -59,14 +59,9 @@ static void waitgroup_own(void)
 	weft_waitgroup_done(&group);
 }
 
-static void fence_light_own(void)
+static void fence_own(void)
 {
-	fence_light();
-}
-
-static void fence_heavy_own(void)
-{
-	fence_heavy();
+	fence_full();
 }
 
 static void epoch_quiet_own(void)
@@ -134,9 +129,7 @@ static const struct row {
 	{"waitgroup-own", waitgroup_own, NULL, AT_ONCE},
 	{"waitgroup-other", waitgroup_own, waitgroup_own, IN_TURN},
 	{"waitgroup-contended", waitgroup_own, waitgroup_own, AT_ONCE},
-	{"fence-light", fence_light_own, NULL, AT_ONCE},
-	{"fence-heavy", fence_heavy_own, NULL, AT_ONCE},
-	{"fence-heavy-other", fence_heavy_own, cpu_relax, AT_ONCE},
+	{"fence", fence_own, NULL, AT_ONCE},
 	{"epoch-quiet", epoch_quiet_own, NULL, AT_ONCE},
 	{"histogram-record", histogram_own, NULL, AT_ONCE},
 	{"tsc-now", tsc_own, NULL, AT_ONCE},
@@ -247,7 +240,6 @@ static void set_up(void)
 	stay_on(0);
 	tsc_init();
 	measure_reading();
-	fence_init();
 	epoch_init();
 	epoch_register();
 	epoch_online();

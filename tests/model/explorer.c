@@ -54,8 +54,8 @@ static struct location {
 static uint32_t locations;
 static uint32_t writes; /* stores so far */
 
-/* What sequentially consistent operations and the two kinds of fence have handed on; `seen` alone. */
-static struct view by_seq, by_heavy, by_light;
+/* What sequentially consistent operations and fences have handed on; `seen` alone. */
+static struct view by_seq;
 
 static struct fiber {
 	ucontext_t context;
@@ -465,27 +465,14 @@ void explorer_relax(void)
 
 /* ---- fences ---- */
 
-void explorer_fence_light(const char *function)
+void explorer_fence(const char *function)
 {
 	begin_step();
-	tell(function, "fence", "light", 0);
-	if (mutated(function, VERB_FENCE, "light", WEAKEN))
-		return;
-	join_seen(my_view(), &by_heavy);
-	join_seen(&by_light, my_view());
-}
-
-void explorer_fence_heavy(const char *function)
-{
-	begin_step();
-	tell(function, "fence", "heavy", 0);
-	if (mutated(function, VERB_FENCE, "heavy", WEAKEN))
+	tell(function, "fence", "", 0);
+	if (mutated(function, VERB_FENCE, "", WEAKEN))
 		return;
 	join_seen(my_view(), &by_seq);
-	join_seen(my_view(), &by_light);
-	join_seen(my_view(), &by_heavy);
 	join_seen(&by_seq, my_view());
-	join_seen(&by_heavy, my_view());
 }
 
 /* ---- memory that ends, and memory that is not looked at ---- */
@@ -589,8 +576,6 @@ static void execute(void)
 	locations = writes = privates = gones = 0;
 	depth = preemptions = stale_reads = steps = 0;
 	memset(&by_seq, 0, sizeof by_seq);
-	memset(&by_heavy, 0, sizeof by_heavy);
-	memset(&by_light, 0, sizeof by_light);
 	plain_start();
 	reset_fibers();
 	for (int i = 0; i < program->threads; i++)

@@ -7,9 +7,9 @@
  * A releasing store hands the view on with its message, an acquiring load takes it over. That is C11's
  * release/acquire fragment but for one thing: a load never sees a store that is yet to come.
  *
- * A sequentially consistent load reads no message older than the last such store to its location. Of the
- * asymmetric fences (lockfree/fence.h) the heavy one orders itself with light ones, heavy ones and sequentially
- * consistent operations, the light one with heavy ones alone: two views of the whole program's hand that on.
+ * A sequentially consistent load reads no message older than the last such store to its location. A full fence
+ * (lockfree/fence.h) orders itself with others and with sequentially consistent operations: a view of the whole
+ * program's hands that on.
  *
  * Views also carry how many steps of every other thread have been seen, so that a test can ask for
  * happens-before itself (explorer_has_seen). Plain memory that is watched is checked for races in that way,
@@ -24,8 +24,7 @@
  * model that does not catch its mutations shows nothing.
  *
  * Kang, Hur, Lahav, Vafeiadis and Dreyer, "A Promising Semantics for Relaxed-Memory Concurrency" (2017),
- * without the promises; Musuvathi and Qadeer, "Iterative Context Bounding" (2007); for the fences, Goldblatt,
- * "Asymmetric Fences" (WG21 P1202).
+ * without the promises; Musuvathi and Qadeer, "Iterative Context Bounding" (2007).
  */
 #ifndef TESTS_MODEL_EXPLORER_H
 #define TESTS_MODEL_EXPLORER_H
@@ -123,8 +122,7 @@ uint64_t explorer_await(const char *function, const char *operand, void *address
 			uint64_t unwanted, int order);
 
 void explorer_relax(void);
-void explorer_fence_light(const char *function);
-void explorer_fence_heavy(const char *function);
+void explorer_fence(const char *function);
 
 /* plain.c, for explorer.c: a new execution begins; a plain access; who has touched the range has been seen. */
 void plain_start(void);

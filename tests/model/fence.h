@@ -4,6 +4,6 @@
 
 #include "tests/model/atomic.h"
 
-#define fence_full() explorer_fence_heavy(__func__)
+#define fence_full() explorer_fence(__func__)
 
 #endif

@@ -235,11 +235,11 @@ TEST(no_wake_up_is_lost)
 TEST(every_spoilt_edge_is_caught)
 {
 	static const struct explorer_mutation spoilt[] = {
-		{"no fence after making runnable", "run_queue_put_new", VERB_FENCE, "heavy", WEAKEN},
+		{"no fence after making runnable", "run_queue_put_new", VERB_FENCE, "", WEAKEN},
 		{"runnext swapped relaxed", "put_runnext", VERB_SWAP, "xrunnext", WEAKEN},
 		{"runnext taken relaxed", "take_runnext", VERB_SWAP, "xrunnext", WEAKEN},
 		{"last look at runnext relaxed", "work_anywhere", VERB_LOAD, "xrunnext", WEAKEN},
-		{"no fence before the last look", "sleep_until_woken", VERB_FENCE, "heavy", WEAKEN},
+		{"no fence before the last look", "sleep_until_woken", VERB_FENCE, "", WEAKEN},
 		{"look at sleepers relaxed", "somebody_could_help", VERB_LOAD, "xidle", WEAKEN},
 		{"look at lookers relaxed", "somebody_could_help", VERB_LOAD, "xspinning", WEAKEN},
 		{"push to the global queue relaxed", "gqueue_push", VERB_ADD, "xcount", WEAKEN},

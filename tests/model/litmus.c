@@ -53,28 +53,26 @@ static void buffer_seq(int which)
 	r[which] = load_seq(which ? &x : &y);
 }
 
-static void buffer_light(int which)
+static void buffer_fences(int which)
 {
 	store_rlx(which ? &y : &x, 1);
-	explorer_fence_light(__func__);
+	explorer_fence(__func__);
 	r[which] = load_rlx(which ? &x : &y);
 }
 
-static void buffer_asymmetric(int which)
+static void buffer_one_fence(int which)
 {
 	store_rlx(which ? &y : &x, 1);
 	if (which)
-		explorer_fence_heavy(__func__);
-	else
-		explorer_fence_light(__func__);
+		explorer_fence(__func__);
 	r[which] = load_rlx(which ? &x : &y);
 }
 
-static void buffer_seq_and_heavy(int which)
+static void buffer_seq_and_fence(int which)
 {
 	if (which) {
 		store_rlx(&y, 1);
-		explorer_fence_heavy(__func__);
+		explorer_fence(__func__);
 		r[1] = load_seq(&x);
 	} else {
 		store_seq(&x, 1);
@@ -86,10 +84,10 @@ TEST(store_buffering)
 {
 	is_found(what_breaks(2, buffer_relaxed, both_zero), "both are 0");
 	is_found(what_breaks(2, buffer_acqrel, both_zero), "both are 0");
-	is_found(what_breaks(2, buffer_light, both_zero), "both are 0");
+	is_found(what_breaks(2, buffer_one_fence, both_zero), "both are 0");
 	is_found(what_breaks(2, buffer_seq, both_zero), "nothing");
-	is_found(what_breaks(2, buffer_asymmetric, both_zero), "nothing");
-	is_found(what_breaks(2, buffer_seq_and_heavy, both_zero), "nothing");
+	is_found(what_breaks(2, buffer_fences, both_zero), "nothing");
+	is_found(what_breaks(2, buffer_seq_and_fence, both_zero), "nothing");
 }
 
 /* ---- message passing: the flag is seen and the data is not? ---- */
