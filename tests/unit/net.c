@@ -765,18 +765,18 @@ static void use_up_descriptors(struct rlimit *before)
 	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
 }
 
-TEST_GO(without_descriptors_accept_fails_and_the_listener_goes_on)
+static void no_descriptors_at(const char *address)
 {
 	struct rlimit before;
 	weft_conn *a, *b, *c;
-	listener = listen_at("tcp://127.0.0.1:0", server);
+	listener = listen_at(address, server);
 	CHECK_EQ(weft_dial(&a, server, WEFT_NEVER), 0);
 	use_up_descriptors(&before);
 	CHECK_EQ(weft_accept(listener, &b), -EMFILE);
 	CHECK_EQ(weft_accept(listener, &b), -EMFILE);
 	CHECK_EQ(weft_dial(&c, server, WEFT_NEVER), -EMFILE);
 	weft_listener *l;
-	CHECK_EQ(weft_listen(&l, "tcp://127.0.0.1:0", NULL), -EMFILE);
+	CHECK_EQ(weft_listen(&l, address, NULL), -EMFILE);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	CHECK_EQ(weft_accept(listener, &b), 0); /* the same connection: it has waited */
 	write_whole(a, "x", 1);
@@ -786,6 +786,12 @@ TEST_GO(without_descriptors_accept_fails_and_the_listener_goes_on)
 	weft_conn_close(b);
 	weft_conn_close(c);
 	weft_listener_close(listener);
+	unlink_address(address);
+}
+
+TEST_GO(without_descriptors_accept_fails_and_the_listener_goes_on)
+{
+	everywhere(no_descriptors_at);
 	return 0;
 }
 
