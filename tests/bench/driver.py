@@ -173,9 +173,32 @@ def test_wrong_usage_is_one_line_and_status_2():
         fakes.make_build(root)
         for options in (["--nonsense"], ["--only", "no-such-row"], ["--only", ""], ["--rounds", "4"], ["--rounds", "x"],
                         ["--rounds"], ["--quick", "--full"], ["--quick=1"], ["row"], ["--build", "/nonexistent"],
-                        ["--peers", "/nonexistent"], ["--output", "/proc/version/x"]):
+                        ["--peers", "/nonexistent"], ["--output", "/proc/version/x"], ["--a\nb"], ["--only", "a\nb"]):
             done = fakes.bench(root, *options)
             tap.equal((options, done.returncode, done.stderr.count("\n"), done.stdout), (options, 2, 1, ""))
+
+
+def test_a_list_of_peers_that_is_none_is_refused():
+    good = {"name": "go", "kind": "micro", "program": "go-micro", "argv": ["/bin/true"], "ok": True}
+    with fakes.scratch() as name:
+        root = Path(name)
+        fakes.make_build(root)
+        for text in (b"", b"\xff\xfe", b"{}", b"[[]]", *(json.dumps([{**good, **bad}]).encode() for bad in (
+                {"name": 1}, {"kind": None}, {"ok": 1}, {"argv": 5}, {"argv": [1]}, {"argv": []}))):
+            (root / "peers.json").write_bytes(text)
+            done = fakes.bench(root, *ROW)
+            tap.equal((text, done.returncode, done.stderr.count("\n"), done.stdout), (text, 2, 1, ""))
+
+
+def test_a_report_that_cannot_be_written_is_one_line_and_status_1():
+    with fakes.scratch() as name:
+        root = Path(name)
+        fakes.make_build(root)
+        (root / "report/report.json").mkdir(parents=True)
+        done = fakes.bench(root, *ROW)
+        tap.equal((done.returncode, done.stdout), (1, ""))
+        tap.check(done.stderr.splitlines()[-1].startswith("bench: ") and "Traceback" not in done.stderr, done.stderr)
+        tap.check("Is a directory" in done.stderr, done.stderr)
 
 
 def test_list_prints_rows_and_measures_nothing():
