@@ -28,6 +28,9 @@ STDERR_LINES = 200
 class Wrong(Exception):
     """Wrong usage: one line, status 2."""
 
+    def __str__(self):
+        return re.sub(r"[\x00-\x1f\x7f]", "?", super().__str__())
+
 
 def tap_results(stdout):
     """Yields (name, outcome, detail) for each line of a TAP stream."""
