@@ -220,6 +220,8 @@ def measure(options: Options, bench: Bench, chosen: list[rows.Row], output: Path
     try:
         running.run_all(bench, the_plan, found, subject, progress, keep)
     except Interrupted:
+        if not parts:
+            raise  # what an earlier run has written stays
         head["interrupted"] = True
     finally:
         process.kill_all()

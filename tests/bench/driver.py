@@ -264,6 +264,23 @@ def test_interrupted_it_keeps_the_finished_rows_and_leaves_no_process():
         tap.check(all(r["median"] is not None for r in report["results"] if r["peer"] != "c"))
 
 
+def test_interrupted_before_the_first_row_it_leaves_the_former_report():
+    with fakes.scratch() as name:
+        root = Path(name)
+        fakes.make_build(root)
+        fakes.bench(root, *ROW)
+        before = fakes.report(root), (root / "report" / "index.html").read_text()
+        fakes.make_build(root, faults={"weft-micro": "hang"})
+        child = subprocess.Popen(fakes.command(root, *ROW), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while ", about" not in child.stderr.readline():
+            tap.check(child.poll() is None, "the driver ended early")
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+        tap.equal((child.returncode, out, err), (1, "", "bench: interrupted before anything was measured\n"))
+        tap.equal((fakes.report(root), (root / "report" / "index.html").read_text()), before)
+
+
 def test_killed_it_leaves_no_process_and_the_finished_rows():
     status, _, report, left, _ = interrupted(signal.SIGKILL)
     tap.equal((status, left, len(report["rows"])), (-9, [], 1))
