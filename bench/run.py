@@ -3,10 +3,12 @@
 
 The parts are in bench/suite/, how figures are got in docs/bench-method.md.
 """
+import signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main() takes it: no traceback while the modules are read
 import json
 import os
+import re
 import shlex
-import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -40,6 +42,9 @@ Ends with 0 done, 1 something failed (its row says why) or was interrupted, 2 wr
 
 class Wrong(Exception):
     """A wrong option or value: one line, status 2."""
+
+    def __str__(self) -> str:
+        return re.sub(r"[\x00-\x1f\x7f]", "?", super().__str__())
 
 
 class Interrupted(BaseException):
@@ -115,6 +120,12 @@ def _set_value(options: Options, name: str, value: str) -> None:
         options.peers = Path(value)
 
 
+def _is_program(entry: object) -> bool:
+    return (isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("name", "kind", "program"))
+            and isinstance(entry.get("ok"), bool) and isinstance(entry.get("argv", []), list)
+            and all(isinstance(word, str) for word in entry.get("argv", [])) and bool(not entry["ok"] or entry.get("argv")))
+
+
 def read_peers(path: Path) -> list[dict]:
     try:
         entries = json.loads(path.read_text())
@@ -122,8 +133,7 @@ def read_peers(path: Path) -> list[dict]:
         raise Wrong(f"--peers {path}: {error.strerror}") from None
     except ValueError:
         raise Wrong(f"--peers {path}: not JSON") from None
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and {"name", "kind", "program", "ok"} <= set(e)
-                                                for e in entries):
+    if not isinstance(entries, list) or not all(map(_is_program, entries)):
         raise Wrong(f"--peers {path}: not a list of programs")
     return entries
 
@@ -210,6 +220,8 @@ def measure(options: Options, bench: Bench, chosen: list[rows.Row], output: Path
     try:
         running.run_all(bench, the_plan, found, subject, progress, keep)
     except Interrupted:
+        if not parts:
+            raise  # what an earlier run has written stays
         head["interrupted"] = True
     finally:
         process.kill_all()
@@ -282,6 +294,9 @@ def main() -> int:
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except OSError as error:
+        print(f"bench: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
         return 1
     finally:
         process.kill_all()

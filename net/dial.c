@@ -3,22 +3,50 @@
 #include "net/epoll.h"
 #include "net/error.h"
 
+#include <weft/time.h>
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { ADDRESSES_TRIED = 8 };
 
+/* Between two attempts at a full unix listener: from as long as an accept takes, to what an idle process can
+ * afford. */
+enum { PAUSE_NS_MIN = 100000, PAUSE_NS_MAX = 5000000 };
+
+static int try_connect(int fd, const struct addr *a)
+{
+	return connect(fd, (const struct sockaddr *)&a->storage, a->len) ? -last_error() : 0;
+}
+
+/* A unix listener whose backlog is full has the connection refused with EAGAIN (connect(2)), and no event tells of
+ * room. Those who wait here are served in no order. */
+static int connect_unix(int fd, const struct addr *a, weft_deadline deadline)
+{
+	int64_t pause = PAUSE_NS_MIN;
+	int err;
+	while ((err = try_connect(fd, a)) == -EAGAIN) {
+		int64_t now = weft_now();
+		if (deadline.ns <= now)
+			return -ETIMEDOUT;
+		weft_sleep(pause < deadline.ns - now ? pause : deadline.ns - now);
+		pause = pause < PAUSE_NS_MAX / 2 ? 2 * pause : PAUSE_NS_MAX;
+	}
+	return err;
+}
+
 static int connect_one(struct weft_conn *c, const struct addr *a, weft_deadline deadline)
 {
 	struct ready *r = &c->ready;
-	if (connect(r->fd, (const struct sockaddr *)&a->storage, a->len) == 0)
-		return 0;
-	if (last_error() != EINPROGRESS)
-		return -last_error();
+	if (a->storage.ss_family == AF_UNIX)
+		return connect_unix(r->fd, a, deadline);
+	int err = try_connect(r->fd, a);
+	if (err != -EINPROGRESS)
+		return err;
 	store_rlx(&r->out.xdeadline, deadline.ns);
 	ready_use(&r->out);
-	int err = ready_wait(r, &r->out, WAIT_CONNECT);
+	err = ready_wait(r, &r->out, WAIT_CONNECT);
 	store_rlx(&r->out.xdeadline, INT64_MAX);
 	if (err)
 		return err;

@@ -1,5 +1,6 @@
 #include "runtime/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,14 +12,19 @@ extern char **environ;
 static _Noreturn void refuse(const char *name, const char *value, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Names and values come from outside: what would break the line, or the terminal, is shown as '?'. */
 static _Noreturn void refuse(const char *name, const char *value, const char *fmt, ...)
 {
-	char why[256];
+	char why[256], line[1024];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "weft: %s=%s: %s\n", name, value, why);
+	snprintf(line, sizeof line, "weft: %.64s=%.512s: %s", name, value, why);
+	for (char *p = line; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			*p = '?';
+	fprintf(stderr, "%s\n", line);
 	exit(2);
 }
 
@@ -27,7 +33,7 @@ static void read_procs(struct config *c, const char *name, const char *value)
 	char *end;
 	errno = 0;
 	long n = strtol(value, &end, 10);
-	if (errno || *end || end == value || n < 1 || n > MAX_PS)
+	if (errno || *end || !isdigit((unsigned char)*value) || n < 1 || n > MAX_PS)
 		refuse(name, value, "a number from 1 to %d is wanted", MAX_PS);
 	c->procs = (unsigned)n;
 }

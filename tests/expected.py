@@ -55,7 +55,6 @@ def _throttle_is_off() -> bool:
 
 CONDITIONS = {
     "debug": lambda skip: skip.flavour == "debug",
-    "sanitized": lambda skip: skip.flavour in ("asan", "tsan"),
     "one-cpu": lambda skip: len(os.sched_getaffinity(0)) < 2,
     "no-chromium": lambda skip: not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     "no-go": lambda skip: not shutil.which("go"),

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,10 +28,15 @@ bool test_is_slow(void)
 	return !strcmp(WEFT_FLAVOUR, "asan") || !strcmp(WEFT_FLAVOUR, "tsan");
 }
 
-int64_t test_rounds(int64_t normal)
+static int64_t soak_factor(void)
 {
 	const char *soak = getenv("WEFTTEST_SOAK");
-	int64_t rounds = soak ? normal * atoll(soak) : normal;
+	return soak ? atoll(soak) : 1;
+}
+
+int64_t test_rounds(int64_t normal)
+{
+	int64_t rounds = normal * soak_factor();
 	if (test_is_slow())
 		rounds /= 10;
 	return rounds > 1 ? rounds : 1;
@@ -157,6 +163,13 @@ void test_dies(void (*fn)(void), const char *words)
 			  child.status, words, child.err);
 }
 
+/* After which a test is taken to hang: as much later as it has more to do. */
+static unsigned patience_seconds(void)
+{
+	int64_t seconds = SECONDS_PER_TEST * (test_is_slow() ? SLOW_FACTOR : 1) * soak_factor();
+	return seconds < 1 ? 1 : seconds > INT_MAX ? INT_MAX : (unsigned)seconds;
+}
+
 /* One test in a session of its own, so that whatever it leaves behind can be ended with it. */
 static int run_test(const struct test *t)
 {
@@ -166,7 +179,7 @@ static int run_test(const struct test *t)
 		return 1;
 	if (pid == 0) {
 		setpgid(0, 0);
-		alarm(test_is_slow() ? SECONDS_PER_TEST * SLOW_FACTOR : SECONDS_PER_TEST);
+		alarm(patience_seconds());
 		t->run();
 		fflush(NULL);
 		exit(0); /* sanitizers report at exit */

@@ -64,7 +64,7 @@ void test_program(struct test_child *, const char *const argv[]);
 void test_dies(void (*fn)(void), const char *words);
 
 /* How many rounds a stress test runs: `normal`, fewer under a sanitizer, more when WEFTTEST_SOAK
- * (a factor) is set. */
+ * (a factor) is set; the time after which a test is ended grows with it. */
 int64_t test_rounds(int64_t normal);
 
 /* True in the flavours whose every access costs ten times as much. */

@@ -11,18 +11,30 @@
 
 enum { LINE_MAX_BYTES = 400 };
 
-/* Values come from outside: whatever would break the line or the terminal is shown as '?'. */
-void command_misused(const char *name, const char *fmt, ...)
+static void say(const char *name, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
-	va_list ap;
-	va_start(ap, fmt);
 	vsnprintf(line, sizeof line, fmt, ap);
-	va_end(ap);
 	for (char *p = line; *p; p++)
 		if (iscntrl((unsigned char)*p))
 			*p = '?';
-	fprintf(stderr, "weft%s%s: %s\n", *name ? " " : "", name, line);
+	fprintf(stderr, "%s: %s\n", name, line);
+}
+
+void command_say(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	say(name, fmt, ap);
+	va_end(ap);
+}
+
+void command_misused(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	say(name, fmt, ap);
+	va_end(ap);
 	exit(COMMAND_MISUSED);
 }
 
@@ -34,9 +46,9 @@ void command_bad_option(const char *name, int returned, char **argv)
 	if (optopt && !strncmp(word, "--", 2))
 		command_misused(name, "option '%s' takes no value", word);
 	if (optopt)
-		command_misused(name, "unknown option '-%c'; 'weft %s --help' lists them", optopt,
+		command_misused(name, "unknown option '-%c'; '%s --help' lists them", optopt,
 				name);
-	command_misused(name, "unknown option '%s'; 'weft %s --help' lists them", word, name);
+	command_misused(name, "unknown option '%s'; '%s --help' lists them", word, name);
 }
 
 double command_number(const char *name, const char *option, const char *text, double low,

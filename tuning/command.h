@@ -1,5 +1,6 @@
-/* A subcommand of `weft`, and what all of them share: one way to read an option's value and one way
- * to refuse it. A refusal is one line on stderr that names the option and the value, and status 2.
+/* A subcommand of `weft`, and what all of them share with the programs of the bench: one way to read an
+ * option's value and one way to refuse it. A refusal is one line on stderr that names the option and the value, and
+ * status 2. NAME is what the user called, as in "weft load".
  */
 #ifndef TUNING_COMMAND_H
 #define TUNING_COMMAND_H
@@ -16,7 +17,11 @@ struct command {
 
 extern const struct command load_command, hiccup_command, bench_command;
 
-/* Prints "weft NAME: ..." and ends with status 2. NAME may be empty. */
+/* Prints "NAME: ..." on stderr. It is one line whatever the values hold: what would break it, or the terminal, is
+ * shown as '?'. */
+void command_say(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, and ends with status 2. */
 _Noreturn void command_misused(const char *name, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

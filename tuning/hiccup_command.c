@@ -14,7 +14,7 @@
 
 enum { CPUS_MAX = 1024, HIGHEST_BITS = 42, CURVE_TICKS = 5 };
 
-static const char name[] = "hiccup";
+static const char name[] = "weft hiccup";
 static const char help[] =
     "usage: weft hiccup [OPTION ...]\n\n"
     "Sleeps on each CPU for a short interval, over and over, and reports by how much it "

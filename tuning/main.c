@@ -13,7 +13,7 @@ enum { COMMANDS = sizeof commands / sizeof commands[0] };
 static int run_version(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "--help"))
-		command_misused("version", "unknown argument '%s'; it takes none", argv[1]);
+		command_misused("weft version", "unknown argument '%s'; it takes none", argv[1]);
 	if (argc > 1)
 		puts("usage: weft version");
 	else
@@ -51,5 +51,5 @@ int main(int argc, char **argv)
 			}
 			return status;
 		}
-	command_misused("", "no command '%s'; 'weft --help' lists them", argv[1]);
+	command_misused("weft", "no command '%s'; 'weft --help' lists them", argv[1]);
 }

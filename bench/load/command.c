@@ -23,7 +23,7 @@ enum {
 	HEAD_START_NS = 1000000, /* from the decision to start to the start */
 };
 
-static const char name[] = "load";
+static const char name[] = "weft load";
 static const char help[] =
     "usage: weft load URL [OPTION ...]\n\n"
     "Sends requests at a fixed rate and measures their latency from the intended time of sending.\n"

@@ -7,6 +7,7 @@
  */
 #include "bench/micro/rows.h"
 #include "bench/micro/harness.h"
+#include "tuning/command.h"
 
 #include <weft/weft.h>
 
@@ -22,20 +23,16 @@ static struct {
 	double seconds;
 } wanted = {.procs = 1, .seconds = 0.2};
 
-static _Noreturn void wrong(const char *fmt, const char *what)
-{
-	fprintf(stderr, "weft-micro: ");
-	fprintf(stderr, fmt, what);
-	fputc('\n', stderr);
-	exit(2);
-}
+static const char name[] = "weft-micro";
+static const char help[] = "usage: weft-micro ROW [--procs N] [--seconds S]\n"
+			   "       weft-micro --list | --version | --help\n";
 
-static const struct row *find_row(const char *name)
+static const struct row *find_row(const char *wanted_name)
 {
 	for (const struct row *r = rows; r->name; r++)
-		if (!strcmp(r->name, name))
+		if (!strcmp(r->name, wanted_name))
 			return r;
-	wrong("no row '%s'; --list names them", name);
+	command_misused(name, "no row '%s'; --list names them", wanted_name);
 }
 
 static struct batch batch;
@@ -69,7 +66,10 @@ static int app(int argc, char **argv)
 		printf("%.1f}\n", batch.bytes_per_op);
 	else
 		printf("null}\n");
-	return fflush(stdout) ? 1 : 0;
+	if (fflush(stdout) == 0)
+		return COMMAND_DONE;
+	command_say(name, "standard output: %s", strerror(errno));
+	return COMMAND_FAILED;
 }
 
 static void list(void)
@@ -78,44 +78,40 @@ static void list(void)
 		puts(r->name);
 }
 
-static double number(const char *option, const char *text, double low, double high)
+static _Noreturn void tell(const char *text)
 {
-	char *end;
-	errno = 0;
-	double v = strtod(text, &end);
-	if (errno || *end || end == text || !(v >= low && v <= high)) {
-		fprintf(stderr, "weft-micro: --%s %s: a number from %g to %g is wanted\n", option, text, low,
-			high);
-		exit(2);
-	}
-	return v;
+	fputs(text, stdout);
+	exit(COMMAND_DONE);
 }
 
 static void read_options(int argc, char **argv)
 {
-	enum { LIST, VERSION, PROCS, SECONDS };
+	enum { LIST = 256, VERSION, PROCS, SECONDS, HELP };
 	static const struct option options[] = {{"list", no_argument, NULL, LIST},
 						{"version", no_argument, NULL, VERSION},
 						{"procs", required_argument, NULL, PROCS},
 						{"seconds", required_argument, NULL, SECONDS},
+						{"help", no_argument, NULL, HELP},
 						{0}};
-	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+	opterr = 0;
+	for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
 		if (o == LIST) {
 			list();
-			exit(0);
+			exit(COMMAND_DONE);
 		} else if (o == VERSION) {
-			puts("weft " WEFT_VERSION " gcc " __VERSION__);
-			exit(0);
+			tell("weft " WEFT_VERSION " gcc " __VERSION__ "\n");
+		} else if (o == HELP) {
+			tell(help);
 		} else if (o == PROCS) {
-			wanted.procs = (int)number("procs", optarg, 1, 1024);
+			wanted.procs = (int)command_integer(name, "--procs", optarg, 1, 1024);
 		} else if (o == SECONDS) {
-			wanted.seconds = number("seconds", optarg, 0.001, 3600);
+			wanted.seconds = command_number(name, "--seconds", optarg, 0.001, 3600);
 		} else {
-			exit(2);
+			command_bad_option(name, o, argv);
 		}
 	}
 	if (optind + 1 != argc)
-		wrong("%s", "one row is wanted; --list names them");
+		command_misused(name, "one row is wanted; --list names them");
 	wanted.row = find_row(argv[optind]);
 }
 

@@ -245,7 +245,7 @@ static void select_2(struct batch *b)
 	weft_waitgroup senders = {0};
 	struct stream streams[2];
 	weft_case cases[2];
-	long v, sum = 0;
+	long v = 0, sum = 0;
 	weft_waitgroup_add(&senders, 2);
 	for (int i = 0; i < 2; i++) {
 		streams[i] = (struct stream){weft_chan_make_leaf(sizeof v, 0), &senders, 1, 1, ELEMENTS / 2};

@@ -1,6 +1,8 @@
 /* weft's server of the end-to-end rows: the raw class (a minimal scan for the end of the request) and echo, by the
  * protocol that every peer speaks (docs/bench-method.md). One goroutine per connection.
  */
+#include "tuning/command.h"
+
 #include <weft/weft.h>
 
 #include <errno.h>
@@ -17,12 +19,21 @@ enum { BUFFER = 4096 };
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
 enum { ANSWER = sizeof answer - 1, ANSWERS_AT_ONCE = 16 };
 
+static const char name[] = "weft-server";
+static const char help[] =
+	"usage: weft-server --listen ADDR:PORT [OPTION ...]\n\n"
+	"Prints 'listening on ADDR:PORT', the real one, and serves until SIGTERM or SIGINT.\n\n"
+	"  --mode raw|echo   what it answers (raw)\n"
+	"  --threads N       Ps (1)\n"
+	"  --stats FILE      keep there how many nanoseconds were spent spinning\n"
+	"  --version, --help\n";
+
 static struct {
 	const char *listen;
 	const char *mode;
-	const char *threads;
+	int threads;
 	uint64_t *stats; /* nanoseconds spent spinning, for the driver to read */
-} options = {.mode = "raw", .threads = "1"};
+} options = {.mode = "raw", .threads = 1};
 
 /* ---- raw ---- */
 
@@ -102,6 +113,13 @@ static void show_spinning(void *arg)
 	}
 }
 
+static int cannot_listen(int err)
+{
+	const char *why = err == -EINVAL ? "want ADDR:PORT" : err == -ENOENT ? "no such host" : strerror(-err);
+	command_say(name, "--listen '%s': %s", options.listen, why);
+	return err == -EINVAL ? COMMAND_MISUSED : COMMAND_FAILED;
+}
+
 static int serve(int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -111,19 +129,20 @@ static int serve(int argc, char **argv)
 	bool echo = !strcmp(options.mode, "echo");
 	snprintf(addr, sizeof addr, "tcp://%s", options.listen);
 	int err = weft_listen(&l, addr, NULL);
-	if (err) {
-		fprintf(stderr, "weft-server: cannot listen on %s: %s\n", options.listen, strerror(-err));
-		return err == -EINVAL ? 2 : 1;
-	}
+	if (err)
+		return cannot_listen(err);
 	weft_listener_addr(l, addr, sizeof addr);
 	printf("listening on %s\n", addr + strlen("tcp://"));
-	fflush(stdout);
+	if (fflush(stdout)) {
+		command_say(name, "standard output: %s", strerror(errno));
+		return COMMAND_FAILED;
+	}
 	if (options.stats)
 		weft_go(show_spinning, NULL);
 	while ((err = weft_accept(l, &c)) == 0)
 		weft_go(echo ? serve_echo : serve_raw, c);
-	fprintf(stderr, "weft-server: accept: %s\n", strerror(-err));
-	return 1;
+	command_say(name, "accept: %s", strerror(-err));
+	return COMMAND_FAILED;
 }
 
 static void end(int signo)
@@ -132,62 +151,77 @@ static void end(int signo)
 	_exit(0);
 }
 
-static _Noreturn void wrong(const char *option, const char *value, const char *why)
-{
-	fprintf(stderr, "weft-server: %s %s: %s\n", option, value, why);
-	exit(2);
-}
-
 static void map_stats(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0 || ftruncate(fd, sizeof *options.stats))
-		wrong("--stats", path, strerror(errno));
+		command_misused(name, "--stats '%s': %s", path, strerror(errno));
 	void *p = mmap(NULL, sizeof *options.stats, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
-		wrong("--stats", path, strerror(errno));
+		command_misused(name, "--stats '%s': %s", path, strerror(errno));
 	options.stats = p;
 	close(fd);
 }
 
+static _Noreturn void tell(const char *text)
+{
+	fputs(text, stdout);
+	exit(COMMAND_DONE);
+}
+
+static void take_option(int o)
+{
+	enum { THREADS_MAX = 1024 };
+	switch (o) {
+	case 'l':
+		options.listen = optarg;
+		break;
+	case 'm':
+		options.mode = optarg;
+		if (strcmp(optarg, "raw") && strcmp(optarg, "echo"))
+			command_misused(name, "--mode '%s': want raw or echo", optarg);
+		break;
+	case 's':
+		map_stats(optarg);
+		break;
+	case 't':
+		options.threads = (int)command_integer(name, "--threads", optarg, 1, THREADS_MAX);
+		break;
+	case 'v':
+		tell("weft " WEFT_VERSION " gcc " __VERSION__ "\n");
+	default:
+		tell(help);
+	}
+}
+
 static void read_options(int argc, char **argv)
 {
-	enum { LISTEN, MODE, STATS, THREADS, VERSION };
-	static const struct option known[] = {{"listen", required_argument, NULL, LISTEN},
-					      {"mode", required_argument, NULL, MODE},
-					      {"stats", required_argument, NULL, STATS},
-					      {"threads", required_argument, NULL, THREADS},
-					      {"version", no_argument, NULL, VERSION},
+	static const struct option known[] = {{"listen", required_argument, NULL, 'l'},
+					      {"mode", required_argument, NULL, 'm'},
+					      {"stats", required_argument, NULL, 's'},
+					      {"threads", required_argument, NULL, 't'},
+					      {"version", no_argument, NULL, 'v'},
+					      {"help", no_argument, NULL, 'h'},
 					      {0}};
-	for (int o; (o = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-		if (o == LISTEN) {
-			options.listen = optarg;
-		} else if (o == MODE) {
-			options.mode = optarg;
-			if (strcmp(optarg, "raw") && strcmp(optarg, "echo"))
-				wrong("--mode", optarg, "raw or echo is wanted");
-		} else if (o == STATS) {
-			map_stats(optarg);
-		} else if (o == THREADS) {
-			options.threads = optarg; /* weft judges it: WEFT_PROCS */
-		} else if (o == VERSION) {
-			puts("weft " WEFT_VERSION " gcc " __VERSION__);
-			exit(0);
-		} else {
-			exit(2);
-		}
+	opterr = 0;
+	for (int o; (o = getopt_long(argc, argv, ":", known, NULL)) != -1;) {
+		if (o == '?' || o == ':')
+			command_bad_option(name, o, argv);
+		take_option(o);
 	}
 	if (optind != argc)
-		wrong("argument", argv[optind], "not understood");
+		command_misused(name, "unknown argument '%s'; it takes options only", argv[optind]);
 	if (!options.listen)
-		wrong("--listen", "ADDR:PORT", "is wanted");
+		command_misused(name, "--listen ADDR:PORT is wanted");
 }
 
 int main(int argc, char **argv)
 {
+	char procs[16];
 	read_options(argc, argv);
 	signal(SIGTERM, end);
 	signal(SIGINT, end);
-	setenv("WEFT_PROCS", options.threads, 1);
+	snprintf(procs, sizeof procs, "%d", options.threads);
+	setenv("WEFT_PROCS", procs, 1);
 	return weft_main(argc, argv, serve);
 }

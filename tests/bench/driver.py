@@ -173,9 +173,32 @@ def test_wrong_usage_is_one_line_and_status_2():
         fakes.make_build(root)
         for options in (["--nonsense"], ["--only", "no-such-row"], ["--only", ""], ["--rounds", "4"], ["--rounds", "x"],
                         ["--rounds"], ["--quick", "--full"], ["--quick=1"], ["row"], ["--build", "/nonexistent"],
-                        ["--peers", "/nonexistent"], ["--output", "/proc/version/x"]):
+                        ["--peers", "/nonexistent"], ["--output", "/proc/version/x"], ["--a\nb"], ["--only", "a\nb"]):
             done = fakes.bench(root, *options)
             tap.equal((options, done.returncode, done.stderr.count("\n"), done.stdout), (options, 2, 1, ""))
+
+
+def test_a_list_of_peers_that_is_none_is_refused():
+    good = {"name": "go", "kind": "micro", "program": "go-micro", "argv": ["/bin/true"], "ok": True}
+    with fakes.scratch() as name:
+        root = Path(name)
+        fakes.make_build(root)
+        for text in (b"", b"\xff\xfe", b"{}", b"[[]]", *(json.dumps([{**good, **bad}]).encode() for bad in (
+                {"name": 1}, {"kind": None}, {"ok": 1}, {"argv": 5}, {"argv": [1]}, {"argv": []}))):
+            (root / "peers.json").write_bytes(text)
+            done = fakes.bench(root, *ROW)
+            tap.equal((text, done.returncode, done.stderr.count("\n"), done.stdout), (text, 2, 1, ""))
+
+
+def test_a_report_that_cannot_be_written_is_one_line_and_status_1():
+    with fakes.scratch() as name:
+        root = Path(name)
+        fakes.make_build(root)
+        (root / "report/report.json").mkdir(parents=True)
+        done = fakes.bench(root, *ROW)
+        tap.equal((done.returncode, done.stdout), (1, ""))
+        tap.check(done.stderr.splitlines()[-1].startswith("bench: ") and "Traceback" not in done.stderr, done.stderr)
+        tap.check("Is a directory" in done.stderr, done.stderr)
 
 
 def test_list_prints_rows_and_measures_nothing():
@@ -239,6 +262,23 @@ def test_interrupted_it_keeps_the_finished_rows_and_leaves_no_process():
         tap.equal(len(report["rows"]), 1)
         tap.check("interrupted" in out)
         tap.check(all(r["median"] is not None for r in report["results"] if r["peer"] != "c"))
+
+
+def test_interrupted_before_the_first_row_it_leaves_the_former_report():
+    with fakes.scratch() as name:
+        root = Path(name)
+        fakes.make_build(root)
+        fakes.bench(root, *ROW)
+        before = fakes.report(root), (root / "report" / "index.html").read_text()
+        fakes.make_build(root, faults={"weft-micro": "hang"})
+        child = subprocess.Popen(fakes.command(root, *ROW), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while ", about" not in child.stderr.readline():
+            tap.check(child.poll() is None, "the driver ended early")
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+        tap.equal((child.returncode, out, err), (1, "", "bench: interrupted before anything was measured\n"))
+        tap.equal((fakes.report(root), (root / "report" / "index.html").read_text()), before)
 
 
 def test_killed_it_leaves_no_process_and_the_finished_rows():

@@ -34,16 +34,50 @@ def report() -> dict:
     return json.loads(json.dumps(_report))
 
 
-def browse(html: str, width: int = 1400, suffix: str = "") -> tuple[str, str]:
+def run_browser(path: Path, html: str, *flags: str, suffix: str = "") -> tuple[str, str]:
     """(the document after the script has run, what the browser logged)"""
     if not BROWSER:
         raise tap.Skip("no chromium")
-    with fakes.scratch() as name, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        path = Path(name) / "index.html"
-        path.write_text(html)
-        done = subprocess.run([BROWSER, *FLAGS, f"--user-data-dir={profile}", f"--window-size={width},900", "--dump-dom",
-                               f"file://{path}{suffix}"], capture_output=True, text=True, timeout=120)
+    path.write_text(html)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        done = subprocess.run([BROWSER, *FLAGS, *flags, f"--user-data-dir={profile}", "--dump-dom", f"file://{path}{suffix}"],
+                              capture_output=True, text=True, timeout=120)
     return done.stdout, done.stderr
+
+
+def browse(html: str, width: int = 1400, suffix: str = "") -> tuple[str, str]:
+    with fakes.scratch() as name:
+        return run_browser(Path(name) / "index.html", html, f"--window-size={width},900", suffix=suffix)
+
+
+# The report in a frame, as a window is never narrower than 500: every <details> is opened, every chart pointed at.
+FRAME = """<!doctype html><iframe id="frame" style="width: %dpx; height: 900px; border: 0" src="index.html"></iframe><pre></pre><script>
+const frame = document.getElementById("frame"), round = Math.round;
+frame.addEventListener("load", () => setTimeout(() => {
+	const page = frame.contentDocument, root = page.documentElement;
+	for (const one of page.querySelectorAll("details")) one.open = true;
+	let wide = root.scrollWidth;
+	for (const chart of page.querySelectorAll(".plot svg")) for (let i = 1; i < 20; i++) {
+		const at = chart.getBoundingClientRect();
+		chart.dispatchEvent(new frame.contentWindow.PointerEvent("pointermove", { clientX: at.left + at.width * i / 20, bubbles: true }));
+		wide = Math.max(wide, root.scrollWidth);
+	}
+	const tables = [...page.querySelectorAll("table")].map((table) => {
+		const box = table.parentElement;
+		return { table: round(table.offsetWidth), box: round(box.clientWidth), scrolls: frame.contentWindow.getComputedStyle(box).overflowX, label: round(table.querySelector("tbody th")?.offsetWidth ?? 999) };
+	});
+	document.querySelector("pre").textContent = JSON.stringify({ wide, window: root.clientWidth, tables });
+}, 1000));
+</script>"""
+
+
+def measured_in_a_frame(html: str, width: int) -> dict:
+    with fakes.scratch() as name:
+        (Path(name) / "index.html").write_text(html)
+        dom, log = run_browser(Path(name) / "frame.html", FRAME % width, "--allow-file-access-from-files")
+    found = re.search("<pre>({.*})</pre>", dom)
+    tap.check(found, log)
+    return json.loads(found[1])
 
 
 def console_lines(log: str) -> list[str]:
@@ -96,6 +130,28 @@ def test_charts_fit_a_narrow_screen():
     dom = drawn(page.render(report()), 390)
     widths = [float(w) for w in re.findall(r'viewBox="0 0 ([\d.]+) ', dom)]
     tap.check(widths and max(widths) <= 500, widths)
+
+
+def lengthened(data, key: str = ""):
+    """The texts that come from outside, each with a word behind it that is wider than any screen."""
+    if isinstance(data, dict):
+        return {k: lengthened(v, k) for k, v in data.items()}
+    if isinstance(data, list):
+        return [lengthened(v, key) for v in data]
+    outside = ("why", "note", "version", "cpu", "kernel", "command", "scheduling")
+    return data + "/a/path/without/blanks" * 20 if isinstance(data, str) and key in outside else data
+
+
+def test_the_page_is_no_wider_than_the_window():
+    have = report()
+    hard = lengthened(have) | {"rows": have["rows"]}
+    for data, width in ((hard, 390), (hard, 1280), (have, 390)):
+        found = measured_in_a_frame(page.render(data), width)
+        tap.check(found["wide"] <= found["window"] <= width, found)
+        tap.check(len(found["tables"]) > 8 and all(t["scrolls"] == "auto" for t in found["tables"]), found)
+        if width == 390:
+            tap.check(any(t["table"] > t["box"] for t in found["tables"]), "no table is wide enough to prove anything")
+            tap.check(all(t["label"] >= 96 for t in found["tables"]), [t["label"] for t in found["tables"]])
 
 
 def test_text_of_the_data_stays_text():

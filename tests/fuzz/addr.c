@@ -1,9 +1,6 @@
-/* The parser of addresses under any text: it stays inside it, and what it takes says what the text said.
- *
- * Built with -DWEFT_FUZZER this is a libFuzzer target. Otherwise it is a test that runs the corpus, and
- * mutations of its entries from a fixed seed.
- */
+/* The parser of addresses under any text: it stays inside it, and what it takes says what the text said. */
 #include "net/addr.h"
+#include "tests/fuzz/corpus.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -42,7 +39,6 @@ static void check_tcp(const struct addr_text *a, const char *text)
 	must(brackets || !strchr(a->host, ':'));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	char *text = malloc(n + 1); /* a block of its own length, so that a sanitizer sees a byte too far */
@@ -83,88 +79,22 @@ void weft_block_end(void)
 {
 }
 #else
-#include "tests/random.h"
 #include "tests/test.h"
 
-#include <dirent.h>
-
-enum { ENTRIES_MAX = 64, ENTRY_BYTES = 512 };
-
-static struct {
-	uint8_t bytes[ENTRY_BYTES];
-	size_t len;
-} corpus[ENTRIES_MAX];
-static size_t corpus_count;
-
-static void load_corpus(void)
-{
-	DIR *dir = opendir(WEFT_CORPUS);
-	CHECK(dir);
-	for (struct dirent *e; (e = readdir(dir)) && corpus_count < ENTRIES_MAX;) {
-		char path[4096];
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof path, "%s/%s", WEFT_CORPUS, e->d_name);
-		FILE *f = fopen(path, "re");
-		CHECK(f);
-		corpus[corpus_count].len = fread(corpus[corpus_count].bytes, 1, ENTRY_BYTES, f);
-		corpus_count++;
-		fclose(f);
-	}
-	closedir(dir);
-	CHECK(corpus_count >= 10);
-}
+enum { LONGEST = 512 };
 
 TEST(the_corpus)
 {
-	load_corpus();
-	for (size_t i = 0; i < corpus_count; i++)
-		for (size_t n = 0; n <= corpus[i].len; n++)
-			LLVMFuzzerTestOneInput(corpus[i].bytes, n);
-}
-
-/* Flips, inserts, deletes and splices, as a fuzzer does. */
-static size_t mutate(uint8_t *bytes, size_t len, uint64_t *state)
-{
-	static const char interesting[] = ":/[]0159.%x\t \x00\x7f\xff";
-	for (uint64_t changes = 1 + draw(state) % 4; changes--;) {
-		size_t at = draw(state) % (len + 1);
-		size_t other = draw(state) % corpus_count, from = draw(state) % (corpus[other].len + 1);
-		size_t n = corpus[other].len - from;
-		switch (draw(state) % 4) {
-		case 0:
-			if (at < len)
-				bytes[at] ^= (uint8_t)(1u << draw(state) % 8);
-			break;
-		case 1:
-			if (len == ENTRY_BYTES)
-				break;
-			memmove(bytes + at + 1, bytes + at, len++ - at);
-			bytes[at] = (uint8_t)interesting[draw(state) % sizeof interesting];
-			break;
-		case 2:
-			if (at < len)
-				memmove(bytes + at, bytes + at + 1, --len - at);
-			break;
-		default:
-			if (n > ENTRY_BYTES - at)
-				n = ENTRY_BYTES - at;
-			memcpy(bytes + at, corpus[other].bytes + from, n);
-			len = at + n;
-		}
-	}
-	return len;
+	const struct corpus *c = corpus_load(WEFT_CORPUS, LONGEST);
+	for (size_t i = 0; i < c->count; i++)
+		for (size_t n = 0; n <= c->entries[i].len; n++)
+			LLVMFuzzerTestOneInput(c->entries[i].bytes, n);
 }
 
 TEST(mutations_of_the_corpus)
 {
-	static uint8_t bytes[ENTRY_BYTES];
-	uint64_t state = 88172645463325252u;
-	load_corpus();
-	for (int64_t i = test_rounds(500000); i > 0; i--) {
-		size_t which = draw(&state) % corpus_count;
-		memcpy(bytes, corpus[which].bytes, corpus[which].len);
-		LLVMFuzzerTestOneInput(bytes, mutate(bytes, corpus[which].len, &state));
-	}
+	static const char alphabet[] = ":/[]0159.%x\t \x00\x7f\xff";
+	corpus_mutate(corpus_load(WEFT_CORPUS, LONGEST), test_rounds(500000), alphabet, sizeof alphabet,
+		      LLVMFuzzerTestOneInput);
 }
 #endif

@@ -33,7 +33,11 @@ def test_wrong_usage_is_one_line_and_status_2():
     refused("--bad", "test", "--bad")
     refused("--bad", "bench", "--bad")
     refused("nonsense", "bench", "--only", "nonsense")
-    for seconds in ("x", "0", "-1", "1.5"):
+    refused("no verb ''", "")
+    refused("no verb 'a?b'", "a\nb")
+    refused("no flavour ''", "build", "")
+    refused("--a?b", "bench", "--a\nb")
+    for seconds in ("", "x", "0", "-1", "1.5"):
         refused(f"'{seconds}'", "soak", seconds)
     refused("no/such.c", "fmt", "no/such.c")
 
@@ -42,6 +46,15 @@ def test_an_unknown_variable_or_value_is_one_line_and_status_2():
     refused("WEFT_NONSENSE=1", "bench", WEFT_NONSENSE="1")
     refused("WEFTTEST_NONSENSE=1", "test", WEFTTEST_NONSENSE="1")
     refused("WEFTTEST_SOAK=x", "soak", WEFTTEST_SOAK="x")
+
+
+def test_a_tree_that_cannot_be_written_to_is_one_line_and_status_1():
+    with tempfile.TemporaryDirectory() as name:
+        shutil.copy(ROOT / "dev", name)
+        (Path(name) / "build").write_text("in the way")
+        for verb in ("build", "clean"):
+            done = subprocess.run([Path(name) / "dev", verb], capture_output=True, text=True, timeout=60)
+            tap.equal((done.returncode, done.stdout, done.stderr), (1, "", f"dev: cannot write in {name}/build\n"))
 
 
 def test_help_names_every_verb():

@@ -113,6 +113,11 @@ def test_wrong_usage_is_one_line_and_status_2():
         tap.equal((done.returncode, done.stderr.count("\n"), done.stdout), (2, 1, ""))
 
 
+def test_a_name_with_a_line_break_is_refused_in_one_line():
+    done = subprocess.run([sys.executable, ROOT / "tests/run.py", "a\nb\x1b"], capture_output=True, text=True)
+    tap.equal((done.returncode, done.stderr, done.stdout), (2, "run.py: no configured build in 'a?b?'\n", ""))
+
+
 def judged(stdout: str, names: dict, result: str = "OK") -> str:
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "meson-info").mkdir()

@@ -1,3 +1,4 @@
+#include "lockfree/atomic.h"
 #include "tests/random.h"
 #include "tests/unit/sockets.h"
 
@@ -601,7 +602,74 @@ static void full_at(const char *address)
 
 TEST_GO(a_dial_that_gets_no_answer_times_out)
 {
-	full_at("tcp://127.0.0.1:0");
+	everywhere(full_at);
+	return 0;
+}
+
+struct dial {
+	weft_conn *c;
+	int result;
+	_Atomic bool ended;
+};
+
+static void dial_server(void *arg)
+{
+	struct dial *d = arg;
+	d->result = weft_dial(&d->c, server, WEFT_NEVER);
+	store_rel(&d->ended, true);
+	weft_waitgroup_done(&join);
+}
+
+/* A listener on a unix socket with one connection in its backlog and no room for more, and a dial that waits for
+ * room. Returns the connection; nobody is blocked meanwhile. */
+static weft_conn *dial_the_full(struct dial *d)
+{
+	weft_conn *first;
+	unlink_address(unix_address());
+	strcpy(server, unix_address());
+	CHECK_EQ(weft_listen(&listener, server, &(weft_listen_opts){.backlog = 1}), 0);
+	CHECK_EQ(weft_dial(&first, server, WEFT_NEVER), 0);
+	CHECK_EQ(weft_dial(&d->c, server, WEFT_NEVER), 0); /* the kernel takes one more than it was told */
+	weft_conn_close(d->c);
+	weft_waitgroup_add(&join, 1);
+	weft_go(dial_server, d);
+	for (int i = 0; i < 20; i++)
+		weft_sleep(WEFT_MS);
+	CHECK(!load_acq(&d->ended));
+	return first;
+}
+
+TEST_GO(a_dial_to_a_full_unix_listener_gets_in_when_there_is_room)
+{
+	struct dial d = {0};
+	weft_conn *b, *first = dial_the_full(&d);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(weft_accept(listener, &b), 0);
+		weft_conn_close(b);
+	}
+	CHECK_EQ(weft_accept(listener, &b), 0);
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(d.result, 0);
+	write_whole(d.c, "x", 1);
+	read_whole(b, &(char){0}, 1);
+	weft_conn_close(b);
+	weft_conn_close(d.c);
+	weft_conn_close(first);
+	weft_listener_close(listener);
+	unlink_address(server);
+	return 0;
+}
+
+TEST_GO(a_dial_to_a_full_unix_listener_ends_when_that_closes)
+{
+	struct dial d = {0};
+	weft_conn *first = dial_the_full(&d);
+	weft_listener_close(listener);
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(d.result, -ECONNREFUSED);
+	CHECK(!d.c);
+	weft_conn_close(first);
+	unlink_address(server);
 	return 0;
 }
 
@@ -697,18 +765,18 @@ static void use_up_descriptors(struct rlimit *before)
 	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
 }
 
-TEST_GO(without_descriptors_accept_fails_and_the_listener_goes_on)
+static void no_descriptors_at(const char *address)
 {
 	struct rlimit before;
 	weft_conn *a, *b, *c;
-	listener = listen_at("tcp://127.0.0.1:0", server);
+	listener = listen_at(address, server);
 	CHECK_EQ(weft_dial(&a, server, WEFT_NEVER), 0);
 	use_up_descriptors(&before);
 	CHECK_EQ(weft_accept(listener, &b), -EMFILE);
 	CHECK_EQ(weft_accept(listener, &b), -EMFILE);
 	CHECK_EQ(weft_dial(&c, server, WEFT_NEVER), -EMFILE);
 	weft_listener *l;
-	CHECK_EQ(weft_listen(&l, "tcp://127.0.0.1:0", NULL), -EMFILE);
+	CHECK_EQ(weft_listen(&l, address, NULL), -EMFILE);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	CHECK_EQ(weft_accept(listener, &b), 0); /* the same connection: it has waited */
 	write_whole(a, "x", 1);
@@ -718,6 +786,12 @@ TEST_GO(without_descriptors_accept_fails_and_the_listener_goes_on)
 	weft_conn_close(b);
 	weft_conn_close(c);
 	weft_listener_close(listener);
+	unlink_address(address);
+}
+
+TEST_GO(without_descriptors_accept_fails_and_the_listener_goes_on)
+{
+	everywhere(no_descriptors_at);
 	return 0;
 }
 
@@ -821,7 +895,7 @@ static void some_use(void)
 	everywhere(close_under_at);
 	everywhere(close_listener_at);
 	CHECK_EQ(weft_dial(&c, "unix:///nowhere/at-all", WEFT_NEVER), -ENOENT);
-	full_at("tcp://127.0.0.1:0");
+	everywhere(full_at);
 }
 
 TEST_GO(no_descriptor_is_left_open)

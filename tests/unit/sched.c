@@ -685,6 +685,9 @@ TEST(bad_settings_are_one_line_and_status_2)
 	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; there is: nosteal (Ps do not steal from each other)");
 	refused("WEFT_PROC", "1", "unknown variable");
 	refused("WEFT_GOGC", "100", "this build has no collector to tune");
+	variable = "WEFT_PIN";
+	value = "a\nb\033";
+	test_dies(run_with_variable, "weft: WEFT_PIN=a?b?: one of auto, on, off is wanted\n");
 }
 
 TEST(good_settings_and_empty_ones_are_taken)
@@ -707,7 +710,7 @@ static void run_with_procs(void)
 
 TEST(bad_procs_are_refused)
 {
-	static const char *const bad[] = {"0", "-1", "1025", "two", "2x", "99999999999999999999"};
+	static const char *const bad[] = {"0", "-1", "1025", "two", "2x", "99999999999999999999", " 2", "+2", "\n"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		bad_procs = bad[i];
 		test_dies(run_with_procs, "a number from 1 to 1024 is wanted\n");
