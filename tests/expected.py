@@ -16,8 +16,6 @@ from pathlib import Path
 LIST = Path(__file__).resolve().parent / "names.txt"
 RT_RUNTIME = Path("/proc/sys/kernel/sched_rt_runtime_us")
 IO_URING_SETUP = 425
-MEMBARRIER = {"x86_64": 324, "aarch64": 283}
-MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 1 << 4
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,6 @@ def _io_uring_is_refused() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall(IO_URING_SETUP, 0, None)
     return ctypes.get_errno() in (errno.ENOSYS, errno.EPERM, errno.EACCES)
-
-
-def _membarrier_is_refused() -> bool:
-    number = MEMBARRIER.get(os.uname().machine)
-    return number is None or ctypes.CDLL(None).syscall(number, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0
 
 
 def _localhost_is_elsewhere() -> bool:
@@ -60,7 +53,6 @@ CONDITIONS = {
     "no-go": lambda skip: not shutil.which("go"),
     "no-cargo": lambda skip: not (shutil.which("cargo") and shutil.which("rustc")),
     "no-io_uring": lambda skip: _io_uring_is_refused(),
-    "no-membarrier": lambda skip: _membarrier_is_refused(),
     "no-localhost": lambda skip: _localhost_is_elsewhere(),
     "unprivileged": lambda skip: os.geteuid() != 0 or not os.access(RT_RUNTIME, os.W_OK),
     "throttle-off": lambda skip: _throttle_is_off(),

@@ -66,7 +66,7 @@ static const char *explore_all(const struct explorer_mutation *m, int preemption
 
 TEST(the_lock_excludes)
 {
-	const char *broken = explore_all(NULL, test_is_slow() ? 2 : 4);
+	const char *broken = explore_all(NULL, test_is_slow() ? 2 : 3);
 	if (!broken)
 		return;
 	explorer_tell();
