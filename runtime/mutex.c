@@ -33,7 +33,7 @@
 #include <errno.h>
 
 enum { LOCKED = 1, GUARD = 2, WAITING = 4, WOKEN = 8 };
-enum { PAUSES_FIRST = 4, PAUSES_MOST = 64 };
+enum { PAUSES_FIRST = 32, PAUSES_MOST = 256 };
 enum { STARVED = 1000000 };
 
 struct mutex_waiter {
@@ -119,8 +119,9 @@ static inline bool try_take(struct mutex *m)
 	return false;
 }
 
-/* Worth it only while the holder runs on another core. Longer and longer between looks, for the reason that
- * lockfree/spin.c gives. */
+/* Worth it only while the holder runs on another core; all in all about as long as it takes to park and to be woken.
+ * Few looks, far between: a core that asks often takes the line away from the one that could do a run of locks and
+ * unlocks with it. */
 static bool spin_for_it(struct mutex *m)
 {
 	struct m *self = m_self();
