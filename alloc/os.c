@@ -10,11 +10,15 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
 #endif
 
 /* LeakSanitizer reads every mapping that says it is readable, and would fault on a guard region. */
@@ -64,11 +68,8 @@ void os_release(void *base, size_t bytes)
 
 static _Atomic(const char *) guard_way = "none";
 
-int os_guard(void *base, size_t bytes)
+static int guard(void *base, size_t bytes)
 {
-	int err = planned_failure(OS_GUARD);
-	if (err)
-		return -err;
 	if (!GUARDS_MUST_SHOW && madvise(base, bytes, MADV_GUARD_INSTALL) == 0) {
 		store_rlx(&guard_way, "guard regions");
 		return 0;
@@ -77,6 +78,57 @@ int os_guard(void *base, size_t bytes)
 		return -errno;
 	store_rlx(&guard_way, "mprotect");
 	return 0;
+}
+
+int os_guard(void *base, size_t bytes)
+{
+	int err = planned_failure(OS_GUARD);
+	return err ? -err : guard(base, bytes);
+}
+
+enum { RANGES_MOST = 64 };
+
+static _Atomic bool many_refused;
+
+/* process_madvise(2) on the process itself. How many of the ranges, from the first, were done. */
+static int advise_many(char *base, size_t bytes, size_t stride, int n, int advice)
+{
+	struct iovec range[RANGES_MOST];
+	if (load_rlx(&many_refused) || n > RANGES_MOST)
+		return 0;
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0); /* not kept: after a fork it would be the parent */
+	if (self < 0)
+		return 0;
+	for (int i = 0; i < n; i++)
+		range[i] = (struct iovec){base + (size_t)i * stride, bytes};
+	int err = planned_failure(OS_MANY);
+	long done = err ? -1 : syscall(SYS_process_madvise, self, range, n, advice, 0);
+	if (done < 0 && !err)
+		err = errno;
+	if (err == EINVAL || err == ENOSYS || err == EPERM)
+		store_rlx(&many_refused, true);
+	close(self);
+	return done < 0 ? 0 : (int)((size_t)done / bytes);
+}
+
+int os_guard_many(void *base, size_t bytes, size_t stride, int n)
+{
+	char *low = base;
+	int err = 0, done = 0;
+	for (int i = 0; i < n && !err; i++)
+		if ((err = planned_failure(OS_GUARD)))
+			n = i;
+	if (n > 1 && !GUARDS_MUST_SHOW && (done = advise_many(low, bytes, stride, n, MADV_GUARD_INSTALL)))
+		store_rlx(&guard_way, "guard regions");
+	for (; done < n; done++)
+		if ((err = -guard(low + (size_t)done * stride, bytes)))
+			break;
+	return done ? done : -err;
+}
+
+void os_populate_many(void *base, size_t bytes, size_t stride, int n)
+{
+	advise_many(base, bytes, stride, n, MADV_POPULATE_WRITE);
 }
 
 const char *os_guard_way(void)

@@ -21,6 +21,14 @@ void os_release(void *base, size_t bytes);
  * otherwise with mprotect. */
 int os_guard(void *base, size_t bytes);
 
+/* The same for n ranges that begin `stride` apart, by one call where the kernel takes many ranges of one's own memory
+ * (process_madvise(2), Linux 6.13). How many of them, from the first; a negative errno if that is none. */
+int os_guard_many(void *base, size_t bytes, size_t stride, int n);
+
+/* Puts pages into n ranges before they are touched, which saves the faults. A hint: where it is refused, the touch
+ * brings the page. */
+void os_populate_many(void *base, size_t bytes, size_t stride, int n);
+
 /* Which of the two ways os_guard went the last time: "guard regions", "mprotect", or "none". */
 const char *os_guard_way(void);
 
@@ -51,7 +59,7 @@ void os_futex_wake(_Atomic uint32_t *word);
 int os_threads(void);
 
 /* The calls that can fail on purpose. */
-enum os_call { OS_RESERVE, OS_GUARD, OS_DISCARD, OS_PIN, OS_CALLS };
+enum os_call { OS_RESERVE, OS_GUARD, OS_MANY, OS_DISCARD, OS_PIN, OS_CALLS };
 
 /* The nth use from now (1: the next) of the call fails with the given errno; 0 takes that back. */
 void os_fail_at(enum os_call, int nth, int err);

@@ -46,7 +46,7 @@ static struct {
 	struct spin lock;
 	struct stack *warm, *cold; /* with pages, without */
 	size_t nwarm;
-	char *chunk, *chunk_end; /* address space not yet cut */
+	char *chunk, *guarded, *chunk_end; /* address space not yet cut; up to `guarded` it has its guards */
 	unsigned next_colour;
 	struct slab descriptors;
 	bool ready;
@@ -68,11 +68,9 @@ static void free_descriptor(struct stack *s)
 	slab_give(&depot.descriptors, o, o, 1);
 }
 
-/* Guards and describes the slot at `low`. */
+/* Describes the slot at `low`, which has its guard. */
 static struct stack *describe_locked(char *low, size_t usable)
 {
-	if (os_guard(low, STACK_GUARD))
-		return NULL;
 	struct stack *s = new_descriptor_locked();
 	if (!s)
 		return NULL;
@@ -86,15 +84,29 @@ static struct stack *describe_locked(char *low, size_t usable)
 	return s;
 }
 
-static struct stack *cut_locked(void)
+/* Guards the next few slots, and has the top pages there that their goroutines will touch at once. */
+static bool guard_slots_locked(void)
 {
 	if (depot.chunk == depot.chunk_end) {
 		char *chunk = os_reserve((size_t)SLOT * SLOTS_PER_CHUNK);
 		if (!chunk)
-			return NULL;
-		depot.chunk = chunk;
+			return false;
+		depot.chunk = depot.guarded = chunk;
 		depot.chunk_end = chunk + (size_t)SLOT * SLOTS_PER_CHUNK;
 	}
+	int left = (int)((depot.chunk_end - depot.chunk) / SLOT);
+	int n = os_guard_many(depot.chunk, STACK_GUARD, SLOT, left < CUT_AT_ONCE ? left : CUT_AT_ONCE);
+	if (n < 0)
+		return false;
+	os_populate_many(depot.chunk + SLOT - OS_PAGE, OS_PAGE, SLOT, n);
+	depot.guarded += (size_t)n * SLOT;
+	return true;
+}
+
+static struct stack *cut_locked(void)
+{
+	if (depot.chunk == depot.guarded && !guard_slots_locked())
+		return NULL;
 	struct stack *s = describe_locked(depot.chunk, STACK_DEFAULT);
 	if (s)
 		depot.chunk += SLOT;
@@ -119,9 +131,12 @@ static struct stack *take_large(size_t size)
 	char *low = os_reserve(size + STACK_GUARD);
 	if (!low)
 		return NULL;
-	spin_lock(&depot.lock);
-	struct stack *s = describe_locked(low, size);
-	spin_unlock(&depot.lock);
+	struct stack *s = NULL;
+	if (os_guard(low, STACK_GUARD) == 0) {
+		spin_lock(&depot.lock);
+		s = describe_locked(low, size);
+		spin_unlock(&depot.lock);
+	}
 	if (!s)
 		os_release(low, size + STACK_GUARD);
 	return s;

@@ -4,7 +4,8 @@
  *     | guard: 16 pages | ........ usable bytes ........ |
  *
  * A stack of the common size is cut from a chunk of address space; a larger one is a mapping of its own.
- * Pages come when they are touched (1.6 µs each), so recycling one whose top is still in the cache is what
+ * Pages come when they are touched (1.6 µs each), but for the topmost of a new stack, which comes with those
+ * of its neighbours in one call, as their guards do; so recycling one whose top is still in the cache is what
  * makes goroutines cheap: each P keeps a list of those that its goroutines left (struct stack_cache, last
  * in, first out), the depot behind them exchanges half a list at a time, and beyond STACK_DEPOT_WARM a stack
  * that comes back gives its pages up.
