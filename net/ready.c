@@ -129,6 +129,7 @@ static enum woken park_once(struct ready *r, struct ready_half *h, enum wait_rea
 		wait_cancel(w.g);
 		return NOT_PARKED;
 	}
+	store_rlx(&w.timed_out, false);
 	poller_waiting(+1);
 	park_with(weft_at(deadline), expire, &w);
 	poller_waiting(-1);

@@ -78,7 +78,7 @@ struct range {
 static struct range private[RANGES_MAX], gone[RANGES_MAX];
 static uint32_t privates, gones;
 
-static const struct explorer_program *program;
+static struct explorer_program program;
 static const struct explorer_mutation *mutation;
 static int running; /* a thread, or -1 */
 static int preemptions, stale_reads, steps;
@@ -151,7 +151,7 @@ static bool is_enabled(const struct fiber *f)
 {
 	if (!could_run(f) || f->pauses <= PAUSES_MAX)
 		return could_run(f);
-	for (int i = 0; i < program->threads; i++)
+	for (int i = 0; i < program.threads; i++)
 		if (fiber[i].pauses <= PAUSES_MAX && could_run(&fiber[i]))
 			return false;
 	return true;
@@ -161,7 +161,7 @@ static bool is_enabled(const struct fiber *f)
 static int those_who_pause(int *candidate)
 {
 	int n = 0;
-	for (int i = 0; i < program->threads; i++) {
+	for (int i = 0; i < program.threads; i++) {
 		if (!fiber[i].finished && fiber[i].relaxes) {
 			fiber[i].relaxes = false;
 			candidate[n++] = i;
@@ -172,8 +172,8 @@ static int those_who_pause(int *candidate)
 
 static void nobody_can_go_on(void)
 {
-	for (int i = 0; i < program->threads; i++)
-		explorer_check(fiber[i].finished || program->may_sleep, "no thread waits for ever");
+	for (int i = 0; i < program.threads; i++)
+		explorer_check(fiber[i].finished || program.may_sleep, "no thread waits for ever");
 }
 
 /* Who does the next step. The one that runs comes first; taking over from it counts, unless it cannot go on. */
@@ -183,8 +183,8 @@ static void schedule(void)
 	bool goes_on = running >= 0 && is_enabled(&fiber[running]);
 	if (goes_on)
 		candidate[n++] = running;
-	if (!goes_on || preemptions < program->preemptions)
-		for (int i = 0; i < program->threads; i++)
+	if (!goes_on || preemptions < program.preemptions)
+		for (int i = 0; i < program.threads; i++)
 			if (i != running && is_enabled(&fiber[i]))
 				candidate[n++] = i;
 	if (n == 0)
@@ -201,7 +201,7 @@ static void schedule(void)
 static void body(int which)
 {
 	for (;;) {
-		program->thread(which);
+		program.thread(which);
 		fiber[which].finished = true;
 		schedule();
 	}
@@ -316,8 +316,8 @@ static uint64_t read_message(struct location *l, uint32_t which, int order)
 	v->seen[l - location] = which;
 	if (order & ACQUIRE)
 		join(v, &l->message[which].view);
-	if (program->saw)
-		program->saw(running, l->address, l->message[which].value);
+	if (program.saw)
+		program.saw(running, l->address, l->message[which].value);
 	uint32_t looked = which + 1 < l->n ? (uint32_t)STALE_LOOK : writes_of_others(at(running));
 	if (looked < at(running)->looked)
 		at(running)->looked = looked;
@@ -362,7 +362,7 @@ uint64_t explorer_load(const char *function, const char *operand, void *address,
 	if (running < 0 || l->is_private)
 		return l->message[newest].value;
 	order = order_of(function, VERB_LOAD, operand, order);
-	uint32_t oldest = stale_reads < program->stale_reads ? my_view()->seen[l - location] : newest;
+	uint32_t oldest = stale_reads < program.stale_reads ? my_view()->seen[l - location] : newest;
 	if (order == SEQ_CST && by_seq.seen[l - location] > oldest)
 		oldest = by_seq.seen[l - location];
 	uint32_t back = (uint32_t)choose((int)(newest - oldest + 1));
@@ -484,7 +484,7 @@ void explorer_vanish(void *memory, size_t size)
 	gone[gones++] = r;
 	for (uint32_t i = 0; i < locations; i++)
 		if (is_in(location[i].address, &r, 1))
-			for (int t = 0; t < program->threads; t++)
+			for (int t = 0; t < program.threads; t++)
 				explorer_check(explorer_has_seen(t, location[i].touched[t]),
 					       "whoever has touched what vanishes has done so before");
 	plain_vanish(memory, size);
@@ -549,7 +549,7 @@ void explorer_abandon(const char *what)
 /* A fiber that was left in the middle begins anew. */
 static void reset_fibers(void)
 {
-	for (int i = 0; i < program->threads; i++) {
+	for (int i = 0; i < program.threads; i++) {
 		struct fiber *f = &fiber[i];
 		if (!f->finished)
 			make_fiber(f, i);
@@ -566,8 +566,8 @@ static void reset_fibers(void)
 static void start_program(void)
 {
 	memset(&outside.view, 0, sizeof outside.view);
-	program->start();
-	for (int i = 0; i < program->threads; i++)
+	program.start();
+	for (int i = 0; i < program.threads; i++)
 		fiber[i].view = outside.view;
 }
 
@@ -578,18 +578,18 @@ static void execute(void)
 	memset(&by_seq, 0, sizeof by_seq);
 	plain_start();
 	reset_fibers();
-	for (int i = 0; i < program->threads; i++)
+	for (int i = 0; i < program.threads; i++)
 		plain_watch(fiber[i].stack, STACK);
 	start_program();
 	schedule();
 	if (!broken)
-		program->end();
+		program.end();
 }
 
 struct explorer_result explore(const struct explorer_program *p, const struct explorer_mutation *m)
 {
 	struct explorer_result result = {NULL, 0};
-	program = p;
+	program = *p; /* explorer_tell runs it once more, when p may be gone */
 	mutation = m;
 	broken = NULL;
 	running = -1;

@@ -2,8 +2,8 @@
  * source under test, it takes the guards of runtime/g.h and runtime/sched.h, and defines what runtime/park.h
  * declares; wait_claim is the real one.
  *
- * A deadline is a thread too, the last one: it may end an armed wait at any moment, as timer.c's wait_expired
- * does, and a cancelled timer is waited for while it fires, as timer_cancel does. */
+ * A deadline is a thread too, the last one: it may expire at any moment once it is armed, and a timer that is
+ * cancelled while it fires is waited for, as timer_cancel does. */
 #ifndef TESTS_MODEL_GOROUTINE_H
 #define TESTS_MODEL_GOROUTINE_H
 #define RUNTIME_G_H
@@ -13,7 +13,7 @@
 
 #include <sched.h>
 
-enum wait_reason { WAIT_MUTEX, WAIT_GROUP };
+enum wait_reason { WAIT_MUTEX, WAIT_GROUP, WAIT_READ };
 
 struct g {
 	_Atomic uint32_t xclaim;
@@ -51,7 +51,8 @@ enum { AGES = 2000000 };
 
 static struct {
 	_Atomic uint32_t state;
-	struct g *g;
+	int64_t (*expired)(void *arg, int64_t now);
+	void *arg;
 	int64_t now;
 } model_clock;
 
@@ -94,19 +95,37 @@ void ready(struct g *g)
 	store_rel(&g->readied, g->readies);
 }
 
-bool park_until(struct g *g, weft_deadline deadline)
+void park_with(weft_deadline deadline, int64_t (*expired)(void *, int64_t), void *arg)
 {
 	if (deadline.ns == INT64_MAX) {
 		park();
-		return false;
+		return;
 	}
 	uint32_t armed = CLOCK_ARMED;
-	store_rlx(&g->timed_out, false);
-	model_clock.g = g;
+	model_clock.expired = expired;
+	model_clock.arg = arg;
 	store_rel(&model_clock.state, CLOCK_ARMED);
 	park();
 	if (!cas_acqrel(&model_clock.state, &armed, CLOCK_OFF))
 		await_acq(&model_clock.state, CLOCK_FIRING);
+}
+
+/* As in timer.c. */
+static int64_t wait_expired(void *arg, int64_t now)
+{
+	struct g *g = arg;
+	(void)now;
+	if (wait_claim(g)) {
+		store_rlx(&g->timed_out, true);
+		ready(g);
+	}
+	return 0;
+}
+
+bool park_until(struct g *g, weft_deadline deadline)
+{
+	store_rlx(&g->timed_out, false);
+	park_with(deadline, wait_expired, g);
 	return load_rlx(&g->timed_out);
 }
 
@@ -117,11 +136,8 @@ static inline void model_clock_runs(void)
 	while ((state = await_acq(&model_clock.state, CLOCK_OFF)) != CLOCK_STOPPED) {
 		if (!cas_acqrel(&model_clock.state, &state, CLOCK_FIRING))
 			continue;
-		struct g *g = model_clock.g;
-		if (wait_claim(g)) {
-			store_rlx(&g->timed_out, true);
-			ready(g);
-		}
+		model_clock.now += AGES;
+		model_clock.expired(model_clock.arg, model_clock.now);
 		store_rel(&model_clock.state, CLOCK_OFF);
 	}
 }
