@@ -17,16 +17,19 @@ static void reclaim(struct epoch_entry *entry)
 	weft_free((char *)entry - offsetof(struct weft_conn, ready.retired));
 }
 
-struct weft_conn *conn_make(int fd)
+struct weft_conn *conn_make(int fd, int family)
 {
 	struct weft_conn *c = weft_calloc(1, sizeof *c);
 	if (!c) {
 		close(fd);
 		return NULL;
 	}
-	int on = 1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* not a TCP socket: no harm */
 	ready_init(&c->ready, fd);
+	int on = 1;
+	if (family == AF_UNIX)
+		store_rlx(&c->ready.xsplits, true);
+	else
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	return c;
 }
 
@@ -57,7 +60,7 @@ static ssize_t read_some(struct ready *r, void *buf, size_t size)
 		if (err && err != -ETIMEDOUT)
 			return err;
 		ssize_t n = sys_recv(r->fd, buf, size);
-		if (n == (ssize_t)size)
+		if (n == (ssize_t)size || (n > 0 && load_acq(&r->xsplits)))
 			ready_again(&r->in);
 		if (n >= 0 || (n != -EAGAIN && n != -EINTR))
 			return n;

@@ -11,7 +11,7 @@ struct weft_conn {
 	_Atomic int write_error; /* came with a partial write; the next write reports it */
 };
 
-/* Takes over a non-blocking stream socket. NULL: no memory, and the socket is closed. */
-struct weft_conn *conn_make(int fd);
+/* Takes over a non-blocking stream socket of that address family. NULL: no memory, and the socket is closed. */
+struct weft_conn *conn_make(int fd, int family);
 
 #endif

@@ -61,7 +61,7 @@ static int dial_one(weft_conn **out, const struct addr *a, weft_deadline deadlin
 	int fd = socket(a->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -last_error();
-	struct weft_conn *c = conn_make(fd);
+	struct weft_conn *c = conn_make(fd, a->storage.ss_family);
 	if (!c)
 		return -ENOMEM;
 	int err = connect_one(c, a, deadline);

@@ -30,6 +30,8 @@ static unsigned events_of(uint32_t epoll_events)
 		events |= READY_IN;
 	if (epoll_events & EPOLLOUT)
 		events |= READY_OUT;
+	if (epoll_events & EPOLLPRI)
+		events |= READY_IN | READY_URGENT;
 	if (epoll_events & EPOLLRDHUP)
 		events |= READY_END;
 	if (epoll_events & (EPOLLHUP | EPOLLERR))
@@ -107,6 +109,6 @@ int epoll_register(struct ready *r)
 {
 	struct m *m = m_self();
 	unsigned index = m && m_p(m) ? m_p(m)->index : 0;
-	struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = r};
+	struct epoll_event e = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = r};
 	return epoll_ctl(pollers.ps[index].epoll, EPOLL_CTL_ADD, r->fd, &e) ? -last_error() : 0;
 }

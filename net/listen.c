@@ -117,9 +117,10 @@ int weft_accept(weft_listener *l, weft_conn **out)
 	weft_mutex_lock(&l->accepting);
 	fd = load_acq(&l->ready.xclosed) ? -ECANCELED : accept_one(l);
 	weft_mutex_unlock(&l->accepting);
+	int family = l->addr.storage.ss_family; /* while the listener is ours */
 	ready_leave(&l->ready, reclaim);
 	if (fd < 0)
 		return fd;
-	*out = conn_make(fd);
+	*out = conn_make(fd, family);
 	return *out ? 0 : -ENOMEM;
 }

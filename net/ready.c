@@ -46,6 +46,8 @@ static void tell(struct ready_half *h)
 
 void ready_notify(struct ready *r, unsigned events)
 {
+	if (events & READY_URGENT)
+		store_rel(&r->xsplits, true);
 	if (events & (READY_END | READY_HUP))
 		store_rel(&r->in.xended, true);
 	if (events & READY_HUP)

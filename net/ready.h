@@ -18,6 +18,10 @@
  * operations. Writing is tried first, and its edge is used up only when the socket is full; so the edges
  * that say "writable" to nobody find their word as they left it.
  *
+ * There are two reads that are short and leave something behind: one that stops at urgent data, and one, on a unix
+ * socket, that stops behind passed descriptors. Unix sockets, and connections on which urgent data has been
+ * told of (EPOLLPRI), are therefore asked again after each read (xsplits).
+ *
  * That holds until the peer has ended its stream: no edge comes after that one, and every read asks. Writing
  * goes on as before: a peer that has ended its stream may still read, and slowly. Only when both directions are
  * gone do writes ask every time.
@@ -53,6 +57,7 @@ struct ready {
 	int fd;
 	_Atomic bool xclosed;
 	_Atomic bool xregistered; /* set under the lock */
+	_Atomic bool xsplits;     /* a short read need not have emptied the socket */
 	struct spin lock;
 	_Atomic int32_t xusers; /* calls under way, and one for the owner until it closes */
 	struct ready_half in, out;
@@ -81,7 +86,8 @@ static inline void ready_again(struct ready_half *h)
 	store_rlx(&h->xword, READY_EDGE);
 }
 
-/* Waits until it is worth asking the kernel: 0; -ETIMEDOUT; -ECANCELED; another negative errno when the kernel would
+/* Waits until it is worth asking the kernel (one goroutine per direction: that two do the same is noticed by
+ * chance, and panics): 0; -ETIMEDOUT; -ECANCELED; another negative errno when the kernel would
  * not register the descriptor. */
 int ready_wait(struct ready *, struct ready_half *, enum wait_reason);
 
@@ -96,6 +102,7 @@ enum ready_event {
 	READY_OUT = 2,
 	READY_END = 4, /* of the peer's stream */
 	READY_HUP = 8, /* of both, or an error */
+	READY_URGENT = 16,
 };
 void ready_notify(struct ready *, unsigned events);
 

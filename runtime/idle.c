@@ -11,7 +11,9 @@
  * Either the sleeper sees the work or the other side sees the sleeper. Threads without a P push onto locked
  * lists whose counts are sequentially consistent, as are runnext, xidle and xspinning, and need no fence. What the
  * swap displaces from runnext goes to the ring without one: the sleeper looks at runnext first, and either finds the
- * successor there, or that it has been taken, and then the ring shows what went there before that.
+ * successor there, or that its P has taken it, and then the ring shows what went there before that. (A thief that
+ * takes it between swap and push would break this; it takes what has not moved for microseconds, and the watch
+ * would find the rest.)
  *
  * A waker takes a P's bit out of the mask: that claims it, and only the claimer wakes it. It wakes nobody while
  * somebody is looking for work (xspinning), for that one will find it; and the last one that stops
@@ -41,6 +43,7 @@
 enum {
 	LATE_NS = 1000000,
 	WATCH_NS = 10000000,
+	THREADS_NS = 100000000,
 	SPIN_LEAST = 2000,
 	SPIN_MOST = 200000,
 	GAP_CAP = 1000000,
@@ -60,10 +63,14 @@ static bool claim(unsigned index)
 	return true;
 }
 
-static void poke(struct p *p)
+/* What a sleeper is woken for: work that somebody has seen, or a look whether there is more. Only in vain for the first
+ * is a wake useless. */
+enum wake { WAKE_NONE, WAKE_WORK, WAKE_LOOK };
+
+static void poke(struct p *p, enum wake why)
 {
 	bump(&p->stats.wakes, 1);
-	store_seq(&p->xwake, 1);
+	store_seq(&p->xwake, why);
 	const struct poller *poller = load_seq(&p->xin_poller) ? load_acq(&sched.poller) : NULL;
 	if (poller)
 		poller->wake(p->index);
@@ -86,7 +93,7 @@ static struct p *claim_any(void)
 	return NULL;
 }
 
-void wake_one(void)
+static void wake_any(enum wake why)
 {
 	do {
 		uint32_t none = 0;
@@ -94,7 +101,7 @@ void wake_one(void)
 			return;
 		struct p *p = claim_any();
 		if (p) {
-			poke(p);
+			poke(p, why);
 			return;
 		}
 		sub_seq(&sched.xspinning, 1);
@@ -102,11 +109,16 @@ void wake_one(void)
 	} while (load_seq(&sched.xidle)); /* gone to sleep meanwhile, while others saw us looking */
 }
 
+void wake_one(void)
+{
+	wake_any(WAKE_WORK);
+}
+
 void wake_p(struct p *p)
 {
 	add_seq(&sched.xspinning, 1);
 	if (claim(p->index))
-		poke(p);
+		poke(p, WAKE_WORK);
 	else
 		sub_seq(&sched.xspinning, 1);
 }
@@ -285,7 +297,7 @@ static void stop_spinning(struct p *p)
 	p->spinning = false;
 	store_rlx(&sched.xwake_skip, 0);
 	if (sub_seq(&sched.xspinning, 1) == 1 && load_seq(&sched.xidle))
-		wake_one();
+		wake_any(WAKE_LOOK);
 }
 
 /* Its last look before it would have slept has found something. Who made that runnable may have seen it look, and
@@ -368,13 +380,15 @@ static bool sleep_for(struct p *p, const struct poller *poller, int64_t timeout)
 }
 
 /* Every round is a look at a few words: the watcher stays announced as a sleeper between them, because going off
- * and on again it would take the lines of the idle words, and everybody's last look, from the busy ones. */
+ * and on again it would take the lines of the idle words, and everybody's last look, from the busy ones. While
+ * xwatching is only WATCH_IDLE, nobody relies on it (sched.c). */
 static void watch(struct p *p, const struct poller *poller)
 {
 	for (;;) {
 		bool busy = load_seq(&sched.xidle) < sched.nprocs;
 		int64_t round = busy ? LATE_NS : WATCH_NS, timeout = time_to_next_timer(p);
 		bool until_timer = timeout >= 0 && timeout <= round;
+		store_seq(&sched.xwatching, busy ? WATCH_BUSY : WATCH_IDLE);
 		if (sleep_for(p, poller, until_timer ? timeout : round) || until_timer || !busy)
 			return;
 		if (load_seq(&p->xwake) || somebody_needs_help(p, weft_now()))
@@ -382,20 +396,41 @@ static void watch(struct p *p, const struct poller *poller)
 	}
 }
 
+/* A watcher that finds work leaves, and nobody is told: the others come to look, the first one soon, and later the
+ * more of them sleep, so that many sleepers wake no oftener than few. */
+static int64_t until_watch_is_vacant(const struct p *p)
+{
+	int64_t before = 0;
+	for (unsigned word = 0; word <= p->index / 64; word++) {
+		uint64_t bits = load_rlx(&sched.idle_mask[word]);
+		if (word == p->index / 64)
+			bits &= (1ull << p->index % 64) - 1;
+		before += __builtin_popcountll(bits);
+	}
+	return WATCH_NS * (1 + before);
+}
+
+/* One P, and something outside may still happen: a thread may end, and leave a deadlock behind. */
+static int64_t until_threads_have_ended(int64_t timeout)
+{
+	return nothing_can_happen() && (timeout < 0 || timeout > THREADS_NS) ? THREADS_NS : timeout;
+}
+
 /* One of the sleeping Ps keeps watch: every millisecond while others are busy, every ten while nobody is, it looks
  * whether somebody computes and leaves goroutines, timers or sockets lying. False: there are no others. */
 static bool wait_for_wake(struct p *p, const struct poller *poller)
 {
-	int64_t timeout = time_to_next_timer(p), most = WATCH_NS * sched.nprocs;
-	uint32_t nobody = 0;
+	int64_t timeout = time_to_next_timer(p);
+	uint32_t nobody = WATCH_NOBODY;
 	if (p->solo) {
-		sleep_for(p, poller, timeout);
+		sleep_for(p, poller, until_threads_have_ended(timeout));
 		return false;
 	}
-	if (cas_seq(&sched.xwatching, &nobody, 1)) {
+	if (cas_seq(&sched.xwatching, &nobody, WATCH_IDLE)) {
 		watch(p, poller);
-		store_seq(&sched.xwatching, 0);
-	} else { /* the watcher may get work, and the watch be vacant: not for ever */
+		store_seq(&sched.xwatching, WATCH_NOBODY);
+	} else {
+		int64_t most = until_watch_is_vacant(p);
 		sleep_for(p, poller, timeout < 0 || timeout > most ? most : timeout);
 	}
 	return true;
@@ -406,7 +441,7 @@ static bool sleep_until_woken(struct p *p)
 {
 	bool watched = false;
 	const struct poller *poller = load_acq(&sched.poller);
-	store_seq(&p->xwake, 0);
+	store_seq(&p->xwake, WAKE_NONE);
 	store_seq(&p->xin_poller, poller != NULL);
 	bump(&p->stats.sleeps, 1);
 	or_seq(&sched.idle_mask[p->index / 64], 1ull << p->index % 64);
@@ -461,8 +496,8 @@ struct g *find_work(struct m *m)
 			wake_was_useless();
 		bool looked = p->spinning;
 		watched = sleep_until_woken(p);
-		woken = p->spinning;
-		if (looked && !woken && !watched)
+		woken = p->spinning && load_rlx(&p->xwake) == WAKE_WORK;
+		if (looked && !p->spinning && !watched)
 			look_on(p);
 		now = spinning_since = weft_now();
 	}
@@ -472,6 +507,6 @@ struct g *find_work(struct m *m)
 	}
 	p->looking = false;
 	stop_spinning(p);
-	p->countdown = p->quantum;
+	store_rlx(&p->countdown, p->quantum);
 	return g;
 }

@@ -119,13 +119,14 @@ static inline bool try_take(struct mutex *m)
 	return false;
 }
 
-/* Worth it only while the holder runs on another core; all in all about as long as it takes to park and to be woken.
+/* All in all about as long as it takes to park and to be woken.
  * Few looks, far between: a core that asks often takes the line away from the one that could do a run of locks and
  * unlocks with it. */
 static bool spin_for_it(struct mutex *m)
 {
 	struct m *self = m_self();
-	if (!self || !m_p(self) || m_p(self)->solo)
+	struct p *p = self ? m_p(self) : NULL;
+	if (!p || !spinning_may_help(p))
 		return false;
 	for (int pauses = PAUSES_FIRST; pauses <= PAUSES_MOST; pauses *= 2) {
 		if (try_take(m))

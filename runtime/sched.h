@@ -14,6 +14,9 @@ enum { MAX_PS = 1024, IDLE_WORDS = MAX_PS / 64 };
 
 enum spin_mode { SPIN_OFF, SPIN_AUTO, SPIN_POLL };
 
+/* Does a sleeping P look after the others, and often enough to rely on it (idle.c)? */
+enum watching { WATCH_NOBODY, WATCH_IDLE, WATCH_BUSY };
+
 struct sched {
 	/* Written before the Ps start. */
 	unsigned nprocs;
@@ -28,7 +31,7 @@ struct sched {
 	ON_OWN_LINE _Atomic uint32_t xspinning; /* Ms that look for work */
 	_Atomic uint32_t xidle;                 /* Ps whose M sleeps */
 	_Atomic uint32_t xwake_skip;            /* how many small wakes to leave out (sched.c) */
-	_Atomic uint32_t xwatching;             /* a sleeping P looks after the busy ones (idle.c) */
+	_Atomic uint32_t xwatching;             /* enum watching */
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
 	_Atomic int64_t xpollwait;              /* threads outside that wait for sockets; the rest: struct p */
@@ -112,6 +115,13 @@ int64_t clock_read(struct timespec *);
 static inline bool somebody_could_help(void)
 {
 	return load_seq(&sched.xidle) != 0 && load_seq(&sched.xspinning) == 0;
+}
+
+/* May it help the goroutine that runs on p to wait for another by spinning? Not while others wait for p, nor when nobody
+ * else runs. */
+static inline bool spinning_may_help(struct p *p)
+{
+	return !p->solo && !runq_len(&p->runq) && load_rlx(&sched.xidle) + 1 < sched.nprocs;
 }
 
 static inline __attribute__((always_inline)) uint64_t cycles_now(void)

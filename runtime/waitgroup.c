@@ -171,7 +171,7 @@ static void withdraw(struct waitgroup *wg, struct group_waiter *w)
 	int64_t word = settle(wg);
 	for (unsigned round = 0; count_of(word) == 0 && (word & FLAGS); round++) {
 		pause_a_little(round);
-		word = load_rlx(&wg->word);
+		word = load_acq(&wg->word);
 	}
 }
 

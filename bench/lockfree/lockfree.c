@@ -11,6 +11,7 @@
 #include "lockfree/runq.h"
 #include "lockfree/spin.h"
 #include "lockfree/tsc.h"
+#include "tuning/command.h"
 
 #include <weft/sync.h>
 
@@ -251,13 +252,7 @@ static void set_up(void)
 
 /* ---- the command line ---- */
 
-static _Noreturn void wrong(const char *fmt, const char *what)
-{
-	fprintf(stderr, "weft-lockfree: ");
-	fprintf(stderr, fmt, what);
-	fputc('\n', stderr);
-	exit(2);
-}
+static const char name[] = "weft-lockfree";
 
 static _Noreturn void help(void)
 {
@@ -269,28 +264,18 @@ static _Noreturn void help(void)
 	exit(0);
 }
 
-static double read_seconds(const char *text)
-{
-	char *end;
-	errno = 0;
-	double v = strtod(text, &end);
-	if (errno || *end || end == text || !(v >= 0.001 && v <= 3600))
-		wrong("--seconds %s: a number from 0.001 to 3600 is wanted", text);
-	return v;
-}
-
-static const struct row *find_row(const char *name)
+static const struct row *find_row(const char *wanted)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (!strcmp(rows[i].name, name))
+		if (!strcmp(rows[i].name, wanted))
 			return &rows[i];
-	wrong("no row '%s'; --help names them", name);
+	command_misused(name, "no row '%s'; --help names them", wanted);
 }
 
 static bool can_run(const struct row *r)
 {
 	if (r->other && cpus < 2)
-		fprintf(stderr, "weft-lockfree: %s is left out: there is one CPU\n", r->name);
+		command_say(name, "%s is left out: there is one CPU", r->name);
 	return !r->other || cpus == 2;
 }
 
@@ -300,12 +285,14 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"help", no_argument, NULL, HELP}, {"seconds", required_argument, NULL, SECONDS}, {0}};
 	double seconds = 0.2;
-	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+	opterr = 0;
+	for (int o; (o = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
 		if (o == HELP)
 			help();
-		if (o != SECONDS)
-			return 2;
-		seconds = read_seconds(optarg);
+		else if (o == SECONDS)
+			seconds = command_number(name, "--seconds", optarg, 0.001, 3600);
+		else
+			command_bad_option(name, o, argv);
 	}
 	for (int i = optind; i < argc; i++)
 		find_row(argv[i]);

@@ -43,6 +43,11 @@ static inline struct p *m_p(struct m *m)
 	return &m->p;
 }
 
+static inline bool spinning_may_help(struct p *p)
+{
+	return !p->solo;
+}
+
 #include "runtime/panic.h"
 #include "runtime/park.h"
 

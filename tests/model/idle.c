@@ -245,7 +245,7 @@ TEST(every_spoilt_edge_is_caught)
 		{"push to the global queue relaxed", "gqueue_push", VERB_ADD, "xcount", WEAKEN},
 		{"claim split", "claim", VERB_AND, "idle_mask", SPLIT},
 		{"going to sleep split", "sleep_until_woken", VERB_OR, "idle_mask", SPLIT},
-		{"wake_one without a comparison", "wake_one", VERB_CAS, "xspinning", SPLIT},
+		{"wake_one without a comparison", "wake_any", VERB_CAS, "xspinning", SPLIT},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(spoilt); i++) {
 		const char *what = first_failure(&spoilt[i]);

@@ -16,14 +16,15 @@
 
 static weft_waitgroup group;
 static int undone, counts;
+static _Atomic uint32_t said;
 static struct work {
 	int thread;
 	uint32_t step;
 } done[4];
 
 static const struct scenario {
-	const char *script[3]; /* of each: + adds one, d is done with one, w waits, u waits until a deadline,
-				* f waits and gives the memory back */
+	const char *script[3]; /* of each: + adds one, a adds one and says so, p waits until that is said, d is done with
+				* one, w waits, u waits until a deadline, f waits and gives the memory back */
 	int count;             /* at first */
 	int preemptions, stale_reads;
 } scenarios[] = {
@@ -37,6 +38,7 @@ static const struct scenario {
 	{{"d", "u", "w"}, 1, 1, 1},
 	{{"d", "u", "w"}, 1, 2, 0},
 	{{"d", "uw", "d"}, 2, 2, 0},
+	{{"d", "uaw", "pd"}, 1, 2, 1}, /* used again after a time-out */
 }, *scenario;
 
 static bool has_deadline(void)
@@ -58,6 +60,7 @@ static void start(void)
 	explorer_watch(&group, sizeof group);
 	goroutines_start();
 	undone = scenario->count;
+	memset(&said, 0, sizeof said);
 	counts = 0;
 	if (undone)
 		weft_waitgroup_add(&group, undone);
@@ -87,6 +90,12 @@ static void thread(int which)
 		if (*s == '+') {
 			undone++;
 			weft_waitgroup_add(&group, 1);
+		} else if (*s == 'a') {
+			undone++;
+			weft_waitgroup_add(&group, 1);
+			store_rel(&said, 1);
+		} else if (*s == 'p') {
+			await_acq(&said, 0);
 		} else if (*s == 'd') {
 			count_down(which);
 		} else if (*s == 'u') {
@@ -157,6 +166,7 @@ static const struct spoilt {
 	{{"R1 relaxed, letting go", "settle_all", VERB_CAS, "word", WEAKEN}, true},
 	{{"add split", "weft_waitgroup_add", VERB_ADD, "word", SPLIT}, false},
 	{{"guard without a comparison, to wait", "take_guard_to_wait", VERB_CAS, "word", SPLIT}, false},
+	{{"who gives up waits for nobody", "withdraw", VERB_LOAD, "word", BLIND}, false},
 	{{"settling without a comparison", "settle", VERB_CAS, "word", SPLIT}, false},
 };
 

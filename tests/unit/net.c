@@ -1,4 +1,5 @@
 #include "lockfree/atomic.h"
+#include "net/conn.h"
 #include "tests/random.h"
 #include "tests/unit/sockets.h"
 
@@ -229,6 +230,60 @@ static void short_reads_at(const char *address)
 TEST_GO(short_reads_lose_nothing)
 {
 	everywhere(short_reads_at);
+	return 0;
+}
+
+/* A read that stops in the middle of what is there is short, and has not emptied the socket. */
+static void read_in_two(weft_conn *to)
+{
+	char buf[16];
+	weft_sleep(10 * WEFT_MS); /* all of it has come, and its edges */
+	CHECK_EQ(weft_read(to, buf, sizeof buf), 3);
+	CHECK(!memcmp(buf, "abc", 3));
+	CHECK_EQ(weft_read(to, buf, sizeof buf), 3); /* for ever, if it waits for an edge */
+	CHECK(!memcmp(buf, "def", 3));
+}
+
+/* It has waited once, so it is registered, and what was there has been read. */
+static void pair_that_has_waited(const char *address, weft_conn **from, weft_conn **to)
+{
+	char c;
+	connect_pair(address, from, to);
+	weft_set_read_deadline(*to, weft_in(WEFT_MS));
+	CHECK_EQ(weft_read(*to, &c, 1), -ETIMEDOUT);
+	weft_set_read_deadline(*to, WEFT_NEVER);
+}
+
+TEST_GO(a_read_that_stops_at_urgent_data_is_not_the_last)
+{
+	weft_conn *from, *to;
+	pair_that_has_waited("tcp://127.0.0.1:0", &from, &to);
+	CHECK_EQ(send(from->ready.fd, "abc", 3, 0), 3);
+	CHECK_EQ(send(from->ready.fd, "!", 1, MSG_OOB), 1);
+	CHECK_EQ(send(from->ready.fd, "def", 3, 0), 3);
+	read_in_two(to);
+	weft_conn_close(from);
+	weft_conn_close(to);
+	return 0;
+}
+
+TEST_GO(a_read_that_stops_behind_a_descriptor_is_not_the_last)
+{
+	weft_conn *from, *to;
+	char room[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec bytes = {"abc", 3};
+	struct msghdr m = {.msg_iov = &bytes, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memset(CMSG_DATA(h), 0, sizeof(int)); /* standard input */
+	pair_that_has_waited(unix_address(), &from, &to);
+	CHECK_EQ(sendmsg(from->ready.fd, &m, 0), 3);
+	CHECK_EQ(send(from->ready.fd, "def", 3, 0), 3);
+	read_in_two(to);
+	weft_conn_close(from);
+	weft_conn_close(to);
 	return 0;
 }
 
