@@ -619,6 +619,28 @@ TEST(a_total_deadlock_is_fatal)
 	dies(leave_main, "deadlock!\n");
 }
 
+/* It might have done something for the one that waits, and ends while all Ps sleep. */
+static void *do_nothing_for_a_while(void *arg)
+{
+	usleep(20000);
+	return arg;
+}
+
+static int wait_for_a_thread(void)
+{
+	pthread_t thread;
+	CHECK_EQ(pthread_create(&thread, NULL, do_nothing_for_a_while, NULL), 0);
+	pthread_detach(thread);
+	return wait_for_nobody();
+}
+
+TEST(a_deadlock_that_a_thread_outside_leaves_behind_is_fatal)
+{
+	dies(wait_for_a_thread, "deadlock!\n");
+	misuse = wait_for_a_thread;
+	test_dies(run_on_two, "deadlock!\n");
+}
+
 TEST(a_dump_names_states_creators_and_lines)
 {
 	static struct test_child child;
