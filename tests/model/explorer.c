@@ -611,3 +611,22 @@ void explorer_tell(void)
 	execute();
 	telling = false;
 }
+
+void explorer_holds(explorer_exploration *first_failure)
+{
+	const char *failure = first_failure(NULL);
+	if (!failure)
+		return;
+	explorer_tell();
+	test_fail(__FILE__, __LINE__, "not so: %s", failure);
+}
+
+void explorer_catches(explorer_exploration *first_failure, const struct explorer_mutation *spoilt, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *what = first_failure(&spoilt[i]);
+		if (!what)
+			test_fail(__FILE__, __LINE__, "%s is not caught", spoilt[i].name);
+		fprintf(stderr, "# %s: not so: %s\n", spoilt[i].name, what);
+	}
+}

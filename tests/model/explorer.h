@@ -85,6 +85,14 @@ int explorer_choose(int of);
 /* The thread that runs. */
 int explorer_self(void);
 
+/* What breaks first with this mutation, or as it is (NULL); NULL: nothing. */
+typedef const char *explorer_exploration(const struct explorer_mutation *);
+
+/* What a test of a model comes to: as it is nothing breaks, or the execution is told and the test fails; and each of
+ * the mutations breaks something. */
+void explorer_holds(explorer_exploration *);
+void explorer_catches(explorer_exploration *, const struct explorer_mutation *, size_t n);
+
 /* How many steps this thread has done, and whether it stands after so many steps of another. */
 uint32_t explorer_step(void);
 bool explorer_has_seen(int thread, uint32_t step);

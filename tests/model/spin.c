@@ -49,11 +49,11 @@ static void end(void)
 
 static const char *const scripts[][3] = {{"ll", "ll", ""}, {"l", "l", "l"}, {"lt", "tl", "t"}};
 
-static const char *explore_all(const struct explorer_mutation *m, int preemptions)
+static const char *first_failure(const struct explorer_mutation *m)
 {
 	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
 		script = scripts[i];
-		struct explorer_program p = {3, start, thread, end, preemptions, 2, NULL, false};
+		struct explorer_program p = {3, start, thread, end, m || test_is_slow() ? 2 : 3, 2, NULL, false};
 		struct explorer_result r = explore(&p, m);
 		if (r.broken)
 			return r.broken;
@@ -66,11 +66,7 @@ static const char *explore_all(const struct explorer_mutation *m, int preemption
 
 TEST(the_lock_excludes)
 {
-	const char *broken = explore_all(NULL, test_is_slow() ? 2 : 3);
-	if (!broken)
-		return;
-	explorer_tell();
-	test_fail(__FILE__, __LINE__, "not so: %s", broken);
+	explorer_holds(first_failure);
 }
 
 TEST(every_spoilt_edge_is_caught)
@@ -82,10 +78,5 @@ TEST(every_spoilt_edge_is_caught)
 		{"A1 split", "spin_lock", VERB_SWAP, "word", SPLIT},
 		{"A1 split, trying", "spin_try_lock", VERB_SWAP, "word", SPLIT},
 	};
-	for (size_t i = 0; i < ARRAY_LEN(spoilt); i++) {
-		const char *what = explore_all(&spoilt[i], 2);
-		if (!what)
-			test_fail(__FILE__, __LINE__, "%s is not caught", spoilt[i].name);
-		fprintf(stderr, "# %s: not so: %s\n", spoilt[i].name, what);
-	}
+	explorer_catches(first_failure, spoilt, ARRAY_LEN(spoilt));
 }
