@@ -61,6 +61,11 @@ void epoch_quiet(void)
 	rcu_quiescent_state();
 }
 
+void epoch_looked(void)
+{
+	reader_passes();
+}
+
 void epoch_enter(void)
 {
 	rcu_register_thread();

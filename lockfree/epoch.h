@@ -33,6 +33,10 @@ void epoch_online(void);
 void epoch_offline(void);
 void epoch_quiet(void);
 
+/* The caller has done with what it has looked at so far. The next quiet point of its thread says so too; but that is the
+ * scheduler's, and ThreadSanitizer knows no order between the two (runtime/fiber.h). */
+void epoch_looked(void);
+
 /* For threads that are no readers otherwise: what is looked at between the two stays. They nest not. */
 void epoch_enter(void);
 void epoch_leave(void);

@@ -19,8 +19,10 @@ int ready_enter(struct ready *r)
 {
 	int32_t users = load_rlx(&r->xusers);
 	do {
-		if (users == 0 || load_acq(&r->xclosed))
+		if (users == 0 || load_acq(&r->xclosed)) {
+			epoch_looked();
 			return -ECANCELED; /* nobody comes in once the last one has left: the descriptor is gone */
+		}
 	} while (!cas_acq(&r->xusers, &users, users + 1));
 	return 0;
 }
