@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +175,56 @@ int os_unpin(void)
 void os_exact_timers(void)
 {
 	prctl(PR_SET_TIMERSLACK, 1UL);
+}
+
+int os_tid(void)
+{
+	return (int)syscall(SYS_gettid);
+}
+
+int os_membarrier_init(void)
+{
+	int err = planned_failure(OS_MEMBARRIER);
+	if (err)
+		return -err;
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) ? -errno : 0;
+}
+
+void os_membarrier(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+/* sched_setattr(2); glibc 2.36 has neither. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+enum { SHORT_SLICE = 100000, LONG_SLICE = 100000000, NICE_LOWERED = 10 };
+
+void os_short_slice(void)
+{
+	struct attributes a = {.size = sizeof a};
+	if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) || a.policy != SCHED_OTHER)
+		return;
+	a.size = sizeof a;
+	a.flags = 0;
+	a.runtime = SHORT_SLICE;
+	syscall(SYS_sched_setattr, 0, &a, 0);
+}
+
+void os_lower(int tid)
+{
+	struct attributes a = {.size = sizeof a, .policy = SCHED_BATCH, .nice = NICE_LOWERED, .runtime = LONG_SLICE};
+	struct attributes now = {.size = sizeof now};
+	if (!syscall(SYS_sched_getattr, tid, &now, sizeof now, 0) && now.nice > a.nice)
+		a.nice = now.nice;
+	syscall(SYS_sched_setattr, tid, &a, 0);
+	sched_setaffinity(tid, sizeof allowed, &allowed);
 }
 
 static long long read_number(const char *path, int field)

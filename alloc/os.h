@@ -47,6 +47,22 @@ int os_affinity(int *cpus, int max);
 /* The CPU quota of the process's cgroup in thousandths of a core, from cgroup v2 or v1; 0: none. */
 int os_cpu_quota(void);
 
+/* The calling thread's number, as the kernel has it. */
+int os_tid(void);
+
+/* A full fence on every core where a thread of this process runs (membarrier(2), private and expedited): 1 to 15 µs, and an
+ * interruption for each. The first makes it ready; a negative errno: there is none. */
+int os_membarrier_init(void);
+void os_membarrier(void);
+
+/* The calling thread asks for short slices of a core that it shares (Linux 6.12): one that wakes up then runs before
+ * one with a longer slice, instead of after it. Only under the ordinary policy; a hint. */
+void os_short_slice(void);
+
+/* Puts a thread of this process behind others, for good: SCHED_BATCH, nice 10, long slices, on any core of the
+ * process. As much of it as is allowed. */
+void os_lower(int tid);
+
 /* Wakes sooner: timers of the calling thread are not coalesced. */
 void os_exact_timers(void);
 
@@ -59,7 +75,7 @@ void os_futex_wake(_Atomic uint32_t *word);
 int os_threads(void);
 
 /* The calls that can fail on purpose. */
-enum os_call { OS_RESERVE, OS_GUARD, OS_MANY, OS_DISCARD, OS_PIN, OS_CALLS };
+enum os_call { OS_RESERVE, OS_GUARD, OS_MANY, OS_DISCARD, OS_PIN, OS_MEMBARRIER, OS_CALLS };
 
 /* The nth use from now (1: the next) of the call fails with the given errno; 0 takes that back. */
 void os_fail_at(enum os_call, int nth, int err);

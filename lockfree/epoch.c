@@ -1,4 +1,7 @@
 #include <urcu-qsbr.h>
+#include <urcu/static/urcu-qsbr.h>
+
+#include <pthread.h>
 
 #include "lockfree/assert.h"
 #include "lockfree/epoch.h"
@@ -21,27 +24,41 @@ static char grace; /* stands for all grace periods */
 _Static_assert(sizeof(struct rcu_head) <= sizeof(((struct epoch_entry *)0)->opaque),
 	       "liburcu's list node fits the room that the header keeps for it");
 
-/* A thread that is a reader for the length of a call: registered on its first one. */
-static _Thread_local enum { NO_READER, READER } this_thread;
+/* VISITOR: a reader for the length of its calls. */
+static _Thread_local struct {
+	enum { NO_READER, READER, VISITOR } kind;
+	unsigned depth; /* calls of a visitor under way */
+} this_thread;
+
+static pthread_key_t visitor_ends;
+
+static void forget_visitor(void *unused)
+{
+	(void)unused;
+	rcu_unregister_thread();
+	this_thread.kind = NO_READER;
+}
 
 void epoch_init(void)
 {
 	if (!get_default_call_rcu_data())
 		fatal("cannot start liburcu's thread");
+	if (pthread_key_create(&visitor_ends, forget_visitor))
+		fatal("out of thread-specific keys");
 }
 
 void epoch_register(void)
 {
-	assert_debug(this_thread == NO_READER);
+	assert_debug(this_thread.kind == NO_READER);
 	rcu_register_thread();
 	rcu_thread_offline();
-	this_thread = READER;
+	this_thread.kind = READER;
 }
 
 void epoch_unregister(void)
 {
 	rcu_unregister_thread();
-	this_thread = NO_READER;
+	this_thread.kind = NO_READER;
 }
 
 void epoch_online(void)
@@ -68,13 +85,45 @@ void epoch_looked(void)
 
 void epoch_enter(void)
 {
+	if (this_thread.depth++)
+		return;
+	if (likely(this_thread.kind == VISITOR)) {
+		rcu_thread_online();
+		return;
+	}
 	rcu_register_thread();
+	this_thread.kind = VISITOR;
+	if (pthread_setspecific(visitor_ends, &this_thread))
+		fatal("out of memory");
 }
 
 void epoch_leave(void)
 {
+	if (--this_thread.depth == 0)
+		epoch_offline();
+}
+
+struct epoch_reader *epoch_self(void)
+{
+	return (struct epoch_reader *)(void *)&URCU_TLS(urcu_qsbr_reader);
+}
+
+/* What rcu_thread_offline does, with the reader as its argument. */
+void epoch_offline_for(struct epoch_reader *reader)
+{
+	struct urcu_qsbr_reader *r = (struct urcu_qsbr_reader *)(void *)reader;
 	reader_passes();
-	rcu_unregister_thread();
+	cmm_smp_mb();
+	CMM_STORE_SHARED(r->ctr, 0);
+	cmm_smp_mb();
+	if (!CMM_LOAD_SHARED(r->waiting))
+		return;
+	CMM_STORE_SHARED(r->waiting, 0);
+	cmm_smp_mb();
+	if (uatomic_read(&urcu_qsbr_gp.futex) != -1)
+		return;
+	uatomic_set(&urcu_qsbr_gp.futex, 0);
+	futex_noasync(&urcu_qsbr_gp.futex, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static void reclaim(struct rcu_head *head)

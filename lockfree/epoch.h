@@ -37,9 +37,16 @@ void epoch_quiet(void);
  * scheduler's, and ThreadSanitizer knows no order between the two (runtime/fiber.h). */
 void epoch_looked(void);
 
-/* For threads that are no readers otherwise: what is looked at between the two stays. They nest not. */
+/* For threads that are no readers otherwise: what is looked at between the two stays. They nest; the first one of a
+ * thread registers it, until the thread ends. In between it may go off-line and on-line again, to sleep. */
 void epoch_enter(void);
 void epoch_leave(void);
+
+/* The calling thread as a reader, for another that takes it off-line on its behalf: when the reader is known to look
+ * at nothing, and to be seen so (after a membarrier), and does not go on-line meanwhile. */
+struct epoch_reader;
+struct epoch_reader *epoch_self(void);
+void epoch_offline_for(struct epoch_reader *);
 
 /* Calls reclaim(entry) on a thread of its own after a grace period. The entry is part of the object. The
  * caller is a registered thread, or stands between epoch_enter and epoch_leave. */

@@ -1,6 +1,7 @@
 #include "net/conn.h"
 #include "net/error.h"
 #include "net/sys.h"
+#include "runtime/call.h"
 #include "runtime/panic.h"
 
 #include <weft/mem.h>
@@ -37,17 +38,21 @@ void weft_conn_close(weft_conn *c)
 {
 	if (!c)
 		return;
+	bool outermost = call_begin();
 	ready_close(&c->ready);
 	ready_leave(&c->ready, reclaim);
+	call_end(outermost);
 }
 
 int weft_close_write(weft_conn *c)
 {
+	bool outermost = call_begin();
 	int err = ready_enter(&c->ready);
-	if (err)
-		return err;
-	err = shutdown(c->ready.fd, SHUT_WR) ? -last_error() : 0;
-	ready_leave(&c->ready, reclaim);
+	if (!err) {
+		err = shutdown(c->ready.fd, SHUT_WR) ? -last_error() : 0;
+		ready_leave(&c->ready, reclaim);
+	}
+	call_end(outermost);
 	return err;
 }
 
@@ -74,11 +79,13 @@ ssize_t weft_read(weft_conn *c, void *buf, size_t size)
 {
 	if (size == 0)
 		return 0;
-	int err = ready_enter(&c->ready);
-	if (err)
-		return err;
-	ssize_t n = read_some(&c->ready, buf, size);
-	ready_leave(&c->ready, reclaim);
+	bool outermost = call_begin_blocking();
+	ssize_t n = ready_enter(&c->ready);
+	if (!n) {
+		n = read_some(&c->ready, buf, size);
+		ready_leave(&c->ready, reclaim);
+	}
+	call_end_blocking(outermost);
 	return n;
 }
 
@@ -108,24 +115,33 @@ static ssize_t write_all(struct weft_conn *c, const char *buf, size_t size)
 
 ssize_t weft_write(weft_conn *c, const void *buf, size_t size)
 {
-	int err = ready_enter(&c->ready);
-	if (err)
-		return err;
-	ssize_t n = load_rlx(&c->write_error);
-	if (n)
-		store_rlx(&c->write_error, 0);
-	else
-		n = write_all(c, buf, size);
-	ready_leave(&c->ready, reclaim);
+	bool outermost = call_begin_blocking();
+	ssize_t n = ready_enter(&c->ready);
+	if (!n) {
+		n = load_rlx(&c->write_error);
+		if (n)
+			store_rlx(&c->write_error, 0);
+		else
+			n = write_all(c, buf, size);
+		ready_leave(&c->ready, reclaim);
+	}
+	call_end_blocking(outermost);
 	return n;
+}
+
+static void set_deadline(struct ready_half *h, weft_deadline deadline)
+{
+	bool outermost = call_begin();
+	ready_set_deadline(h, deadline);
+	call_end(outermost);
 }
 
 void weft_set_read_deadline(weft_conn *c, weft_deadline deadline)
 {
-	ready_set_deadline(&c->ready.in, deadline);
+	set_deadline(&c->ready.in, deadline);
 }
 
 void weft_set_write_deadline(weft_conn *c, weft_deadline deadline)
 {
-	ready_set_deadline(&c->ready.out, deadline);
+	set_deadline(&c->ready.out, deadline);
 }

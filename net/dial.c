@@ -2,6 +2,7 @@
 #include "net/conn.h"
 #include "net/epoll.h"
 #include "net/error.h"
+#include "runtime/call.h"
 
 #include <weft/time.h>
 
@@ -46,7 +47,9 @@ static int connect_one(struct weft_conn *c, const struct addr *a, weft_deadline 
 		return err;
 	store_rlx(&r->out.xdeadline, deadline.ns);
 	ready_use(&r->out);
+	bool outermost = call_begin_blocking();
 	err = ready_wait(r, &r->out, WAIT_CONNECT);
+	call_end_blocking(outermost);
 	store_rlx(&r->out.xdeadline, INT64_MAX);
 	if (err)
 		return err;

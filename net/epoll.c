@@ -74,7 +74,13 @@ static void wake(unsigned index)
 	(void)n; /* full: then there is an edge already */
 }
 
-static const struct poller poller = {.name = "epoll", .wait = wait, .wake = wake};
+static bool has_something(unsigned of)
+{
+	struct pollfd p = {.fd = pollers.ps[of].epoll, .events = POLLIN};
+	return poll(&p, 1, 0) > 0;
+}
+
+static const struct poller poller = {.name = "epoll", .wait = wait, .has_something = has_something, .wake = wake};
 
 static int make_instance(struct instance *in)
 {

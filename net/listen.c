@@ -2,6 +2,7 @@
 #include "net/conn.h"
 #include "net/epoll.h"
 #include "net/error.h"
+#include "runtime/call.h"
 
 #include <weft/mem.h>
 #include <weft/sync.h>
@@ -82,8 +83,10 @@ void weft_listener_close(weft_listener *l)
 {
 	if (!l)
 		return;
+	bool outermost = call_begin();
 	ready_close(&l->ready);
 	ready_leave(&l->ready, reclaim);
+	call_end(outermost);
 }
 
 /* Errors of one connection attempt that has gone again are not the listener's (accept(2)). */
@@ -108,17 +111,27 @@ static int accept_one(weft_listener *l)
 	}
 }
 
-int weft_accept(weft_listener *l, weft_conn **out)
+/* A connection's descriptor, and of which family it is. */
+static int accept_inside(weft_listener *l, int *family)
 {
-	*out = NULL;
 	int fd = ready_enter(&l->ready);
 	if (fd)
 		return fd;
 	weft_mutex_lock(&l->accepting);
 	fd = load_acq(&l->ready.xclosed) ? -ECANCELED : accept_one(l);
 	weft_mutex_unlock(&l->accepting);
-	int family = l->addr.storage.ss_family; /* while the listener is ours */
+	*family = l->addr.storage.ss_family; /* while the listener is ours */
 	ready_leave(&l->ready, reclaim);
+	return fd;
+}
+
+int weft_accept(weft_listener *l, weft_conn **out)
+{
+	int family = AF_UNSPEC;
+	*out = NULL;
+	bool outermost = call_begin_blocking();
+	int fd = accept_inside(l, &family);
+	call_end_blocking(outermost);
 	if (fd < 0)
 		return fd;
 	*out = conn_make(fd, family);

@@ -25,6 +25,7 @@
  */
 #include "runtime/chan.h"
 #include "lockfree/assert.h"
+#include "runtime/call.h"
 #include "runtime/panic.h"
 
 #include <weft/mem.h>
@@ -178,7 +179,9 @@ void weft_chan_free(weft_chan *c)
 	spin_unlock(&c->lock);
 	if (waited_on)
 		weft_panic("free of a channel on which a goroutine waits");
+	bool outermost = call_begin();
 	retire(&c->retired, reclaim);
+	call_end(outermost);
 }
 
 /* ---- sending ---- */
@@ -207,6 +210,7 @@ inline enum outcome chan_send_locked(struct weft_chan *c, const void *elem, stru
 
 static WEFT_NORETURN void block_for_ever(enum wait_reason why)
 {
+	call_begin_blocking();
 	wait_begin(why);
 	for (;;)
 		park();
@@ -232,8 +236,7 @@ static bool wait_on(struct weft_chan *c, struct waitq *q, struct waiter *w, enum
 	return true;
 }
 
-/* 0 or -ETIMEDOUT. */
-static inline int send(struct weft_chan *c, const void *elem, bool many, weft_deadline deadline)
+static inline int send_inside(struct weft_chan *c, const void *elem, bool many, weft_deadline deadline)
 {
 	struct g *wake;
 	spin_lock(&c->lock);
@@ -257,6 +260,15 @@ static inline int send(struct weft_chan *c, const void *elem, bool many, weft_de
 	return 0;
 }
 
+/* 0 or -ETIMEDOUT. */
+static inline int send(struct weft_chan *c, const void *elem, bool many, weft_deadline deadline)
+{
+	bool outermost = call_begin_blocking();
+	int err = send_inside(c, elem, many, deadline);
+	call_end_blocking(outermost);
+	return err;
+}
+
 void weft_send(weft_chan *c, const void *elem)
 {
 	if (unlikely(!c))
@@ -269,6 +281,7 @@ int weft_try_send(weft_chan *c, const void *elem)
 	if (!c)
 		return -EAGAIN;
 	struct g *wake;
+	bool outermost = call_begin();
 	spin_lock(&c->lock);
 	enum outcome o = chan_send_locked(c, elem, &wake);
 	spin_unlock(&c->lock);
@@ -276,6 +289,7 @@ int weft_try_send(weft_chan *c, const void *elem)
 		chan_panic_closed();
 	if (wake)
 		ready(wake);
+	call_end(outermost);
 	return o == DONE ? 0 : -EAGAIN;
 }
 
@@ -283,7 +297,9 @@ static int wait_out(enum wait_reason why, weft_deadline deadline)
 {
 	if (deadline.ns == INT64_MAX)
 		block_for_ever(why);
+	bool outermost = call_begin_blocking();
 	park_until(wait_begin(why), deadline);
+	call_end_blocking(outermost);
 	return -ETIMEDOUT;
 }
 
@@ -318,8 +334,7 @@ inline enum outcome chan_recv_locked(struct weft_chan *c, void *elem, struct g *
 	return DRAINED;
 }
 
-/* 1 a value, 0 drained, -ETIMEDOUT. */
-static inline int recv(struct weft_chan *c, void *elem, bool many, weft_deadline deadline)
+static inline int recv_inside(struct weft_chan *c, void *elem, bool many, weft_deadline deadline)
 {
 	struct g *wake;
 	spin_lock(&c->lock);
@@ -334,6 +349,15 @@ static inline int recv(struct weft_chan *c, void *elem, bool many, weft_deadline
 	if (wait_on(c, &c->recvq, &w, WAIT_RECV, deadline))
 		return -ETIMEDOUT;
 	return w.ok;
+}
+
+/* 1 a value, 0 drained, -ETIMEDOUT. */
+static inline int recv(struct weft_chan *c, void *elem, bool many, weft_deadline deadline)
+{
+	bool outermost = call_begin_blocking();
+	int got = recv_inside(c, elem, many, deadline);
+	call_end_blocking(outermost);
+	return got;
 }
 
 bool weft_recv(weft_chan *c, void *elem)
@@ -354,11 +378,13 @@ int weft_try_recv(weft_chan *c, void *elem)
 	if (!c || looks_empty(c))
 		return -EAGAIN;
 	struct g *wake;
+	bool outermost = call_begin();
 	spin_lock(&c->lock);
 	enum outcome o = chan_recv_locked(c, elem, &wake);
 	spin_unlock(&c->lock);
 	if (wake)
 		ready(wake);
+	call_end(outermost);
 	return o == WOULD_BLOCK ? -EAGAIN : o == DONE;
 }
 
@@ -394,6 +420,7 @@ void weft_close(weft_chan *c)
 {
 	if (!c)
 		weft_panic("close of nil channel");
+	bool outermost = call_begin();
 	spin_lock(&c->lock);
 	if (load_rlx(&c->closed)) {
 		spin_unlock(&c->lock);
@@ -406,6 +433,7 @@ void weft_close(weft_chan *c)
 	spin_unlock(&c->lock);
 	wake_all(receivers);
 	wake_all(senders);
+	call_end(outermost);
 }
 
 size_t weft_chan_len(const weft_chan *c)

@@ -28,14 +28,24 @@ static _Noreturn void refuse(const char *name, const char *value, const char *fm
 	exit(2);
 }
 
-static void read_procs(struct config *c, const char *name, const char *value)
+static unsigned number(const char *name, const char *value, long least, long most)
 {
 	char *end;
 	errno = 0;
 	long n = strtol(value, &end, 10);
-	if (errno || *end || !isdigit((unsigned char)*value) || n < 1 || n > MAX_PS)
-		refuse(name, value, "a number from 1 to %d is wanted", MAX_PS);
-	c->procs = (unsigned)n;
+	if (errno || *end || !isdigit((unsigned char)*value) || n < least || n > most)
+		refuse(name, value, "a number from %ld to %ld is wanted", least, most);
+	return (unsigned)n;
+}
+
+static void read_procs(struct config *c, const char *name, const char *value)
+{
+	c->procs = number(name, value, 1, MAX_PS);
+}
+
+static void read_max_threads(struct config *c, const char *name, const char *value)
+{
+	c->max_threads = number(name, value, 0, MAX_THREADS);
 }
 
 /* The index of value in a NULL-terminated list of words; refuses others. */
@@ -72,13 +82,34 @@ static void read_net(struct config *c, const char *name, const char *value)
 	one_of(name, value, (const char *const[]){"epoll", NULL});
 }
 
+static void debug_nosteal(struct config *c)
+{
+	c->steal = false;
+}
+
+static void debug_nopreempt(struct config *c)
+{
+	c->preempt = false;
+}
+
 /* One table is the parser and the documentation of the debug keys. */
 static const struct {
 	const char *key;
+	void (*set)(struct config *);
 	const char *help;
 } debug_keys[] = {
-	{"nosteal", "Ps do not steal from each other"},
+	{"nosteal", debug_nosteal, "Ps do not steal from each other"},
+	{"nopreempt", debug_nopreempt, "a goroutine that computes keeps its P"},
 };
+
+static _Noreturn void refuse_key(const char *name, const char *value, const char *word)
+{
+	char list[256] = "";
+	for (size_t i = 0; i < ARRAY_LEN(debug_keys); i++)
+		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s (%s)", i ? ", " : "",
+			 debug_keys[i].key, debug_keys[i].help);
+	refuse(name, value, "unknown key '%s'; there are: %s", word, list);
+}
 
 static void read_debug(struct config *c, const char *name, const char *value)
 {
@@ -87,10 +118,12 @@ static void read_debug(struct config *c, const char *name, const char *value)
 		refuse(name, value, "too long");
 	strcpy(words, value);
 	for (char *word; (word = strsep(&rest, ","));) {
-		if (strcmp(word, debug_keys[0].key))
-			refuse(name, value, "unknown key '%s'; there is: %s (%s)", word,
-			       debug_keys[0].key, debug_keys[0].help);
-		c->steal = false;
+		size_t i = 0;
+		while (i < ARRAY_LEN(debug_keys) && strcmp(word, debug_keys[i].key))
+			i++;
+		if (i == ARRAY_LEN(debug_keys))
+			refuse_key(name, value, word);
+		debug_keys[i].set(c);
 	}
 }
 
@@ -100,7 +133,7 @@ static const struct {
 } variables[] = {
 	{"WEFT_PROCS", read_procs}, {"WEFT_PIN", read_pin},     {"WEFT_SPIN", read_spin},
 	{"WEFT_NET", read_net},     {"WEFT_DEBUG", read_debug}, {"WEFT_GOGC", read_collector},
-	{"WEFT_MEMLIMIT", read_collector},
+	{"WEFT_MEMLIMIT", read_collector}, {"WEFT_MAXTHREADS", read_max_threads},
 };
 
 static void read_variable(struct config *c, const char *entry)
@@ -121,7 +154,7 @@ static void read_variable(struct config *c, const char *entry)
 
 void config_read(struct config *c)
 {
-	*c = (struct config){.spin = SPIN_AUTO, .steal = true};
+	*c = (struct config){.spin = SPIN_AUTO, .steal = true, .preempt = true, .max_threads = THREADS_BY_DEFAULT};
 	for (char **e = environ; *e; e++)
 		if (!strncmp(*e, "WEFT_", 5) && strchr(*e, '='))
 			read_variable(c, *e);

@@ -4,6 +4,8 @@
 
 #include "runtime/sched.h"
 
+enum { MAX_THREADS = 100000, THREADS_BY_DEFAULT = 1000 };
+
 enum pin_mode { PIN_AUTO, PIN_ON, PIN_OFF };
 
 struct config {
@@ -11,6 +13,8 @@ struct config {
 	enum pin_mode pin;
 	enum spin_mode spin;
 	bool steal;
+	bool preempt;
+	unsigned max_threads; /* without a P */
 };
 
 /* Fills in what the environment says. A bad value, or an unknown variable or debug key, is one line on stderr

@@ -5,7 +5,8 @@
  * running goroutine needs close by: run queue, timers, free lists, counters.
  *
  * A P always has an M, awake or asleep in its poller, except in the moment of a hand-off: the M of a P that
- * blocks in the kernel loses it to another M (block.c), and waits among the spare ones when it comes back.
+ * blocks in the kernel loses it to another M (block.c), and waits among the spare ones when it comes back (spare.c). One
+ * whose goroutine computes for long loses it too (takeover.c), and ends when the goroutine comes back.
  *
  * States of a G:    fresh --run--> running --park--> waiting --ready--> runnable --run--> running
  *                                  running --yield--> runnable          running --end--> free
@@ -21,7 +22,6 @@
 #include "runtime/switch.h"
 #include "runtime/wheel.h"
 
-#include <pthread.h>
 #include <time.h>
 
 enum g_state { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_SYSCALL };
@@ -125,7 +125,7 @@ struct p {
 	bool looking;      /* its M looks for work, and runs what it finds at once */
 	bool spinning;     /* counted in sched.xspinning */
 	_Atomic int countdown; /* scheduling steps until the next look around (sched.c); thieves read */
-	uint32_t tick;     /* looks around so far */
+	_Atomic uint32_t tick; /* looks around so far; sysmon reads */
 	int quantum;       /* what countdown starts from */
 	_Atomic int64_t now; /* the clock at the last look around */
 	uint64_t looked;   /* and the cycle counter */
@@ -151,6 +151,7 @@ struct p {
 	/* Others write too. */
 	ON_OWN_LINE _Atomic(struct g *) xrunnext; /* holder swaps, thieves CAS */
 	ON_OWN_LINE _Atomic uint32_t xstatus; /* enum p_status; block.c */
+	_Atomic(struct m *) xm;      /* who runs on it, or did last */
 	_Atomic uint32_t xblock_seq; /* counts block_begin: sysmon sees whether one lasts */
 	uint32_t small_wakes;        /* holder: left out since the last one */
 	_Atomic uint32_t xwake;               /* futex: 1 when somebody has woken it */
@@ -162,20 +163,30 @@ struct p {
 
 struct m {
 	struct slab_free unused;
+	/* Every call into weft: call.h. */
+	_Atomic(struct p *) p;  /* NULL: none. Marked, it is being taken: the M and sysmon CAS */
+	_Atomic bool xinside;   /* the M writes, sysmon reads */
+	_Atomic uint8_t xnote;  /* enum note; sysmon writes, the M clears */
 	/* Written by the thread itself; atomics, because goroutines of many identities (fiber.h) read them. */
 	_Atomic(struct g *) g; /* the one that runs; NULL: the scheduler's own context */
-	_Atomic(struct p *) p; /* NULL: none */
 	_Atomic(void *) fiber;
 	struct context ctx;    /* the scheduler's, on the thread's own stack */
 	_Atomic(struct p *) blocked_p; /* what block_begin left behind */
 	void *fake_stack;
 	const void *stack_bottom;
 	size_t stack_size;
-	struct m *next;        /* among the spare ones */
-	_Atomic uint32_t xnote; /* futex: a P has been handed over */
+	struct m *next;        /* among the spare ones, or the ended */
+	_Atomic uint32_t xtold; /* futex: a P has been handed over, or the M is to end (spare.c) */
 	struct p *handed;
+	struct p *first_p; /* NULL: it is started to wait for one */
+	bool fresh;     /* has not waited for a P yet */
 	struct g *held; /* to be run next, once it has left its CPU */
-	pthread_t thread;
+	struct g *queue; /* to be queued, now that its stack has been left */
+	struct epoch_reader *reader;
+	_Atomic int tid;
+	_Atomic uint32_t note_tick; /* the P's tick that xnote is about */
+	_Atomic bool lowered;   /* its P was taken while it computed: it gets no other */
+	_Atomic bool xdetached; /* and it is no reader any more */
 };
 
 /* The calling thread's M, NULL outside weft's threads. Read through assembly: a goroutine may wake on another
@@ -203,9 +214,10 @@ static inline struct g *m_g(struct m *m)
 	return load_rlx(&m->g);
 }
 
+/* Inside a call (call.h) the P stays, whether sysmon tries to take it or not. */
 static inline struct p *m_p(struct m *m)
 {
-	return load_rlx(&m->p);
+	return (struct p *)((uintptr_t)load_rlx(&m->p) & ~(uintptr_t)1);
 }
 
 static inline void g_set_state(struct g *g, enum g_state s)

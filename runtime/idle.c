@@ -39,6 +39,7 @@
 #include "runtime/dump.h"
 #include "runtime/park.h"
 #include "runtime/sched.h"
+#include "runtime/sysmon.h"
 
 enum {
 	LATE_NS = 1000000,
@@ -328,6 +329,7 @@ static int64_t time_to_next_timer(struct p *p)
 static bool nothing_can_happen(void)
 {
 	if (load_seq(&sched.xidle) != sched.nprocs || load_seq(&sched.xblocked) ||
+	    load_seq(&sched.xdetached) ||
 	    poller_is_waited_for() || !load_seq(&sched.main_started))
 		return false;
 	for (unsigned i = 0; i < sched.nprocs; i++)
@@ -457,6 +459,7 @@ static bool sleep_until_woken(struct p *p)
 	}
 	/* Claimed by a waker: it has counted us among those who look. Otherwise we count ourselves out. */
 	p->spinning = !claim(p->index);
+	sysmon_p_is_up();
 	return watched && !p->spinning;
 }
 

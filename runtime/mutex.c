@@ -24,6 +24,7 @@
  * R1 unlock: cas_rel(word), store_rel(word)  ->  A1 lock: cas_acq(word)    what the mutex guards
  */
 #include "lockfree/assert.h"
+#include "runtime/call.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/sched.h"
@@ -31,6 +32,7 @@
 #include <weft/sync.h>
 
 #include <errno.h>
+#include <sched.h>
 
 enum { LOCKED = 1, GUARD = 2, WAITING = 4, WOKEN = 8 };
 enum { PAUSES_FIRST = 32, PAUSES_MOST = 256 };
@@ -159,7 +161,7 @@ static int give_up(struct mutex *m, struct mutex_waiter *w)
 	return -ETIMEDOUT;
 }
 
-static COLD int lock_slow(struct mutex *m, bool many, weft_deadline deadline)
+static int lock_slow(struct mutex *m, bool many, weft_deadline deadline)
 {
 	struct mutex_waiter w = {.many = many};
 	uint64_t woken = 0; /* the flag that stands for us, once we have been woken */
@@ -183,6 +185,14 @@ static COLD int lock_slow(struct mutex *m, bool many, weft_deadline deadline)
 	}
 }
 
+static COLD int lock_call(struct mutex *m, bool many, weft_deadline deadline)
+{
+	bool outermost = call_begin_blocking();
+	int err = lock_slow(m, many, deadline);
+	call_end_blocking(outermost);
+	return err;
+}
+
 static struct mutex_waiter *first_waiter(struct mutex *m)
 {
 	struct mutex_waiter *w;
@@ -194,7 +204,7 @@ static struct mutex_waiter *first_waiter(struct mutex *m)
 	return NULL;
 }
 
-static COLD void unlock_slow(struct mutex *m)
+static void unlock_slow(struct mutex *m)
 {
 	uint64_t word = load_rlx(&m->word);
 	while ((word & (LOCKED | GUARD | WOKEN)) == (LOCKED | WOKEN))
@@ -216,13 +226,20 @@ static COLD void unlock_slow(struct mutex *m)
 	ready(g);
 }
 
+static COLD void unlock_call(struct mutex *m)
+{
+	bool outermost = call_begin();
+	unlock_slow(m);
+	call_end(outermost);
+}
+
 /* Whole, like the inlined ones: what sent the caller here may be over. */
 void weft_mutex_lock_slow(weft_mutex *mutex)
 {
 	struct mutex *m = inside(mutex);
 	uint64_t unlocked = 0;
 	if (unlikely(!cas_acq(&m->word, &unlocked, LOCKED))) /* A1 */
-		lock_slow(m, false, WEFT_NEVER);
+		lock_call(m, false, WEFT_NEVER);
 }
 
 int weft_mutex_try_lock(weft_mutex *mutex)
@@ -236,7 +253,7 @@ int weft_mutex_lock_until(weft_mutex *mutex, weft_deadline deadline)
 	uint64_t unlocked = 0;
 	if (likely(cas_acq(&m->word, &unlocked, LOCKED)))
 		return 0;
-	return lock_slow(m, true, deadline);
+	return lock_call(m, true, deadline);
 }
 
 void weft_mutex_unlock_slow(weft_mutex *mutex)
@@ -244,5 +261,5 @@ void weft_mutex_unlock_slow(weft_mutex *mutex)
 	struct mutex *m = inside(mutex);
 	uint64_t locked = LOCKED;
 	if (unlikely(!cas_rel(&m->word, &locked, 0))) /* R1 */
-		unlock_slow(m);
+		unlock_call(m);
 }

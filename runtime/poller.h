@@ -4,6 +4,7 @@
 #ifndef RUNTIME_POLLER_H
 #define RUNTIME_POLLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct poller {
@@ -13,6 +14,9 @@ struct poller {
 	 * only looks, negative waits for ever. Called by the holder of P `p`; `of` is whose poller is asked: its own, or
 	 * one whose P is late. How many events it saw. */
 	int (*wait)(unsigned p, unsigned of, int64_t timeout_ns);
+
+	/* Whether there is anything in `of` for wait to find. Any thread. */
+	bool (*has_something)(unsigned of);
 
 	/* Ends a wait under way, or the next one. Any thread. */
 	void (*wake)(unsigned p);

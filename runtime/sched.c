@@ -19,14 +19,17 @@
 #include "lockfree/assert.h"
 #include "lockfree/epoch.h"
 #include "lockfree/fence.h"
+#include "runtime/call.h"
 #include "runtime/fiber.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
+#include "runtime/spare.h"
 
 #include <weft/go.h>
 #include <weft/mem.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 enum {
@@ -218,7 +221,7 @@ static COLD void look_at_clock(struct p *p)
 static COLD struct g *look_around(struct p *p)
 {
 	uint64_t cycles = cycles_now(), spent = cycles - p->looked;
-	p->tick++;
+	bump(&p->tick, 1);
 	if (spent >= LOOK_CYCLES) {
 		uint64_t fewer = (uint64_t)p->quantum * LOOK_CYCLES / spent;
 		p->quantum = fewer ? (int)fewer : 1;
@@ -280,15 +283,32 @@ static inline __attribute__((always_inline)) void leave(struct m *m, struct g *g
 	fiber_enter_stack(g->fake_stack);
 }
 
-/* The M's own context: runs goroutines until the runtime stops. */
+static COLD void ready_elsewhere(struct g *);
+
+/* See queue_without_p. */
+static COLD void queue_left(struct m *m)
+{
+	struct g *g = m->queue;
+	m->queue = NULL;
+	ready_elsewhere(g);
+	if (load_rlx(&m->lowered))
+		sub_seq(&sched.xdetached, 1);
+}
+
+/* The M's own context: runs goroutines until the runtime stops, or the M is not wanted any more. */
 void m_loop(struct m *m)
 {
 	for (;;) {
-		if (!m_p(m))
-			spare_wait(m);
+		if (m->queue)
+			queue_left(m);
+		if (!m_p(m)) {
+			epoch_offline();
+			if (!spare_wait(m))
+				return;
+		}
 		struct g *g = m->held;
 		m->held = NULL;
-		if (!g && m_p(m))
+		if (!g)
 			g = find_work(m);
 		if (!g)
 			return;
@@ -335,7 +355,7 @@ static COLD struct g *stand_in(void)
 	return thread_g;
 }
 
-static COLD _Noreturn void panic_in_section(void)
+COLD void panic_in_section(void)
 {
 	weft_panic("blocking call of weft's between weft_block_begin and weft_block_end");
 }
@@ -347,8 +367,7 @@ struct g *wait_begin(enum wait_reason why)
 	store_rlx(&g->xclaim, 0);
 	store_rlx(&g->waiting, (uint8_t)why);
 	if (likely(!load_rlx(&g->is_thread))) {
-		if (unlikely(!m_p(m)))
-			panic_in_section();
+		assert_debug(load_rlx(&m->xinside) && m_p(m));
 		store_rlx(&g->since, load_rlx(&m_p(m)->now));
 	}
 	g_set_state(g, G_WAITING);
@@ -362,8 +381,10 @@ void wait_cancel(struct g *g)
 
 static COLD void park_thread(struct g *g)
 {
+	epoch_offline();
 	while (load_acq(&g->xfutex) == 0)
 		os_futex_wait(&g->xfutex, 0, -1);
+	epoch_online();
 	store_rlx(&g->xfutex, 0);
 	fiber_observe(g);
 }
@@ -467,13 +488,14 @@ void ready(struct g *g)
 }
 
 /* The goroutine's P has gone to another M: it waits for one on the global queue, and the M among the spare
- * ones. */
+ * ones. It is queued only when its stack has been left (queue_left): this thread may stand far behind others in the
+ * kernel's queue, and whoever picked the goroutine up would wait for it. */
 void queue_without_p(struct m *m)
 {
 	struct g *g = m_g(m);
 	fiber_publish(g);
 	void *me = sched_enter(m);
-	ready_elsewhere(g);
+	m->queue = g;
 	leave(m, g, NULL);
 	sched_leave(me);
 	fiber_observe(g);
@@ -484,8 +506,11 @@ void weft_yield(void)
 	struct m *m = m_self();
 	if (unlikely(!m || !m_g(m)))
 		return;
-	if (unlikely(!m_p(m)))
-		panic_in_section();
+	bool outermost = !load_rlx(&m->xinside);
+	if (outermost && unlikely(!m_begin(m))) {
+		call_begin_blocking_slow(m);
+		m = m_self();
+	}
 	struct g *g = m_g(m);
 	void *me = sched_enter(m);
 	struct g *next = pick(m_p(m));
@@ -498,6 +523,8 @@ void weft_yield(void)
 		leave(m, g, next);
 	}
 	sched_leave(me);
+	if (outermost)
+		store_rel(&m_self()->xinside, false); /* whatever was asked of us has been done */
 }
 
 /* The program has ended: the M goes home, and the goroutine that runs on it is abandoned. */
@@ -512,19 +539,13 @@ void end_here(void)
 
 enum { RETIRED_BETWEEN_QUIET_POINTS = 256 };
 
-/* A goroutine that frees without ever parking would hold up all reclamation: the call itself is a quiet point, for
- * between two calls into weft nothing is being looked at. A thread that is no reader becomes one for the call. */
+/* A goroutine that frees without ever parking would hold up all reclamation: the call itself is a quiet point, as long
+ * as nothing else is looked at in it. */
 void retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry *))
 {
 	struct m *m = m_self();
-	if (!m) {
-		epoch_enter();
-		epoch_retire(entry, reclaim);
-		epoch_leave();
-		return;
-	}
 	epoch_retire(entry, reclaim);
-	struct p *p = m_p(m);
+	struct p *p = m ? m_p(m) : NULL;
 	if (!p)
 		return;
 	void *me = sched_enter(m);
@@ -638,12 +659,13 @@ static COLD void must_be_running(void)
 /* A goroutine object, by whatever way is open to the caller. */
 static inline struct g *g_take_here(struct m *m)
 {
-	if (unlikely(!m || !m_p(m)))
+	if (unlikely(!m))
 		return take_from_outside();
 	void *me = sched_enter(m);
-	struct g *g = g_take(m_p(m));
-	if (likely(g != NULL))
-		bump(&m_p(m)->stats.started, 1);
+	struct p *p = m_p(m);
+	struct g *g = likely(p != NULL) ? g_take(p) : take_from_outside();
+	if (likely(g != NULL) && likely(p != NULL))
+		bump(&p->stats.started, 1);
 	sched_leave(me);
 	return g;
 }
@@ -668,6 +690,7 @@ void weft_go(void (*fn)(void *), void *arg)
 	struct m *m = m_self();
 	if (unlikely(!m))
 		must_be_running();
+	bool outermost = likely(m != NULL) && m_call_begin(m);
 	struct g *g = g_take_here(m);
 	if (unlikely(!g))
 		fatal("out of memory for a goroutine");
@@ -676,6 +699,8 @@ void weft_go(void (*fn)(void *), void *arg)
 	g_init(g, fn, arg, my_id(m), __builtin_return_address(0));
 	g_launch(m, g);
 	sched_leave(me);
+	if (likely(m != NULL))
+		m_call_end(m, outermost);
 }
 
 static int check_opts(const weft_go_opts *o)
@@ -730,9 +755,12 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
 	int err = check_opts(o);
 	if (err)
 		return err;
+	bool outermost = call_begin();
 	struct g *g = g_take_here(m);
-	if (!g)
+	if (!g) {
+		call_end(outermost);
 		return -ENOMEM;
+	}
 	bool copies = o->arg_size != 0, on_heap = o->arg_size > G_INLINE_ARG;
 	uint16_t pin = (uint16_t)o->pin;
 	uint32_t stack = stack_to_take(o->stack_size);
@@ -753,6 +781,7 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
 		g_launch(m, g);
 	}
 	sched_leave(me);
+	call_end(outermost);
 	return err;
 }
 
@@ -790,16 +819,24 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 	return false;
 }
 
+/* The program's own code, outside; ended, it needs a P like any call that may block. */
+static NOT_INSTRUMENTED void run_body(struct g *g)
+{
+	store_rel(&m_self()->xinside, false);
+	g->fn(g->arg);
+	call_begin_blocking();
+}
+
 /* Goroutines, one after the other, on one stack. */
 NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 {
 	fiber_enter_stack(NULL);
 	struct g *g = m_g(m_self());
 	for (;;) {
-		fiber_become(g->fiber);
+		sched_leave(g->fiber);
 		fiber_observe(g);
 		fiber_observe(g->stack);
-		g->fn(g->arg);
+		run_body(g);
 		fiber_publish(g);
 		fiber_publish(g->stack); /* whoever runs on it next overwrites what we left */
 		struct m *m = m_self();
@@ -824,8 +861,8 @@ void weft_exit_goroutine(void)
 	struct m *m = m_self();
 	if (!m || !m_g(m))
 		weft_panic("weft_exit_goroutine outside a goroutine");
-	if (!m_p(m))
-		panic_in_section();
+	call_begin_blocking();
+	m = m_self();
 	struct g *g = m_g(m);
 	publish_end(g);
 	sched_enter(m);

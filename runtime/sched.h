@@ -24,8 +24,9 @@ struct sched {
 	enum spin_mode spin;
 	bool pin;
 	bool steal;
+	bool preempt;         /* take Ps from goroutines that compute */
+	unsigned max_threads; /* without a P */
 	struct slab gs;
-	struct m *m0;
 
 	struct gqueue global;
 	ON_OWN_LINE _Atomic uint32_t xspinning; /* Ms that look for work */
@@ -34,6 +35,7 @@ struct sched {
 	_Atomic uint32_t xwatching;             /* enum watching */
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
+	_Atomic uint32_t xdetached;             /* Ms that compute without a P (takeover.c) */
 	_Atomic int64_t xpollwait;              /* threads outside that wait for sockets; the rest: struct p */
 	_Atomic(const struct poller *) poller;
 	_Atomic uint64_t next_id;
@@ -41,9 +43,11 @@ struct sched {
 	_Atomic bool stopping;
 	_Atomic bool running;
 	_Atomic bool main_started;
-	struct spin spare_lock;
-	struct m *spare; /* Ms that wait for a P */
 	_Atomic int own_threads; /* that are not the user's: Ms, sysmon, liburcu's */
+	_Atomic uint32_t xthreads; /* Ms */
+	/* Counters: Ps taken from computing goroutines, given up by them, and handed on from blocking sections; goroutines
+	 * asked to yield; and times that nothing was taken for want of an M. */
+	_Atomic uint64_t taken, given_up, handed_on, asked, refused;
 };
 
 extern struct sched sched;
@@ -57,8 +61,12 @@ static inline __attribute__((always_inline)) void *sched_enter(struct m *m)
 	return was;
 }
 
+/* What was done to the P is published as the M's, for whoever takes it (takeover.c). */
 static inline __attribute__((always_inline)) void sched_leave(void *was)
 {
+	struct m *m = WEFT_TSAN ? m_self() : NULL;
+	if (m)
+		fiber_publish(&m->fiber);
 	fiber_become(was);
 }
 
@@ -96,17 +104,16 @@ _Noreturn void end_here(void);
 
 /* sched.c: the goroutine that runs on this M, whose P is gone, queues for one. */
 void queue_without_p(struct m *);
-
-/* block.c */
-void spare_wake_all(void);
-void spare_wait(struct m *);
-void hand_over(struct p *);
+_Noreturn void panic_in_section(void);
 
 /* start.c: how many threads there are that weft did not make. */
 int foreign_threads(void);
 
-/* A thread that runs the P. 0, or a negative errno. */
-int m_start(struct p *);
+/* start.c: an M on a thread of its own that runs the P, or (NULL) waits for one. NULL: there is no thread to be had. */
+struct m *m_start(struct p *);
+
+/* start.c: on the M's own thread: the P is its from here on. */
+void m_take_p(struct m *, struct p *);
 
 /* timer.c: weft_now, with the kernel's answer in memory of the caller's choice. */
 int64_t clock_read(struct timespec *);

@@ -12,6 +12,7 @@
 #include "lockfree/assert.h"
 #include "runtime/chan.h"
 #include "runtime/fiber.h"
+#include "runtime/call.h"
 #include "runtime/panic.h"
 
 #include <weft/mem.h>
@@ -215,17 +216,28 @@ static int select_among(weft_case *cases, int n, enum patience patience, weft_de
 	return run(&s, patience, deadline);
 }
 
+static int select_until(weft_case *cases, int n, weft_deadline deadline)
+{
+	bool outermost = call_begin_blocking();
+	int index = select_among(cases, n, WAIT, deadline);
+	call_end_blocking(outermost);
+	return index;
+}
+
 int weft_select(weft_case *cases, int n)
 {
-	return select_among(cases, n, WAIT, WEFT_NEVER);
+	return select_until(cases, n, WEFT_NEVER);
 }
 
 int weft_try_select(weft_case *cases, int n)
 {
-	return select_among(cases, n, NO_WAIT, WEFT_NEVER);
+	bool outermost = call_begin();
+	int index = select_among(cases, n, NO_WAIT, WEFT_NEVER);
+	call_end(outermost);
+	return index;
 }
 
 int weft_select_until(weft_case *cases, int n, weft_deadline deadline)
 {
-	return select_among(cases, n, WAIT, deadline);
+	return select_until(cases, n, deadline);
 }

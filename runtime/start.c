@@ -1,19 +1,26 @@
-/* Building the runtime and taking it down: weft_main. */
+/* Building the runtime and taking it down: weft_main.
+ *
+ * The first thread is no M: it waits for the end of the main goroutine. So all Ms are alike, none has to come home from a
+ * goroutine that has been abandoned, and the thread that weft_main returns on is as it was.
+ */
 #include "alloc/os.h"
 #include "alloc/topo.h"
 #include "lockfree/epoch.h"
+#include "runtime/call.h"
 #include "runtime/config.h"
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
-#include "runtime/sched.h"
+#include "runtime/spare.h"
+#include "runtime/sysmon.h"
 
 #include <weft/go.h>
 #include <weft/mem.h>
 #include <weft/stats.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,27 +28,65 @@
 
 enum {
 	G_CHUNK = 1 << 20,
+	M_CHUNK = 1 << 20,
 	MAIN_STACK = 8 << 20,
 	M_STACK = 256 * 1024,
 	QUANTUM_AT_FIRST = 61,
-	LAST_CALL_MS = 100, /* how long the first thread has to come home when the program has ended */
 };
 
 static struct slab ms;
+static struct {
+	struct spin lock;
+	struct m *first;
+} ended; /* Ms, to be used again: sysmon may be looking at them still, so they stay Ms */
 
 static struct {
 	int argc;
 	char **argv;
 	int (*app)(int, char **);
 	int result;
-	_Atomic uint32_t xfirst_thread_home;
+	_Atomic uint32_t xended; /* futex: the first thread waits */
 } program;
 
 /* ---- Ms ---- */
 
 static struct m *m_make(void)
 {
-	return slab_take_one(&ms); /* zeroed: an M is never given back */
+	spin_lock(&ended.lock);
+	struct m *m = ended.first;
+	if (m)
+		ended.first = m->next;
+	spin_unlock(&ended.lock);
+	return m ? m : slab_take_one(&ms);
+}
+
+static void m_free(struct m *m)
+{
+	spin_lock(&ended.lock);
+	m->next = ended.first;
+	ended.first = m;
+	spin_unlock(&ended.lock);
+}
+
+/* Its thread has ended, or could not be started. */
+static void m_ended(struct m *m)
+{
+	store_rlx(&m->xnote, NOTE_NONE);
+	store_rlx(&m->xtold, 0);
+	store_rlx(&m->lowered, false);
+	store_rlx(&m->xdetached, false);
+	m->handed = NULL;
+	sub_seq(&sched.xthreads, 1);
+	m_free(m);
+}
+
+void m_take_p(struct m *m, struct p *p)
+{
+	if (sched.pin)
+		os_pin(p->cpu);
+	store_rlx(&p->xm, m);
+	store_rlx(&m->p, p);
+	epoch_online();
 }
 
 static void find_own_stack(struct m *m)
@@ -58,18 +103,20 @@ static void find_own_stack(struct m *m)
 	pthread_attr_destroy(&attr);
 }
 
-/* The calling thread becomes an M that holds the P, until the runtime stops. */
-static void m_run(struct m *m, struct p *p)
+/* The calling thread is an M, until the runtime stops or the M is one too many. */
+static void m_run(struct m *m)
 {
 	m_current = m;
-	store_rlx(&m->p, p);
+	store_rlx(&m->xinside, true);
 	store_rlx(&m->fiber, fiber_current());
+	store_rlx(&m->tid, os_tid());
 	find_own_stack(m);
-	if (sched.pin)
-		os_pin(p->cpu);
 	os_exact_timers();
+	os_short_slice();
 	epoch_register();
-	epoch_online();
+	m->reader = epoch_self();
+	if (m->first_p)
+		m_take_p(m, m->first_p);
 	m_loop(m);
 	epoch_offline();
 	epoch_unregister();
@@ -78,29 +125,34 @@ static void m_run(struct m *m, struct p *p)
 
 static void *m_thread(void *arg)
 {
-	struct m *m = arg;
-	struct p *p = m->handed;
-	m->handed = NULL;
-	m_run(m, p);
+	m_run(arg);
+	sub_seq(&sched.own_threads, 1);
+	if (!load_seq(&sched.stopping))
+		m_ended(arg);
 	return NULL;
 }
 
-int m_start(struct p *p)
+struct m *m_start(struct p *p)
 {
 	struct m *m = m_make();
 	if (!m)
-		return -ENOMEM;
-	m->handed = p;
+		return NULL;
+	m->first_p = p;
+	m->fresh = true;
+	add_seq(&sched.xthreads, 1);
+	add_seq(&sched.own_threads, 1);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, M_STACK);
-	int err = pthread_create(&m->thread, &attr, m_thread, m);
+	pthread_t thread;
+	int err = pthread_create(&thread, &attr, m_thread, m);
 	pthread_attr_destroy(&attr);
-	if (err)
-		return -err;
-	add_seq(&sched.own_threads, 1);
-	return 0;
+	if (!err)
+		return m;
+	sub_seq(&sched.own_threads, 1);
+	m_ended(m);
+	return NULL;
 }
 
 int foreign_threads(void)
@@ -181,17 +233,13 @@ static void main_goroutine(void *unused)
 {
 	(void)unused;
 	program.result = program.app(program.argc, program.argv);
+	call_begin_blocking();
 	store_seq(&sched.stopping, true);
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		wake_p(sched.ps[i]);
 	spare_wake_all();
-	if (m_self() == sched.m0)
-		end_here();
-	/* The first thread computes, or blocks, in a goroutine that has been abandoned: it gets a moment. */
-	for (int waited = 0; waited < LAST_CALL_MS && !load_acq(&program.xfirst_thread_home); waited++)
-		os_futex_wait(&program.xfirst_thread_home, 0, WEFT_MS);
-	if (!load_acq(&program.xfirst_thread_home))
-		exit(program.result);
+	store_rel(&program.xended, 1);
+	os_futex_wake(&program.xended);
 	end_here();
 }
 
@@ -214,11 +262,14 @@ static void prepare(void)
 	store_rlx(&sched.own_threads, WEFT_TSAN ? os_threads() : 1 + EPOCH_THREADS);
 	store_rlx(&sched.next_id, 1);
 	slab_init(&sched.gs, sizeof(struct g), G_CHUNK);
-	slab_init(&ms, sizeof(struct m), G_CHUNK / 4);
+	slab_init(&ms, sizeof(struct m), M_CHUNK);
+	sched.max_threads = config.max_threads;
+	sched.preempt = config.preempt && os_membarrier_init() == 0;
 	make_ps(&config);
-	sched.m0 = m_make();
-	if (!sched.m0)
+	struct m *first = m_make(); /* goroutines look at Ms: the memory is there before the first one starts */
+	if (!first)
 		fatal("out of memory");
+	m_free(first);
 	dump_install();
 	store_seq(&sched.running, true);
 }
@@ -233,16 +284,12 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	program.app = app;
 	prepare();
 	start_main_goroutine();
-	for (unsigned i = 1; i < sched.nprocs; i++) {
-		int err = m_start(sched.ps[i]);
-		if (err)
-			fatal("cannot start thread %u of %u: %s", i + 1, sched.nprocs, strerror(-err));
-	}
-	m_run(sched.m0, sched.ps[0]);
-	if (sched.pin)
-		os_unpin();
-	store_seq(&program.xfirst_thread_home, 1);
-	os_futex_wake(&program.xfirst_thread_home);
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		if (!m_start(sched.ps[i]))
+			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
+	sysmon_start();
+	while (!load_acq(&program.xended))
+		os_futex_wait(&program.xended, 0, -1);
 	return program.result;
 }
 
@@ -275,6 +322,12 @@ void weft_sched_stats(weft_schedstats *out)
 		out->wakes += load_rlx(&s->wakes);
 		out->spin_ns += (uint64_t)load_rlx(&s->spin_ns);
 	}
+	out->asked = load_rlx(&sched.asked);
+	out->taken = load_rlx(&sched.taken);
+	out->given_up = load_rlx(&sched.given_up);
+	out->handed_on = load_rlx(&sched.handed_on);
+	out->refused = load_rlx(&sched.refused);
+	out->threads = load_rlx(&sched.xthreads);
 }
 
 uint64_t weft_goroutine_id(void)

@@ -3,6 +3,7 @@
  * line from another core.
  */
 #include "lockfree/assert.h"
+#include "runtime/call.h"
 #include "runtime/chan.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
@@ -40,7 +41,7 @@ weft_deadline weft_in(int64_t ns)
 
 /* A P that runs looks at its wheel before it sleeps; one that sleeps must be told when a timer has come nearer
  * than what it sleeps for. */
-static void arm(struct timer *t, int64_t when)
+static void arm_inside(struct timer *t, int64_t when)
 {
 	struct m *m = m_self();
 	struct p *p = m ? m_p(m) : NULL;
@@ -52,6 +53,13 @@ static void arm(struct timer *t, int64_t when)
 	}
 	if (wheel_add(&p->wheel, t, when) != INT64_MAX && !mine)
 		wake_p(p);
+}
+
+static void arm(struct timer *t, int64_t when)
+{
+	bool outermost = call_begin();
+	arm_inside(t, when);
+	call_end(outermost);
 }
 
 /* ---- waits with a deadline ---- */
@@ -74,7 +82,7 @@ void park_with(weft_deadline deadline, int64_t (*expired)(void *, int64_t), void
 		return;
 	}
 	struct timer t = {.kind = TIMER_CALL, .call = expired, .arg = arg};
-	arm(&t, deadline.ns);
+	arm_inside(&t, deadline.ns);
 	park();
 	timer_cancel(&t);
 }
@@ -90,8 +98,9 @@ void weft_sleep(int64_t ns)
 {
 	if (ns <= 0)
 		return;
-	struct g *g = wait_begin(WAIT_SLEEP);
-	park_until(g, weft_in(ns));
+	bool outermost = call_begin_blocking();
+	park_until(wait_begin(WAIT_SLEEP), weft_in(ns));
+	call_end_blocking(outermost);
 }
 
 /* ---- timers ---- */

@@ -20,6 +20,7 @@
  * R1 done: sub_acqrel(word)  ->  A1 wait: load_acq(word)   what was done before done()
  */
 #include "lockfree/assert.h"
+#include "runtime/call.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 
@@ -105,6 +106,7 @@ static struct group_waiter *take_list(struct waitgroup *wg)
 
 static COLD void let_go(struct waitgroup *wg)
 {
+	bool outermost = call_begin();
 	take_guard(wg);
 	struct group_waiter *w = take_list(wg);
 	settle_all(wg);
@@ -113,6 +115,7 @@ static COLD void let_go(struct waitgroup *wg)
 		ready(w->g);
 		w = next;
 	}
+	call_end(outermost);
 }
 
 void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
@@ -178,17 +181,25 @@ static void withdraw(struct waitgroup *wg, struct group_waiter *w)
 void weft_waitgroup_wait(weft_waitgroup *group)
 {
 	struct group_waiter w = {.many = false};
+	bool outermost = call_begin_blocking();
 	if (join(inside(group), &w))
 		park();
+	call_end_blocking(outermost);
+}
+
+static int wait_inside(struct waitgroup *wg, weft_deadline deadline)
+{
+	struct group_waiter w = {.many = true};
+	if (!join(wg, &w) || !park_until(w.g, deadline))
+		return 0;
+	withdraw(wg, &w);
+	return -ETIMEDOUT;
 }
 
 int weft_waitgroup_wait_until(weft_waitgroup *group, weft_deadline deadline)
 {
-	struct group_waiter w = {.many = true};
-	if (!join(inside(group), &w))
-		return 0;
-	if (!park_until(w.g, deadline))
-		return 0;
-	withdraw(inside(group), &w);
-	return -ETIMEDOUT;
+	bool outermost = call_begin_blocking();
+	int err = wait_inside(inside(group), deadline);
+	call_end_blocking(outermost);
+	return err;
 }

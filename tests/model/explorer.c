@@ -465,14 +465,37 @@ void explorer_relax(void)
 
 /* ---- fences ---- */
 
+static void fence_of(struct view *v)
+{
+	join_seen(v, &by_seq);
+	join_seen(&by_seq, v);
+}
+
 void explorer_fence(const char *function)
 {
 	begin_step();
 	tell(function, "fence", "", 0);
 	if (mutated(function, VERB_FENCE, "", WEAKEN))
 		return;
-	join_seen(my_view(), &by_seq);
-	join_seen(&by_seq, my_view());
+	fence_of(my_view());
+}
+
+/* Every other thread has its fence at a moment of its own. */
+void explorer_membarrier(const char *function)
+{
+	begin_step();
+	tell(function, "membarrier", "", 0);
+	if (mutated(function, VERB_FENCE, "", WEAKEN))
+		return;
+	fence_of(my_view());
+	for (int t = 0; t < program.threads; t++) {
+		if (t == running)
+			continue;
+		begin_step();
+		fence_of(&fiber[t].view);
+	}
+	begin_step();
+	fence_of(my_view());
 }
 
 /* ---- memory that ends, and memory that is not looked at ---- */

@@ -9,7 +9,7 @@
  *
  * A sequentially consistent load reads no message older than the last such store to its location. A full fence
  * (lockfree/fence.h) orders itself with others and with sequentially consistent operations: a view of the whole
- * program's hands that on.
+ * program's hands that on. A membarrier is a fence of the caller, one of every other thread, and another of the caller.
  *
  * Views also carry how many steps of every other thread have been seen, so that a test can ask for
  * happens-before itself (explorer_has_seen). Plain memory that is watched is checked for races in that way,
@@ -131,6 +131,7 @@ uint64_t explorer_await(const char *function, const char *operand, void *address
 
 void explorer_relax(void);
 void explorer_fence(const char *function);
+void explorer_membarrier(const char *function);
 
 /* plain.c, for explorer.c: a new execution begins; a plain access; who has touched the range has been seen. */
 void plain_start(void);

@@ -4,6 +4,7 @@
 
 #include "tests/model/atomic.h"
 
-#define fence_full() explorer_fence(__func__)
+#define fence_full()     explorer_fence(__func__)
+#define fence_compiler() ((void)0)
 
 #endif

@@ -8,6 +8,7 @@
 #define TESTS_MODEL_GOROUTINE_H
 #define RUNTIME_G_H
 #define RUNTIME_SCHED_H
+#define RUNTIME_CALL_H
 
 #include "tests/model/atomic.h"
 
@@ -46,6 +47,27 @@ static inline struct p *m_p(struct m *m)
 static inline bool spinning_may_help(struct p *p)
 {
 	return !p->solo;
+}
+
+/* The P of a thread of the explorer is never taken. */
+static inline bool call_begin(void)
+{
+	return false;
+}
+
+static inline void call_end(bool outermost)
+{
+	(void)outermost;
+}
+
+static inline bool call_begin_blocking(void)
+{
+	return false;
+}
+
+static inline void call_end_blocking(bool outermost)
+{
+	(void)outermost;
 }
 
 #include "runtime/panic.h"

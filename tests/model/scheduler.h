@@ -103,9 +103,43 @@ int foreign_threads(void)
 	return 1;
 }
 
-void spare_wait(struct m *m)
+bool spare_wait(struct m *m)
 {
 	(void)m;
+	return false;
+}
+
+struct sysmon sysmon = {.xstate = SYSMON_AWAKE};
+
+void sysmon_wake(void)
+{
+}
+
+void call_begin_slow(struct m *m)
+{
+	(void)m;
+}
+
+void call_begin_blocking_slow(struct m *m)
+{
+	(void)m;
+}
+
+void call_end_slow(struct m *m)
+{
+	(void)m;
+}
+
+void call_end_blocking_slow(void)
+{
+}
+
+void call_begin_outside(void)
+{
+}
+
+void call_end_outside(void)
+{
 }
 
 void epoch_quiet(void)

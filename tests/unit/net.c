@@ -445,6 +445,7 @@ TEST_GO(data_that_is_there_wins_over_a_past_deadline)
 struct call {
 	weft_conn *c;
 	ssize_t result;
+	_Atomic bool ended;
 };
 
 static void read_one(void *arg)
@@ -452,26 +453,29 @@ static void read_one(void *arg)
 	struct call *call = arg;
 	char byte;
 	call->result = weft_read(call->c, &byte, 1);
+	call->ended = true;
 	weft_waitgroup_done(&join);
 }
 
 static void write_much(void *arg)
 {
 	struct call *call = arg;
-	size_t n = (size_t)64 << 20;
-	char *bytes = weft_calloc(1, n);
-	call->result = weft_write(call->c, bytes, n);
-	weft_free(bytes);
+	static char bytes[64 << 20];
+	call->result = weft_write(call->c, bytes, sizeof bytes);
+	call->ended = true;
 	weft_waitgroup_done(&join);
 }
 
+/* The call has begun, and is blocked by now, or does the same a little later. */
 static void start_call(void (*fn)(void *), struct call *call)
 {
+	int32_t users = load_acq(&call->c->ready.xusers);
+	call->ended = false;
 	weft_waitgroup_add(&join, 1);
 	weft_go(fn, call);
-	for (int i = 0; i < 10; i++)
-		weft_yield();
-	weft_sleep(WEFT_MS); /* it is blocked by now, or does the same a little later */
+	while (load_acq(&call->c->ready.xusers) == users && !call->ended)
+		weft_sleep(WEFT_MS);
+	weft_sleep(WEFT_MS);
 }
 
 static void blocked_deadline_at(const char *address)

@@ -704,7 +704,7 @@ TEST(bad_settings_are_one_line_and_status_2)
 	refused("WEFT_PIN", "yes", "one of auto, on, off is wanted");
 	refused("WEFT_SPIN", "fast", "one of off, auto, poll is wanted");
 	refused("WEFT_NET", "carrier-pigeon", "one of epoll is wanted");
-	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; there is: nosteal (Ps do not steal from each other)");
+	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; there are: nosteal (Ps do not steal from each other), nopreempt (a goroutine that computes keeps its P)");
 	refused("WEFT_PROC", "1", "unknown variable");
 	refused("WEFT_GOGC", "100", "this build has no collector to tune");
 	variable = "WEFT_PIN";

@@ -1,0 +1,399 @@
+/* Goroutines that compute: what they delay, what becomes of them, and what they may do. A body that computes does so until
+ * somebody else has done something, so that without the take-over the test would hang. */
+#include "alloc/os.h"
+#include "runtime/call.h"
+#include "runtime/park.h"
+#include "tests/unit/sockets.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+static _Atomic bool done;
+static weft_waitgroup join, computing;
+
+static void compute_until_done(void *arg)
+{
+	(void)arg;
+	while (!done)
+		;
+	weft_waitgroup_done(&join);
+}
+
+static void start_computing(int n)
+{
+	weft_waitgroup_add(&join, n);
+	for (int i = 0; i < n; i++)
+		weft_go(compute_until_done, NULL);
+}
+
+static void stop_computing(void)
+{
+	done = true;
+	weft_waitgroup_wait(&join);
+}
+
+static weft_schedstats stats(void)
+{
+	weft_schedstats s;
+	weft_sched_stats(&s);
+	return s;
+}
+
+/* ---- what they delay ---- */
+
+TEST_GO(one_on_each_p_stops_no_ticker)
+{
+	weft_ticker *t = weft_ticker_make(WEFT_MS);
+	start_computing(weft_procs());
+	for (int i = 0; i < 20; i++)
+		CHECK(weft_recv(weft_ticker_chan(t), NULL));
+	stop_computing();
+	weft_ticker_free(t);
+	CHECK(stats().taken >= 1);
+	return 0;
+}
+
+static void count_down(void *left)
+{
+	--*(_Atomic int *)left;
+}
+
+TEST_GO(one_on_each_p_stops_no_new_goroutines)
+{
+	static _Atomic int left = 1000;
+	start_computing(weft_procs());
+	for (int i = 0; i < 1000; i++) {
+		weft_go(count_down, &left);
+		if (i % 100 == 0)
+			weft_yield();
+	}
+	while (left)
+		weft_yield();
+	stop_computing();
+	return 0;
+}
+
+static void echo(void *listener)
+{
+	weft_conn *c;
+	char byte;
+	CHECK_EQ(weft_accept(listener, &c), 0);
+	while (weft_read(c, &byte, 1) == 1)
+		CHECK_EQ(weft_write(c, &byte, 1), 1);
+	weft_conn_close(c);
+}
+
+TEST_GO(one_on_each_p_stops_no_sockets)
+{
+	char text[ADDRESS_MAX], byte = 'x';
+	weft_listener *l = listen_at("tcp://127.0.0.1:0", text);
+	weft_conn *c;
+	weft_go(echo, l);
+	CHECK_EQ(weft_dial(&c, text, WEFT_NEVER), 0);
+	start_computing(weft_procs());
+	for (int i = 0; i < 50; i++) {
+		CHECK_EQ(weft_write(c, &byte, 1), 1);
+		CHECK_EQ(weft_read(c, &byte, 1), 1);
+	}
+	stop_computing();
+	weft_conn_close(c);
+	weft_listener_close(l);
+	return 0;
+}
+
+/* Nobody else comes to a call for a long time: sysmon is all there is. */
+static _Atomic int rounds;
+
+static void compute_in_turn(void *arg)
+{
+	int mine = (int)(intptr_t)arg;
+	while (rounds % 4 != mine)
+		;
+	rounds++;
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(those_that_wait_for_each_other_all_come_to_run)
+{
+	weft_waitgroup_add(&join, 4);
+	for (intptr_t i = 4; i-- > 0;)
+		weft_go(compute_in_turn, (void *)i);
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(rounds, 4);
+	return 0;
+}
+
+/* Nobody needs the P: it is left where it is. */
+static int compute_alone(void)
+{
+	int64_t until = weft_now() + 100 * WEFT_MS;
+	while (weft_now() < until)
+		;
+	CHECK_EQ(stats().taken, 0);
+	CHECK_EQ(stats().given_up, 0);
+	return 0;
+}
+
+TEST(one_that_nobody_waits_for_keeps_its_p)
+{
+	CHECK_EQ(run_weft(2, compute_alone), 0);
+}
+
+/* ---- inside most of the time ---- */
+
+static weft_chan *full, *roomy;
+
+static void try_until_done(void *arg)
+{
+	(void)arg;
+	while (!done)
+		CHECK_EQ(weft_try_send(full, NULL), -EAGAIN);
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(calls_that_never_block_do_not_keep_a_p)
+{
+	full = weft_chan_make(0, 0);
+	weft_waitgroup_add(&join, weft_procs());
+	for (int i = 0; i < weft_procs(); i++)
+		weft_go(try_until_done, NULL);
+	weft_sleep(WEFT_MS);
+	for (int i = 0; i < 5; i++)
+		weft_sleep(WEFT_MS);
+	stop_computing();
+	CHECK(stats().taken + stats().given_up >= 1);
+	weft_chan_free(full);
+	return 0;
+}
+
+static void send_and_receive_until_done(void *arg)
+{
+	(void)arg;
+	while (!done) {
+		weft_send(roomy, NULL);
+		weft_recv(roomy, NULL);
+	}
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(calls_that_may_block_yield_when_asked)
+{
+	roomy = weft_chan_make(0, 64);
+	weft_waitgroup_add(&join, weft_procs());
+	for (int i = 0; i < weft_procs(); i++)
+		weft_go(send_and_receive_until_done, NULL);
+	for (int i = 0; i < 5; i++)
+		weft_sleep(WEFT_MS);
+	stop_computing();
+	CHECK(stats().asked >= 1);
+	weft_chan_free(roomy);
+	return 0;
+}
+
+/* ---- what becomes of them ---- */
+
+static int my_tid(void)
+{
+	return (int)syscall(SYS_gettid);
+}
+
+static bool p_is_gone(void)
+{
+	return sched_getscheduler(0) == SCHED_BATCH;
+}
+
+/* Somebody sleeps on every P. */
+static void sleep_until_done(void *arg)
+{
+	(void)arg;
+	while (!done)
+		weft_sleep(WEFT_MS);
+	weft_waitgroup_done(&join);
+}
+
+static int compute_until_taken(void)
+{
+	while (!p_is_gone())
+		;
+	return my_tid();
+}
+
+static void have_every_p_wanted(void)
+{
+	weft_waitgroup_add(&join, weft_procs());
+	for (int i = 1; i <= weft_procs(); i++)
+		CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = i}, sleep_until_done, NULL), 0);
+	weft_sleep(WEFT_MS);
+}
+
+/* It is lowered, and what never blocks leaves it where it is; what may block gives it a P and an ordinary thread. */
+TEST_GO(one_whose_p_is_taken_moves_only_when_it_may_block)
+{
+	weft_timer timer = {0};
+	weft_chan *c = weft_chan_make(0, 1);
+	int nice_at_first = getpriority(PRIO_PROCESS, 0);
+	have_every_p_wanted();
+	int tid = compute_until_taken();
+	CHECK(getpriority(PRIO_PROCESS, 0) > nice_at_first);
+	CHECK_EQ(weft_try_send(c, NULL), 0);
+	CHECK_EQ(weft_try_recv(c, NULL), 1);
+	weft_waitgroup_add(&join, 1);
+	weft_go(sleep_until_done, NULL);
+	weft_timer_start(&timer, WEFT_S, compute_until_done, NULL);
+	CHECK(weft_timer_stop(&timer));
+	weft_chan_free(c);
+	CHECK_EQ(my_tid(), tid);
+	CHECK(p_is_gone());
+	weft_yield();
+	CHECK(my_tid() != tid);
+	CHECK(!p_is_gone());
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), nice_at_first);
+	stop_computing();
+	return 0;
+}
+
+static void end_without_p(void *arg)
+{
+	(void)arg;
+	compute_until_taken();
+	weft_waitgroup_done(&computing);
+}
+
+static void exit_without_p(void *arg)
+{
+	(void)arg;
+	compute_until_taken();
+	weft_waitgroup_done(&computing);
+	weft_exit_goroutine();
+}
+
+static void block_without_p(void *arg)
+{
+	(void)arg;
+	compute_until_taken();
+	weft_block_begin();
+	sched_yield();
+	weft_block_end();
+	CHECK(!p_is_gone());
+	weft_waitgroup_done(&computing);
+}
+
+static long threads_now(void)
+{
+	return (long)stats().threads;
+}
+
+TEST_GO(one_whose_p_is_taken_may_end_exit_and_block)
+{
+	static void (*const ways[])(void *) = {end_without_p, exit_without_p, block_without_p};
+	for (int i = 0; i < 9; i++) {
+		done = false;
+		have_every_p_wanted();
+		weft_waitgroup_add(&computing, 1);
+		weft_go(ways[i % 3], NULL);
+		weft_waitgroup_wait(&computing);
+		stop_computing();
+	}
+	CHECK_EQ(weft_num_goroutine(), 1);
+	CHECK(threads_now() <= weft_procs() + 16 + 9);
+	return 0;
+}
+
+static weft_mutex contested;
+
+static void lock_and_compute(void *lockers)
+{
+	weft_mutex_lock(&contested);
+	compute_until_taken();
+	weft_mutex_unlock(&contested);
+	weft_waitgroup_done(lockers);
+}
+
+TEST_GO(those_that_wait_for_a_mutex_of_one_whose_p_is_taken_get_it)
+{
+	static weft_waitgroup lockers;
+	have_every_p_wanted();
+	weft_waitgroup_add(&lockers, 3);
+	for (int i = 0; i < 3; i++)
+		weft_go(lock_and_compute, &lockers);
+	weft_waitgroup_wait(&lockers);
+	stop_computing();
+	return 0;
+}
+
+static struct epoch_entry retired;
+static _Atomic bool reclaimed;
+
+static void reclaim(struct epoch_entry *entry)
+{
+	CHECK(entry == &retired);
+	reclaimed = true;
+}
+
+/* Memory that it might be looking at is given back all the same. */
+TEST_GO(one_that_computes_holds_up_no_reclamation)
+{
+	have_every_p_wanted();
+	start_computing(1);
+	while (!stats().taken)
+		weft_sleep(WEFT_MS);
+	bool outermost = call_begin();
+	retire(&retired, reclaim);
+	call_end(outermost);
+	while (!reclaimed)
+		weft_sleep(WEFT_MS);
+	stop_computing();
+	return 0;
+}
+
+/* ---- when it cannot be done ---- */
+
+static int compute_while_another_waits(void)
+{
+	have_every_p_wanted();
+	int64_t until = weft_now() + 100 * WEFT_MS;
+	while (weft_now() < until)
+		CHECK(!p_is_gone());
+	stop_computing();
+	return 0;
+}
+
+static int nothing_is_taken_and_it_is_counted(void)
+{
+	compute_while_another_waits();
+	CHECK_EQ(stats().taken, 0);
+	CHECK(stats().refused > 0);
+	CHECK_EQ(stats().threads, 1);
+	return 0;
+}
+
+TEST(at_the_cap_nothing_is_taken)
+{
+	setenv("WEFT_MAXTHREADS", "0", 1);
+	CHECK_EQ(run_weft(1, nothing_is_taken_and_it_is_counted), 0);
+}
+
+static int nothing_is_taken(void)
+{
+	compute_while_another_waits();
+	CHECK_EQ(stats().taken, 0);
+	CHECK_EQ(stats().refused, 0);
+	return 0;
+}
+
+TEST(without_membarrier_nothing_is_taken)
+{
+	os_fail_at(OS_MEMBARRIER, 1, ENOSYS);
+	CHECK_EQ(run_weft(1, nothing_is_taken), 0);
+}
+
+TEST(nopreempt_takes_nothing)
+{
+	setenv("WEFT_DEBUG", "nopreempt", 1);
+	CHECK_EQ(run_weft(1, nothing_is_taken), 0);
+}
