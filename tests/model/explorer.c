@@ -276,7 +276,13 @@ static bool mutated(const char *function, enum explorer_verb verb, const char *o
 
 static int order_of(const char *function, enum explorer_verb verb, const char *operand, int order)
 {
-	return mutated(function, verb, operand, WEAKEN) ? RELAXED : order;
+	if (mutated(function, verb, operand, WEAKEN))
+		return RELAXED;
+	if (mutated(function, verb, operand, UNRELEASE))
+		order &= ~RELEASE;
+	if (mutated(function, verb, operand, UNACQUIRE))
+		order &= ~ACQUIRE;
+	return order;
 }
 
 /* Before each operation, others may do theirs. */

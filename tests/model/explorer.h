@@ -38,6 +38,8 @@ enum explorer_verb { VERB_LOAD, VERB_STORE, VERB_CAS, VERB_ADD, VERB_OR, VERB_AN
 
 enum explorer_change {
 	WEAKEN, /* the operation is relaxed; a fence is none */
+	UNRELEASE, /* of acquire and release, the half that is named goes */
+	UNACQUIRE,
 	SPLIT,  /* a read-modify-write becomes a load, and a store of what it made of that (a CAS: whatever it read) */
 	REPEAT, /* a store is done twice */
 	OMIT,   /* a store is not done */
