@@ -42,6 +42,9 @@
 #define swap_acqrel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define swap_seq(p, v)    atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 
+#define cas_rlx(p, expected, v)                                                                    \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,        \
+						memory_order_relaxed)
 #define cas_rel(p, expected, v)                                                                    \
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_release,        \
 						memory_order_relaxed)

@@ -1,6 +1,7 @@
 /* Rows of two cores that write fields of one structure at once. packed.c has the same rows with these fields in one
  * cache line: what is between the two figures, the padding buys. */
 #include "bench/lockfree/rows.h"
+#include "lockfree/mpmc.h"
 #include "lockfree/runq.h"
 #include "lockfree/spsc.h"
 
@@ -9,11 +10,13 @@
 #define ROWS layout_rows
 #endif
 
-enum { SLOTS = 256, PAUSES = 100 };
+enum { BITS = 8, SLOTS = 1 << BITS, PAUSES = 100 };
 
 static struct runq runq;
 static struct spsc spsc;
 static void *memory[SLOTS];
+static struct mpmc_slot slots[SLOTS];
+static struct mpmc mpmc;
 
 static void runq_push_pop(void)
 {
@@ -45,8 +48,47 @@ static void spsc_pop_one(void)
 	spsc_pop(&spsc);
 }
 
+/* As mpmc_init does, which is compiled for one layout. */
+static void mpmc_start_turned(unsigned turn)
+{
+	mpmc = (struct mpmc){.memory = slots, .mask = SLOTS - 1, .bits = BITS, .turn = (uint8_t)turn};
+	for (uint32_t p = 0; p < SLOTS; p++)
+		store_rlx(&mpmc_at(&mpmc, p)->xnumber, p);
+}
+
+static void mpmc_start(void)
+{
+	mpmc_start_turned(MPMC_TURN);
+}
+
+static void mpmc_start_dense(void)
+{
+	mpmc_start_turned(0);
+}
+
+static void mpmc_push_one(void)
+{
+	while (!mpmc_push(&mpmc, &mpmc))
+		cpu_relax();
+}
+
+static void mpmc_pop_one(void)
+{
+	mpmc_pop(&mpmc);
+}
+
+static void mpmc_push_pop(void)
+{
+	mpmc_push(&mpmc, &mpmc);
+	mpmc_pop(&mpmc);
+}
+
 const struct row ROWS[] = {
 	{"runq-push-pop-contended" PACKED, runq_push_pop, runq_steal_always, AT_ONCE, NULL},
 	{"spsc-contended" PACKED, spsc_push_one, spsc_pop_one, AT_ONCE, spsc_start},
+	{"mpmc-contended" PACKED, mpmc_push_one, mpmc_pop_one, AT_ONCE, mpmc_start},
+	{"mpmc-contended-dense" PACKED, mpmc_push_one, mpmc_pop_one, AT_ONCE, mpmc_start_dense},
+	{"mpmc-both-contended" PACKED, mpmc_push_pop, mpmc_push_pop, AT_ONCE, mpmc_start},
+	{"mpmc-both-contended-dense" PACKED, mpmc_push_pop, mpmc_push_pop, AT_ONCE, mpmc_start_dense},
 	{0},
 };

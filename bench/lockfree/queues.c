@@ -1,11 +1,14 @@
 /* Rows of one core, and of two in turn, that the queues have. */
 #include "bench/lockfree/rows.h"
+#include "lockfree/mpmc.h"
 #include "lockfree/spsc.h"
 
 enum { SLOTS = 256, BATCH = 16 };
 
 static void *memory[SLOTS];
 static struct spsc spsc;
+static struct mpmc_slot slots[SLOTS];
+static struct mpmc mpmc;
 
 static void spsc_start(void)
 {
@@ -35,9 +38,28 @@ static void spsc_pop_one(void)
 	spsc_pop(&spsc);
 }
 
+static void mpmc_start(void)
+{
+	mpmc_init(&mpmc, slots, SLOTS, MPMC_SPREAD);
+}
+
+static void mpmc_start_dense(void)
+{
+	mpmc_init(&mpmc, slots, SLOTS, MPMC_DENSE);
+}
+
+static void mpmc_push_pop(void)
+{
+	mpmc_push(&mpmc, &mpmc);
+	mpmc_pop(&mpmc);
+}
+
 const struct row queue_rows[] = {
 	{"spsc-push-pop-own", spsc_push_pop, NULL, AT_ONCE, spsc_start},
 	{"spsc-push-pop-sixteen-own", spsc_push_pop_batch, NULL, AT_ONCE, spsc_start},
 	{"spsc-push-other", spsc_push_one, spsc_pop_one, IN_TURN, spsc_start},
+	{"mpmc-push-pop-own", mpmc_push_pop, NULL, AT_ONCE, mpmc_start},
+	{"mpmc-push-pop-own-dense", mpmc_push_pop, NULL, AT_ONCE, mpmc_start_dense},
+	{"mpmc-push-pop-other", mpmc_push_pop, mpmc_push_pop, IN_TURN, mpmc_start},
 	{0},
 };

@@ -39,6 +39,7 @@
 			*(expected) = (__typeof__(*(expected)))found_;                             \
 		done_;                                                                             \
 	})
+#define cas_rlx(p, expected, v)    CAS_(p, expected, v, RELAXED)
 #define cas_rel(p, expected, v)    CAS_(p, expected, v, RELEASE)
 #define cas_acq(p, expected, v)    CAS_(p, expected, v, ACQUIRE)
 #define cas_acqrel(p, expected, v) CAS_(p, expected, v, ACQ_REL)
