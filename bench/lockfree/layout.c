@@ -2,6 +2,7 @@
  * cache line: what is between the two figures, the padding buys. */
 #include "bench/lockfree/rows.h"
 #include "lockfree/mpmc.h"
+#include "lockfree/mpsc.h"
 #include "lockfree/runq.h"
 #include "lockfree/spsc.h"
 
@@ -17,6 +18,11 @@ static struct spsc spsc;
 static void *memory[SLOTS];
 static struct mpmc_slot slots[SLOTS];
 static struct mpmc mpmc;
+static struct mpsc mpsc;
+static struct node {
+	ON_OWN_LINE struct mpsc_node node;
+	_Atomic bool xin_use; /* its producer sets it, the consumer clears it */
+} nodes[SLOTS];
 
 static void runq_push_pop(void)
 {
@@ -83,6 +89,30 @@ static void mpmc_push_pop(void)
 	mpmc_pop(&mpmc);
 }
 
+static void mpsc_start(void)
+{
+	mpsc_init(&mpsc);
+	for (int i = 0; i < SLOTS; i++)
+		store_rlx(&nodes[i].xin_use, false);
+}
+
+static void mpsc_push_one(void)
+{
+	static unsigned next;
+	struct node *n = &nodes[next++ % SLOTS];
+	while (load_acq(&n->xin_use))
+		cpu_relax();
+	store_rlx(&n->xin_use, true);
+	mpsc_push(&mpsc, &n->node);
+}
+
+static void mpsc_pop_one(void)
+{
+	struct mpsc_node *n;
+	if (mpsc_pop(&mpsc, &n) == MPSC_TAKEN)
+		store_rel(&((struct node *)(void *)n)->xin_use, false);
+}
+
 const struct row ROWS[] = {
 	{"runq-push-pop-contended" PACKED, runq_push_pop, runq_steal_always, AT_ONCE, NULL},
 	{"spsc-contended" PACKED, spsc_push_one, spsc_pop_one, AT_ONCE, spsc_start},
@@ -90,5 +120,6 @@ const struct row ROWS[] = {
 	{"mpmc-contended-dense" PACKED, mpmc_push_one, mpmc_pop_one, AT_ONCE, mpmc_start_dense},
 	{"mpmc-both-contended" PACKED, mpmc_push_pop, mpmc_push_pop, AT_ONCE, mpmc_start},
 	{"mpmc-both-contended-dense" PACKED, mpmc_push_pop, mpmc_push_pop, AT_ONCE, mpmc_start_dense},
+	{"mpsc-contended" PACKED, mpsc_push_one, mpsc_pop_one, AT_ONCE, mpsc_start},
 	{0},
 };

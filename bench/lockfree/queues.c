@@ -1,6 +1,7 @@
 /* Rows of one core, and of two in turn, that the queues have. */
 #include "bench/lockfree/rows.h"
 #include "lockfree/mpmc.h"
+#include "lockfree/mpsc.h"
 #include "lockfree/spsc.h"
 
 enum { SLOTS = 256, BATCH = 16 };
@@ -9,6 +10,8 @@ static void *memory[SLOTS];
 static struct spsc spsc;
 static struct mpmc_slot slots[SLOTS];
 static struct mpmc mpmc;
+static struct mpsc mpsc;
+static struct mpsc_node node;
 
 static void spsc_start(void)
 {
@@ -54,6 +57,28 @@ static void mpmc_push_pop(void)
 	mpmc_pop(&mpmc);
 }
 
+static void mpsc_start(void)
+{
+	mpsc_init(&mpsc);
+}
+
+static void mpsc_push_one(void)
+{
+	mpsc_push(&mpsc, &node);
+}
+
+static void mpsc_pop_one(void)
+{
+	struct mpsc_node *popped;
+	mpsc_pop(&mpsc, &popped);
+}
+
+static void mpsc_push_pop(void)
+{
+	mpsc_push_one();
+	mpsc_pop_one();
+}
+
 const struct row queue_rows[] = {
 	{"spsc-push-pop-own", spsc_push_pop, NULL, AT_ONCE, spsc_start},
 	{"spsc-push-pop-sixteen-own", spsc_push_pop_batch, NULL, AT_ONCE, spsc_start},
@@ -61,5 +86,7 @@ const struct row queue_rows[] = {
 	{"mpmc-push-pop-own", mpmc_push_pop, NULL, AT_ONCE, mpmc_start},
 	{"mpmc-push-pop-own-dense", mpmc_push_pop, NULL, AT_ONCE, mpmc_start_dense},
 	{"mpmc-push-pop-other", mpmc_push_pop, mpmc_push_pop, IN_TURN, mpmc_start},
+	{"mpsc-push-pop-own", mpsc_push_pop, NULL, AT_ONCE, mpsc_start},
+	{"mpsc-push-other", mpsc_push_one, mpsc_pop_one, IN_TURN, mpsc_start},
 	{0},
 };

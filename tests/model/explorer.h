@@ -109,6 +109,10 @@ bool explorer_uses(struct explorer_use *); /* false: the use before is not over,
 /* At the start: operations on this memory are nobody's business but one thread's, and no steps. */
 void explorer_private(void *memory, size_t size);
 
+/* At the start: a store to this memory must come after the one before, as far as its thread can know. C11 has no order
+ * for two that are not so, and here only that of the execution is tried. */
+void explorer_ordered(void *memory, size_t size);
+
 /* At the start: plain accesses to this memory must not race. The threads' stacks are watched already. */
 void explorer_watch(void *memory, size_t size);
 extern const bool explorer_sees_plain;
