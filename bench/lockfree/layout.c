@@ -1,6 +1,7 @@
 /* Rows of two cores that write fields of one structure at once. packed.c has the same rows with these fields in one
  * cache line: what is between the two figures, the padding buys. */
 #include "bench/lockfree/rows.h"
+#include "lockfree/deque.h"
 #include "lockfree/mpmc.h"
 #include "lockfree/mpsc.h"
 #include "lockfree/runq.h"
@@ -18,6 +19,8 @@ static struct spsc spsc;
 static void *memory[SLOTS];
 static struct mpmc_slot slots[SLOTS];
 static struct mpmc mpmc;
+static deque_slot deque_slots[SLOTS];
+static struct deque deque;
 static struct mpsc mpsc;
 static struct node {
 	ON_OWN_LINE struct mpsc_node node;
@@ -113,6 +116,25 @@ static void mpsc_pop_one(void)
 		store_rel(&((struct node *)(void *)n)->xin_use, false);
 }
 
+static void deque_start(void)
+{
+	deque_init(&deque, deque_slots, SLOTS);
+}
+
+static void deque_push_pop(void)
+{
+	deque_push(&deque, &deque);
+	deque_pop(&deque);
+}
+
+static void deque_steal_always(void)
+{
+	void *item;
+	deque_steal(&deque, &item);
+	for (int i = 0; i < PAUSES; i++)
+		cpu_relax();
+}
+
 const struct row ROWS[] = {
 	{"runq-push-pop-contended" PACKED, runq_push_pop, runq_steal_always, AT_ONCE, NULL},
 	{"spsc-contended" PACKED, spsc_push_one, spsc_pop_one, AT_ONCE, spsc_start},
@@ -121,5 +143,6 @@ const struct row ROWS[] = {
 	{"mpmc-both-contended" PACKED, mpmc_push_pop, mpmc_push_pop, AT_ONCE, mpmc_start},
 	{"mpmc-both-contended-dense" PACKED, mpmc_push_pop, mpmc_push_pop, AT_ONCE, mpmc_start_dense},
 	{"mpsc-contended" PACKED, mpsc_push_one, mpsc_pop_one, AT_ONCE, mpsc_start},
+	{"deque-push-pop-contended" PACKED, deque_push_pop, deque_steal_always, AT_ONCE, deque_start},
 	{0},
 };

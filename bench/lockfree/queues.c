@@ -1,5 +1,6 @@
 /* Rows of one core, and of two in turn, that the queues have. */
 #include "bench/lockfree/rows.h"
+#include "lockfree/deque.h"
 #include "lockfree/mpmc.h"
 #include "lockfree/mpsc.h"
 #include "lockfree/spsc.h"
@@ -10,6 +11,8 @@ static void *memory[SLOTS];
 static struct spsc spsc;
 static struct mpmc_slot slots[SLOTS];
 static struct mpmc mpmc;
+static deque_slot deque_slots[SLOTS];
+static struct deque deque;
 static struct mpsc mpsc;
 static struct mpsc_node node;
 
@@ -79,6 +82,28 @@ static void mpsc_push_pop(void)
 	mpsc_pop_one();
 }
 
+static void deque_start(void)
+{
+	deque_init(&deque, deque_slots, SLOTS);
+}
+
+static void deque_push_pop(void)
+{
+	deque_push(&deque, &deque);
+	deque_pop(&deque);
+}
+
+static void deque_push_one(void)
+{
+	deque_push(&deque, &deque);
+}
+
+static void deque_steal_one(void)
+{
+	void *item;
+	deque_steal(&deque, &item);
+}
+
 const struct row queue_rows[] = {
 	{"spsc-push-pop-own", spsc_push_pop, NULL, AT_ONCE, spsc_start},
 	{"spsc-push-pop-sixteen-own", spsc_push_pop_batch, NULL, AT_ONCE, spsc_start},
@@ -88,5 +113,7 @@ const struct row queue_rows[] = {
 	{"mpmc-push-pop-other", mpmc_push_pop, mpmc_push_pop, IN_TURN, mpmc_start},
 	{"mpsc-push-pop-own", mpsc_push_pop, NULL, AT_ONCE, mpsc_start},
 	{"mpsc-push-other", mpsc_push_one, mpsc_pop_one, IN_TURN, mpsc_start},
+	{"deque-push-pop-own", deque_push_pop, NULL, AT_ONCE, deque_start},
+	{"deque-steal-other", deque_steal_one, deque_push_one, IN_TURN, deque_start},
 	{0},
 };
