@@ -30,6 +30,7 @@
 #define store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 
 #define add_rlx(p, v)    atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define add_rel(p, v)    atomic_fetch_add_explicit((p), (v), memory_order_release)
 #define add_acqrel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define add_seq(p, v)    atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 #define sub_rlx(p, v)    atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)

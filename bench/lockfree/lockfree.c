@@ -7,6 +7,7 @@
 #include "bench/lockfree/rows.h"
 #include "lockfree/assert.h"
 #include "lockfree/epoch.h"
+#include "lockfree/eventcount.h"
 #include "lockfree/fence.h"
 #include "lockfree/histogram.h"
 #include "lockfree/runq.h"
@@ -29,6 +30,7 @@ enum { ROUNDS = 9, BATCH = 1000, FILL = RUNQ_SLOTS / 2 };
 
 static struct runq queue;
 static struct spin lock;
+static struct eventcount eventcount;
 static weft_waitgroup group;
 static struct histogram histogram;
 static ON_OWN_LINE _Atomic uint32_t turn; /* 1: the other core's */
@@ -59,6 +61,17 @@ static void waitgroup_own(void)
 {
 	weft_waitgroup_add(&group, 1);
 	weft_waitgroup_done(&group);
+}
+
+static void eventcount_notify(void)
+{
+	eventcount_notify_one(&eventcount);
+}
+
+static void eventcount_look_twice(void)
+{
+	(void)eventcount_prepare_wait(&eventcount);
+	eventcount_cancel_wait(&eventcount);
 }
 
 static void fence_own(void)
@@ -116,6 +129,10 @@ static const struct row own_rows[] = {
 	{"waitgroup-own", waitgroup_own, NULL, AT_ONCE, NULL},
 	{"waitgroup-other", waitgroup_own, waitgroup_own, IN_TURN, NULL},
 	{"waitgroup-contended", waitgroup_own, waitgroup_own, AT_ONCE, NULL},
+	{"eventcount-notify-own", eventcount_notify, NULL, AT_ONCE, NULL},
+	{"eventcount-notify-other", eventcount_notify, eventcount_look_twice, IN_TURN, NULL},
+	{"eventcount-prepare-cancel-own", eventcount_look_twice, NULL, AT_ONCE, NULL},
+	{"eventcount-prepare-cancel-contended", eventcount_look_twice, eventcount_notify, AT_ONCE, NULL},
 	{"fence", fence_own, NULL, AT_ONCE, NULL},
 	{"epoch-quiet", epoch_quiet_own, NULL, AT_ONCE, NULL},
 	{"histogram-record", histogram_own, NULL, AT_ONCE, NULL},
