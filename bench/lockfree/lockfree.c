@@ -11,6 +11,7 @@
 #include "lockfree/fence.h"
 #include "lockfree/histogram.h"
 #include "lockfree/runq.h"
+#include "lockfree/seqlock.h"
 #include "lockfree/spin.h"
 #include "lockfree/tsc.h"
 #include "tuning/command.h"
@@ -31,6 +32,10 @@ enum { ROUNDS = 9, BATCH = 1000, FILL = RUNQ_SLOTS / 2 };
 static struct runq queue;
 static struct spin lock;
 static struct eventcount eventcount;
+static struct {
+	ON_OWN_LINE struct seqlock lock;
+	seqlock_word word[4];
+} cell;
 static weft_waitgroup group;
 static struct histogram histogram;
 static ON_OWN_LINE _Atomic uint32_t turn; /* 1: the other core's */
@@ -72,6 +77,28 @@ static void eventcount_look_twice(void)
 {
 	(void)eventcount_prepare_wait(&eventcount);
 	eventcount_cancel_wait(&eventcount);
+}
+
+static void seqlock_read_it(void)
+{
+	uint64_t words[ARRAY_LEN(cell.word)];
+	seqlock_read(&cell.lock, cell.word, words, sizeof words);
+	__asm__ volatile("" : : "r"(words) : "memory");
+}
+
+static void seqlock_write_it(void)
+{
+	static uint64_t words[ARRAY_LEN(cell.word)];
+	words[0]++;
+	seqlock_write(&cell.lock, cell.word, words, sizeof words);
+}
+
+/* A write now and then. */
+static void seqlock_write_rarely(void)
+{
+	seqlock_write_it();
+	for (int i = 0; i < 100; i++)
+		cpu_relax();
 }
 
 static void fence_own(void)
@@ -133,6 +160,10 @@ static const struct row own_rows[] = {
 	{"eventcount-notify-other", eventcount_notify, eventcount_look_twice, IN_TURN, NULL},
 	{"eventcount-prepare-cancel-own", eventcount_look_twice, NULL, AT_ONCE, NULL},
 	{"eventcount-prepare-cancel-contended", eventcount_look_twice, eventcount_notify, AT_ONCE, NULL},
+	{"seqlock-read-own", seqlock_read_it, NULL, AT_ONCE, NULL},
+	{"seqlock-write-own", seqlock_write_it, NULL, AT_ONCE, NULL},
+	{"seqlock-read-other", seqlock_read_it, seqlock_write_it, IN_TURN, NULL},
+	{"seqlock-read-contended", seqlock_read_it, seqlock_write_rarely, AT_ONCE, NULL},
 	{"fence", fence_own, NULL, AT_ONCE, NULL},
 	{"epoch-quiet", epoch_quiet_own, NULL, AT_ONCE, NULL},
 	{"histogram-record", histogram_own, NULL, AT_ONCE, NULL},
