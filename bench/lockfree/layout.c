@@ -1,6 +1,7 @@
 /* Rows of two cores that write fields of one structure at once. packed.c has the same rows with these fields in one
  * cache line: what is between the two figures, the padding buys. */
 #include "bench/lockfree/rows.h"
+#include "lockfree/counter.h"
 #include "lockfree/deque.h"
 #include "lockfree/mpmc.h"
 #include "lockfree/mpsc.h"
@@ -19,6 +20,8 @@ static struct spsc spsc;
 static void *memory[SLOTS];
 static struct mpmc_slot slots[SLOTS];
 static struct mpmc mpmc;
+static struct counter_shard shards[2];
+static struct counter counter;
 static deque_slot deque_slots[SLOTS];
 static struct deque deque;
 static struct mpsc mpsc;
@@ -135,6 +138,37 @@ static void deque_steal_always(void)
 		cpu_relax();
 }
 
+static void counter_start(void)
+{
+	counter_init(&counter, shards, ARRAY_LEN(shards));
+}
+
+static void counter_add_here(void)
+{
+	counter_add(&counter, 0, 1);
+}
+
+static void counter_add_there(void)
+{
+	counter_add(&counter, 1, 1);
+}
+
+static void counter_bump_here(void)
+{
+	counter_bump(&counter, 0, 1);
+}
+
+static void counter_bump_there(void)
+{
+	counter_bump(&counter, 1, 1);
+}
+
+static void counter_sum_both(void)
+{
+	uint64_t sum = counter_sum(&counter);
+	__asm__ volatile("" : : "r"(sum));
+}
+
 const struct row ROWS[] = {
 	{"runq-push-pop-contended" PACKED, runq_push_pop, runq_steal_always, AT_ONCE, NULL},
 	{"spsc-contended" PACKED, spsc_push_one, spsc_pop_one, AT_ONCE, spsc_start},
@@ -144,5 +178,8 @@ const struct row ROWS[] = {
 	{"mpmc-both-contended-dense" PACKED, mpmc_push_pop, mpmc_push_pop, AT_ONCE, mpmc_start_dense},
 	{"mpsc-contended" PACKED, mpsc_push_one, mpsc_pop_one, AT_ONCE, mpsc_start},
 	{"deque-push-pop-contended" PACKED, deque_push_pop, deque_steal_always, AT_ONCE, deque_start},
+	{"counter-add-contended" PACKED, counter_add_here, counter_add_there, AT_ONCE, counter_start},
+	{"counter-bump-contended" PACKED, counter_bump_here, counter_bump_there, AT_ONCE, counter_start},
+	{"counter-sum-other" PACKED, counter_sum_both, counter_add_there, IN_TURN, counter_start},
 	{0},
 };

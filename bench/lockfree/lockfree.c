@@ -6,6 +6,7 @@
  * want them all the time; -packed, the same without padding. The figure is the median of ROUNDS means. A row of two cores is left out on one. */
 #include "bench/lockfree/rows.h"
 #include "lockfree/assert.h"
+#include "lockfree/counter.h"
 #include "lockfree/epoch.h"
 #include "lockfree/eventcount.h"
 #include "lockfree/fence.h"
@@ -32,6 +33,8 @@ enum { ROUNDS = 9, BATCH = 1000, FILL = RUNQ_SLOTS / 2 };
 static struct runq queue;
 static struct spin lock;
 static struct eventcount eventcount;
+static struct counter_shard shard;
+static struct counter counter = {&shard, 1};
 static struct {
 	ON_OWN_LINE struct seqlock lock;
 	seqlock_word word[4];
@@ -101,6 +104,16 @@ static void seqlock_write_rarely(void)
 		cpu_relax();
 }
 
+static void counter_add_own(void)
+{
+	counter_add(&counter, 0, 1);
+}
+
+static void counter_bump_own(void)
+{
+	counter_bump(&counter, 0, 1);
+}
+
 static void fence_own(void)
 {
 	fence_full();
@@ -164,6 +177,8 @@ static const struct row own_rows[] = {
 	{"seqlock-write-own", seqlock_write_it, NULL, AT_ONCE, NULL},
 	{"seqlock-read-other", seqlock_read_it, seqlock_write_it, IN_TURN, NULL},
 	{"seqlock-read-contended", seqlock_read_it, seqlock_write_rarely, AT_ONCE, NULL},
+	{"counter-add-own", counter_add_own, NULL, AT_ONCE, NULL},
+	{"counter-bump-own", counter_bump_own, NULL, AT_ONCE, NULL},
 	{"fence", fence_own, NULL, AT_ONCE, NULL},
 	{"epoch-quiet", epoch_quiet_own, NULL, AT_ONCE, NULL},
 	{"histogram-record", histogram_own, NULL, AT_ONCE, NULL},
