@@ -124,6 +124,12 @@ static void epoch_quiet_own(void)
 	epoch_quiet();
 }
 
+static void epoch_on_and_off_line(void)
+{
+	epoch_offline();
+	epoch_online();
+}
+
 static void histogram_own(void)
 {
 	histogram_record(&histogram, 4711);
@@ -181,6 +187,7 @@ static const struct row own_rows[] = {
 	{"counter-bump-own", counter_bump_own, NULL, AT_ONCE, NULL},
 	{"fence", fence_own, NULL, AT_ONCE, NULL},
 	{"epoch-quiet", epoch_quiet_own, NULL, AT_ONCE, NULL},
+	{"epoch-offline-online", epoch_on_and_off_line, NULL, AT_ONCE, NULL},
 	{"histogram-record", histogram_own, NULL, AT_ONCE, NULL},
 	{"tsc-now", tsc_own, NULL, AT_ONCE, NULL},
 	{0},
