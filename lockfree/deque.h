@@ -24,6 +24,8 @@
  * A thief reads a slot before it owns it. The owner writes there again only once top has passed, and then the thief's
  * compare-and-swap fails; slots are atomics, relaxed, so that this race is defined. Indices have 64 bits and do not wrap.
  *
+ * Top and bottom have lines of their own: see weft-lockfree deque-push-pop-contended, and -packed beside it.
+ *
  * Bounded: a full deque refuses, and the caller, who has somewhere to put what does not fit (a shared queue), keeps the
  * decision how much memory work that nobody has begun may take. A deque that grows needs an array twice as large in
  * the middle of a push, and the old one for as long as some thief may still read it.

@@ -20,6 +20,8 @@
  *
  * Whoever has popped a node may free it: it is linked, so the push that has linked it was the last to touch it.
  *
+ * Producers, consumer and stub have lines of their own: see weft-lockfree mpsc-contended, and -packed beside it.
+ *
  * Vyukov, "Intrusive MPSC node-based queue" (2010). Rejected: a stack that the consumer takes whole and turns round (it has
  * no window, but a compare-and-swap that repeats, and the consumer goes through each batch twice).
  */

@@ -22,6 +22,8 @@
  * The owner pops without acquiring: what it reads there, it has written. A2 reaches through its own compare-and-swap to
  * the thieves before it, which are of the same release sequence.
  *
+ * Head and tail have lines of their own: see weft-lockfree runq-push-pop-contended, and -packed beside it.
+ *
  * Rejected: Chase-Lev (LIFO for the owner starves the oldest; a FIFO ring is what fairness wants), and a
  * lock (a thief preempted by the kernel would stop its victim). After Go's runqput/runqgrab.
  */
