@@ -9,15 +9,20 @@ acquires, and what goes over.
     R1 FUNCTION: store_rel(OPERAND)  ->  A1 FUNCTION: load_acq(OPERAND)    what goes over
 
 There may be several functions and several operations at either end, with commas between; each function does each of
-the operations. Edges that share a number are further lines of one: their numbers go on from 1. Where what goes over
-begins with "plain: ", only plain accesses show it, and the edge is spoilt where the compiler tells of them.
+the operations. Edges that share a number are further lines of one: their numbers go on from 1. What goes over may begin
+with what is to be known of the edge:
+
+    plain:           only plain accesses show it, and it is spoilt where the compiler tells of them
+    alone:           nobody else writes the operand meanwhile, so to split what is done to it shows nothing
+    alone, plain:    both
 
 Printed is the array `edges` of struct explorer_mutation: the order is taken from every end, and every
-read-modify-write among them is split. A sequentially consistent operation becomes relaxed, of one that acquires and
+read-modify-write among them is split, unless it is alone. A sequentially consistent operation becomes relaxed, of one that acquires and
 releases only that half goes which the edge is about.
 
 Nothing is passed over: a line that begins as an edge must be one, each of its operations must be in the function that
-it names, and every operation of the sources that has an order must be in the table.
+it names, every operation of the sources that has an order must be in the table, and one that acquires and releases
+at both ends of edges.
 """
 import re
 import sys
@@ -33,7 +38,7 @@ FENCE = "fence_full"
 LINE = re.compile(r"^[ \t]*\*[ \t]*([RA]\d+\b.*)$", re.M)
 OPERATION = r"\w+\([\w\[\].>-]*\)"
 END = rf"(\w+(?:, \w+)*):\s+({OPERATION}(?:, {OPERATION})*)"
-EDGE = re.compile(rf"R(\d+) {END}\s*->\s*A(\d+) {END}\s+(\S.*)")
+EDGE = re.compile(rf"R(\d+) {END}\s*->\s*A(\d+) {END}\s+(?:((?:alone|plain|alone, plain)): )?(\S.*)")
 FUNCTION = re.compile(r"^[a-z_][^\n;#]*?\b(\w+)\((?:[^;{}]*)\)\n\{\n(.*?)^\}", re.M | re.S)
 CALL = re.compile(rf"\b((?:{'|'.join(v for v in VERBS if v != 'fence')})_(?:{'|'.join(sorted(ORDERS))})|{FENCE})\(")
 
@@ -66,7 +71,7 @@ class Edge:
     number: int
     releases: tuple[Operation, ...]
     acquires: tuple[Operation, ...]
-    plain: bool
+    marks: tuple[str, ...]
 
 
 def operations(functions: str, calls: str) -> tuple[Operation, ...]:
@@ -83,10 +88,11 @@ def parse_edge(line: str) -> Edge:
     match = EDGE.fullmatch(line.strip())
     if not match:
         raise Malformed(f"no edge: {line.strip()}")
-    number, functions, calls, partner, others, other_calls, what = match.groups()
+    number, functions, calls, partner, others, other_calls, marks, _ = match.groups()
     if number != partner:
         raise Malformed(f"R{number} has A{partner} for a partner")
-    edge = Edge(int(number), operations(functions, calls), operations(others, other_calls), what.startswith("plain: "))
+    edge = Edge(int(number), operations(functions, calls), operations(others, other_calls),
+                tuple((marks or "").split(", ")))
     for end in edge.releases:
         if end.order == "acq":
             raise Malformed(f"R{number} does not release: {end}")
@@ -137,10 +143,14 @@ def matches(place: Operation, done: Operation) -> bool:
 
 def check(edges: list[Edge], source: str) -> None:
     places = {end for edge in edges for end in edge.releases + edge.acquires}
+    sides = ([edge.releases for edge in edges], [edge.acquires for edge in edges])
     done = done_by(source)
     for place in sorted(places, key=str):
         if not any(matches(place, d) for d in done):
             raise Malformed(f"the source has it not: {place}")
+    for place in sorted(places, key=str):
+        if place.order == "acqrel" and not all(any(place in ends for ends in side) for side in sides):
+            raise Malformed(f"it is one end alone, and needs half of its order: {place}")
     for d in done:
         if not any(matches(place, d) for place in places):
             raise Malformed(f"the table has it not: {d}")
@@ -153,12 +163,12 @@ def spoilt(edges: list[Edge]):
         for letter, ends, half in (("R", edge.releases, "UNRELEASE"), ("A", edge.acquires, "UNACQUIRE")):
             for end in ends:
                 changes = ["WEAKEN" if end.order != "acqrel" else half]
-                changes += ["SPLIT"] if end.verb in READS_AND_WRITES else []
+                changes += ["SPLIT"] if end.verb in READS_AND_WRITES and "alone" not in edge.marks else []
                 for change in changes:
                     if (end, change) not in seen:
                         seen.add((end, change))
                         # Splitting spoils the word itself, which is no plain memory.
-                        yield f"{letter}{edge.number}", end, change, edge.plain and change != "SPLIT"
+                        yield f"{letter}{edge.number}", end, change, "plain" in edge.marks and change != "SPLIT"
 
 
 def table(edges: list[Edge]) -> str:

@@ -75,6 +75,17 @@ def test_what_plain_memory_alone_shows_is_guarded():
     tap.check(made[5].endswith("SPLIT},"), made)
 
 
+def test_who_is_alone_is_not_split():
+    made = rows([WORD, HEAD.replace("a place", "alone: a place"), FENCE])
+    tap.equal([line.split('"')[1] for line in made[2:4]],
+              ["R2 put: cas_acqrel(head), unrelease", "A2 put: cas_acqrel(head), unacquire"])
+    both = rows([WORD, HEAD.replace("a place", "alone, plain: a place"), FENCE])
+    tap.equal([line for line in both if not line.startswith("#")], made)
+    tap.equal(both.count("#ifdef EXPLORER_PLAIN"), 2)
+    # On a further line of the edge, it is said of that line.
+    tap.equal(len(rows([WORD, HEAD, HEAD.replace("a place", "alone: a place"), FENCE])), len(rows(ALL)))
+
+
 def test_what_is_no_edge_is_refused():
     for line in ("R1 put: store_rel(word) ->", "R1 put store_rel(word) -> A1 take: load_acq(word)  what",
                  "R1 put: store_rel(word) -> A1 take: load_acq(word)", "R1: store_rel(word) -> A1 take: load_acq(word) x",
@@ -100,6 +111,8 @@ def test_the_table_and_the_source_must_agree():
     refused([WORD.replace("take:", "taken:"), HEAD, FENCE], "the source has it not: taken: load_acq(word)")
     refused([WORD.replace("acq(word)", "acq(tail)"), HEAD, FENCE], "the source has it not: take: load_acq(tail)")
     refused([WORD, HEAD], "the table has it not: take: fence_full()")
+    half = HEAD.replace("put: cas_acqrel(head)  a place", "take: load_acq(word)  a place")
+    refused([WORD, half, FENCE], "it is one end alone, and needs half of its order: put: cas_acqrel(head)")
     refused(ALL, "the table has it not: put: add_acqrel(&q->sum)", BODY.replace("return;", "add_acqrel(&q->sum, 1);"))
 
 
