@@ -13,6 +13,7 @@ enum { THIEVES_MAX = 3, SLOTS = 16 };
 static struct deque d;
 static deque_slot memory[SLOTS];
 static int64_t items;
+static enum { MANY, ONE_BY_ONE } how; /* one by one, each is the last that owner and thieves meet at */
 static _Atomic bool finished;
 static uint64_t seed;
 
@@ -53,8 +54,11 @@ static void own(uint64_t *random)
 	int64_t pushed[SLOTS]; /* what the owner has pushed and not popped, as far as the deque can hold it */
 	int depth = 0;
 	for (int64_t next = 0; next < items;) {
-		uint64_t pushes = draw_below(random, draw_below(random, 4) ? 3 : 2 * SLOTS);
-		uint64_t pops = draw_below(random, draw_below(random, 4) ? 4 : 2 * SLOTS);
+		uint64_t pushes = 1, pops = 1;
+		if (how == MANY) {
+			pushes = draw_below(random, draw_below(random, 4) ? 3 : 2 * SLOTS);
+			pops = draw_below(random, draw_below(random, 4) ? 4 : 2 * SLOTS);
+		}
 		for (; pushes > 0 && next < items; pushes--) {
 			item[next].number = next;
 			if (!deque_push(&d, &item[next]))
@@ -106,5 +110,17 @@ TEST(one_thief)
 
 TEST(three_thieves)
 {
+	against(3);
+}
+
+TEST(one_thief_at_the_last_item)
+{
+	how = ONE_BY_ONE;
+	against(1);
+}
+
+TEST(three_thieves_at_the_last_item)
+{
+	how = ONE_BY_ONE;
 	against(3);
 }

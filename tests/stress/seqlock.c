@@ -42,7 +42,7 @@ static void *read_always(void *arg)
 {
 	uint64_t random = seed + (uintptr_t)arg, last = 0;
 	while (!load_acq(&finished)) {
-		struct value v;
+		struct value v = {.number = UINT64_MAX}; /* if nothing is read */
 		if (draw_below(&random, 2)) {
 			if (!seqlock_try_read(&cell.lock, cell.word, &v, sizeof v))
 				continue;
