@@ -33,8 +33,8 @@
  * Chase and Lev, "Dynamic circular work-stealing deque" (2005); the orders are those of Le, Pop, Cohen and Zappa Nardelli,
  * "Correct and efficient work-stealing for weak memory models" (2013), but for their release fence in push, in whose
  * place the stores of bottom release, and their sequentially consistent compare-and-swaps, which are weaker: that a full
- * fence orders what was read before it, too, is what C++20 has mended (P0668). Which of the two to have, this or runq.h: the latest first is
- * for work that divides itself, the oldest first for goroutines, which want to be treated alike.
+ * fence orders what was read before it, too, is what C++20 has mended (P0668). Which of the two to have, this or runq.h:
+ * the latest first is for work that divides itself, the oldest first for goroutines, which want to be treated alike.
  */
 #ifndef LOCKFREE_DEQUE_H
 #define LOCKFREE_DEQUE_H

@@ -32,8 +32,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* All zero at first: everything that is read is zero. The words are the caller's memory; they want to be next to the lock, in
- * the line that a reader has to fetch anyway. */
+/* All zero at first: everything that is read is zero. The words are the caller's memory; they want to be next to the
+ * lock, in the line that a reader has to fetch anyway. */
 struct seqlock {
 	_Atomic uint64_t xnumber; /* writer */
 };

@@ -3,7 +3,8 @@
  *     weft-lockfree [--seconds S] [ROW ...]
  *
  * Named -own, one core does it all; -other, a second core has had the cache lines just before; -contended, both
- * want them all the time; -packed, the same without padding. The figure is the median of ROUNDS means. A row of two cores is left out on one. */
+ * want them all the time; -packed, the same without padding. The figure is the median of ROUNDS means.
+ * A row of two cores is left out on one. */
 #include "bench/lockfree/rows.h"
 #include "lockfree/assert.h"
 #include "lockfree/counter.h"

@@ -17,8 +17,8 @@ with what is to be known of the edge:
     alone, plain:    both
 
 Printed is the array `edges` of struct explorer_mutation: the order is taken from every end, and every
-read-modify-write among them is split, unless it is alone. A sequentially consistent operation becomes relaxed, of one that acquires and
-releases only that half goes which the edge is about.
+read-modify-write among them is split, unless it is alone. A sequentially consistent operation becomes relaxed, of one
+that acquires and releases only that half goes which the edge is about.
 
 Nothing is passed over: a line that begins as an edge must be one, each of its operations must be in the function that
 it names, every operation of the sources that has an order must be in the table, and one that acquires and releases

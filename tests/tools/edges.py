@@ -125,7 +125,8 @@ def test_a_failure_is_one_line_and_a_status():
         path = Path(folder) / "x.h"
         path.write_text(source([WORD]))
         for arguments, status in (([], 2), ([str(path)], 1), ([str(path) + "x"], 1)):
-            done = subprocess.run([sys.executable, str(TESTS / "model/edges.py"), *arguments], capture_output=True, text=True)
+            done = subprocess.run([sys.executable, str(TESTS / "model/edges.py"), *arguments], capture_output=True,
+                                  text=True)
             tap.equal((done.returncode, done.stdout, len(done.stderr.splitlines())), (status, "", 1))
 
 
