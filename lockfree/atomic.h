@@ -30,6 +30,7 @@
 #define store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 
 #define add_rlx(p, v)    atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define add_rel(p, v)    atomic_fetch_add_explicit((p), (v), memory_order_release)
 #define add_acqrel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define add_seq(p, v)    atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 #define sub_rlx(p, v)    atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
@@ -42,6 +43,9 @@
 #define swap_acqrel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define swap_seq(p, v)    atomic_exchange_explicit((p), (v), memory_order_seq_cst)
 
+#define cas_rlx(p, expected, v)                                                                    \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,        \
+						memory_order_relaxed)
 #define cas_rel(p, expected, v)                                                                    \
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_release,        \
 						memory_order_relaxed)

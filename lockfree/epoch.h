@@ -1,14 +1,32 @@
 /* Memory that others may still be looking at: freed once every reader has passed a quiet point.
  *
- * liburcu's quiescent-state flavour (urcu-qsbr): a reader pays nothing while it reads. An M is a reader
- * while it holds a P; it announces a quiet point between goroutines (epoch_quiet) and is off-line while
- * it sleeps or blocks (epoch_offline), or a sleeping core would hold up all freeing. A thread without a P
- * comes on-line for the length of one call (epoch_enter, epoch_leave).
+ * liburcu's quiescent-state flavour (urcu-qsbr): a reader pays nothing while it reads. The price is a set of rules:
  *
- * epoch_retire never blocks the caller: liburcu's own thread waits for the grace period and then calls
- * back. ThreadSanitizer does not see into liburcu, so the two edges that a grace period makes (retiring
- * happens before the callback; everything a reader did before its quiet point does too) are announced to
- * it by hand.
+ *     what is retired              cannot be found any more by who begins to look now
+ *     a grace period               ends when each thread that was on-line has passed a quiet point, or gone off-line
+ *     on-line                      a thread may look, and holds up all reclamation until its next quiet point
+ *     off-line                     a thread must not look, and holds up nothing
+ *     at a quiet point             and on going off-line, a thread has nothing left that it has looked up
+ *     epoch_retire                 never waits for a grace period: a thread of liburcu's does, and calls back
+ *
+ * Who is what:
+ *
+ *     an M that holds a P          on-line; a quiet point between goroutines, and on every round while it looks for work
+ *     an M asleep, in the poller   off-line, and there it takes no event: what that names could be reclaimed before it is
+ *       or on a futex              back. It looks for events once it is on-line again
+ *     an M without a P             off-line: spare, or blocked in the kernel; the P that it has lost is on-line with
+ *                                  whichever M holds it. It may retire
+ *     a thread that is no M        on-line from epoch_enter to epoch_leave, for one call
+ *     a goroutine                  may hold what it has looked up only until it parks: not across a quiet point
+ *
+ * So a sleeping core holds up nothing, and a goroutine that computes without ever coming to the scheduler does; one that
+ * frees and never parks makes quiet points of its calls (retire in runtime/sched.c).
+ *
+ * The grace period makes two edges: retiring happens before the callback, and so does everything that a reader did
+ * before its quiet point. ThreadSanitizer does not see into liburcu, so they are announced to it by hand. There is no model:
+ * liburcu is not our source, and its proofs are its authors' (Desnoyers et al., "User-level implementations of read-copy
+ * update", 2012). The models of our own sources have quiet points that do nothing and reclaim what is retired at once
+ * (tests/model/ready.c, scheduler.h); tests/stress/epoch.c and net.c run the rules themselves.
  */
 #ifndef LOCKFREE_EPOCH_H
 #define LOCKFREE_EPOCH_H

@@ -15,9 +15,14 @@
  * then head has moved and the thief's compare-and-swap fails. A wrapped head that comes back to the same
  * value would need 2^32 pops within one steal. Slots are atomics, relaxed, so that this race is defined.
  *
- * R1 runq_push:  store_rel(tail)  ->  A1 runq_steal: load_acq(tail)       the slots' contents
- * R2 runq_steal: cas_acqrel(head) ->  A2 runq_push:  load_acq(head)       the slot may be reused
- * R3 runq_pop:   cas_acqrel(head) ->  A3 runq_steal: load_acq(head)       a slot is taken once
+ * R1 runq_push:  store_rel(tail)   ->  A1 runq_steal: load_acq(tail)       the slots' contents
+ * R2 runq_steal: cas_acqrel(xhead) ->  A2 runq_push:  load_acq(xhead)      the slot may be reused
+ * R3 runq_pop:   cas_rel(xhead)    ->  A3 runq_steal: load_acq(xhead), cas_acqrel(xhead)   a tail as new as the head
+ *
+ * The owner pops without acquiring: what it reads there, it has written. A2 reaches through its own compare-and-swap to
+ * the thieves before it, which are of the same release sequence.
+ *
+ * Head and tail have lines of their own: see weft-lockfree runq-push-pop-contended, and -packed beside it.
  *
  * Rejected: Chase-Lev (LIFO for the owner starves the oldest; a FIFO ring is what fairness wants), and a
  * lock (a thief preempted by the kernel would stop its victim). After Go's runqput/runqgrab.
@@ -64,12 +69,12 @@ static inline bool runq_push(struct runq *q, void *item)
 /* Owner. NULL: empty. */
 static inline void *runq_pop(struct runq *q)
 {
-	uint32_t head = load_acq(&q->xhead);
+	uint32_t head = load_rlx(&q->xhead);
 	for (;;) {
 		if (head == load_rlx(&q->tail))
 			return NULL;
 		void *item = load_rlx(&q->slot[head % RUNQ_SLOTS]);
-		if (likely(cas_acqrel(&q->xhead, &head, head + 1))) /* R3 */
+		if (likely(cas_rel(&q->xhead, &head, head + 1))) /* R3 */
 			return item;
 	}
 }
@@ -81,7 +86,7 @@ static inline void *runq_pop_solo(struct runq *q)
 	if (head == load_rlx(&q->tail))
 		return NULL;
 	void *item = load_rlx(&q->slot[head % RUNQ_SLOTS]);
-	store_rel(&q->xhead, head + 1);
+	store_rlx(&q->xhead, head + 1);
 	return item;
 }
 
@@ -109,7 +114,7 @@ static inline uint32_t runq_steal(struct runq *q, void **to, uint32_t max)
 			n = max;
 		for (uint32_t i = 0; i < n; i++)
 			to[i] = load_rlx(&q->slot[(head + i) % RUNQ_SLOTS]);
-		if (cas_acqrel(&q->xhead, &head, head + n)) /* R2 */
+		if (cas_acqrel(&q->xhead, &head, head + n)) /* R2, A3 */
 			return n;
 	}
 }

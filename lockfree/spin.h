@@ -4,7 +4,7 @@
  * kernel, so a waiter yields its time slice after a bounded spin: on a machine whose cores are not
  * owned, spinning on would keep the holder off its core.
  *
- * R1 spin_unlock: store_rel(word)  ->  A1 spin_lock: swap_acq(word)    whatever the lock guards
+ * R1 spin_unlock: store_rel(word)  ->  A1 spin_lock, spin_try_lock: swap_acq(word)    whatever the lock guards
  */
 #ifndef LOCKFREE_SPIN_H
 #define LOCKFREE_SPIN_H

@@ -21,7 +21,9 @@
  * woken. It would starve the sleeper, so one that has waited for STARVED is handed the mutex, and one that was
  * beaten goes back to the front of the queue with its first arrival time.
  *
- * R1 unlock: cas_rel(word), store_rel(word)  ->  A1 lock: cas_acq(word)    what the mutex guards
+ * R1 weft_mutex_unlock_slow: cas_rel(word) -> A1 weft_mutex_lock_slow, weft_mutex_lock_until: cas_acq(word) what it guards
+ * R1 unlock_slow: cas_rel(word)            -> A1 try_take: cas_acq(word)      what it guards
+ * R1 settle: store_rel(word)               -> A1 take_guard: cas_acq(word)    the same, and the queue
  */
 #include "lockfree/assert.h"
 #include "runtime/call.h"

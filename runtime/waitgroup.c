@@ -17,7 +17,12 @@
  * One whose deadline has come leaves the list under GUARD, taken as above, and waits for the done() that has seen a
  * flag: else that done() would come upon a group that has been given back, or is in use for something else.
  *
- * R1 done: sub_acqrel(word)  ->  A1 wait: load_acq(word)   what was done before done()
+ * R1 weft_waitgroup_add: add_rel(word) -> A1 take_guard_to_wait: load_acq(word)  what was done before done()
+ * R2 settle: cas_rel(word)     -> A2 take_guard_to_wait: cas_acq(word)   plain: the list
+ * R2 settle: cas_rel(word)     -> A2 take_guard: cas_acq(word)           alone, plain: the list
+ * R3 settle_all: cas_rel(word) -> A3 take_guard_to_wait: load_acq(word)  alone, plain: the memory, which may go
+ *
+ * The last done() is alone: while the count is zero nobody changes the word but who adds beside a wait, which is misuse.
  */
 #include "lockfree/assert.h"
 #include "runtime/call.h"
@@ -64,7 +69,7 @@ static void take_guard(struct waitgroup *wg)
 {
 	for (unsigned round = 0;; round++) {
 		int64_t word = load_rlx(&wg->word);
-		if (!(word & GUARD) && cas_acq(&wg->word, &word, word | GUARD))
+		if (!(word & GUARD) && cas_acq(&wg->word, &word, word | GUARD)) /* A2 */
 			return;
 		pause_a_little(round);
 	}
@@ -77,7 +82,7 @@ static int64_t settle(struct waitgroup *wg)
 	int64_t word = load_rlx(&wg->word), want;
 	do
 		want = (word & ~(int64_t)FLAGS) | (wg->first || count_of(word) == 0 ? WAITING : 0);
-	while (!cas_acqrel(&wg->word, &word, want));
+	while (!cas_rel(&wg->word, &word, want)); /* R2 */
 	return want;
 }
 
@@ -85,7 +90,7 @@ static int64_t settle(struct waitgroup *wg)
 static void settle_all(struct waitgroup *wg)
 {
 	int64_t word = load_rlx(&wg->word);
-	while (!cas_acqrel(&wg->word, &word, word & ~(int64_t)FLAGS))
+	while (!cas_rel(&wg->word, &word, word & ~(int64_t)FLAGS)) /* R3 */
 		;
 }
 
@@ -121,7 +126,7 @@ static COLD void let_go(struct waitgroup *wg)
 void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
 {
 	struct waitgroup *wg = inside(group);
-	int64_t word = add_acqrel(&wg->word, n * ONE) + n * ONE; /* R1 */
+	int64_t word = add_rel(&wg->word, n * ONE) + n * ONE; /* R1 */
 	if (unlikely(count_of(word) < 0))
 		weft_panic("negative wait group counter");
 	if (n < 0 && count_of(word) == 0 && (word & FLAGS))
@@ -137,7 +142,7 @@ void weft_waitgroup_done(weft_waitgroup *group)
 static bool take_guard_to_wait(struct waitgroup *wg)
 {
 	for (unsigned round = 0;; round++) {
-		int64_t word = load_acq(&wg->word); /* A1 */
+		int64_t word = load_acq(&wg->word); /* A1, A3 */
 		if (count_of(word) == 0 && !(word & FLAGS))
 			return false;
 		if (count_of(word) > 0 && !(word & GUARD) && cas_acq(&wg->word, &word, word | GUARD))
@@ -174,7 +179,7 @@ static void withdraw(struct waitgroup *wg, struct group_waiter *w)
 	int64_t word = settle(wg);
 	for (unsigned round = 0; count_of(word) == 0 && (word & FLAGS); round++) {
 		pause_a_little(round);
-		word = load_acq(&wg->word);
+		word = load_rlx(&wg->word);
 	}
 }
 

@@ -3,12 +3,17 @@
  *     weft-lockfree [--seconds S] [ROW ...]
  *
  * Named -own, one core does it all; -other, a second core has had the cache lines just before; -contended, both
- * want them all the time. The figure is the median of ROUNDS means. A row of two cores is left out on one. */
+ * want them all the time; -packed, the same without padding. The figure is the median of ROUNDS means.
+ * A row of two cores is left out on one. */
+#include "bench/lockfree/rows.h"
 #include "lockfree/assert.h"
+#include "lockfree/counter.h"
 #include "lockfree/epoch.h"
+#include "lockfree/eventcount.h"
 #include "lockfree/fence.h"
 #include "lockfree/histogram.h"
 #include "lockfree/runq.h"
+#include "lockfree/seqlock.h"
 #include "lockfree/spin.h"
 #include "lockfree/tsc.h"
 #include "tuning/command.h"
@@ -28,6 +33,13 @@ enum { ROUNDS = 9, BATCH = 1000, FILL = RUNQ_SLOTS / 2 };
 
 static struct runq queue;
 static struct spin lock;
+static struct eventcount eventcount;
+static struct counter_shard shard;
+static struct counter counter = {&shard, 1};
+static struct {
+	ON_OWN_LINE struct seqlock lock;
+	seqlock_word word[4];
+} cell;
 static weft_waitgroup group;
 static struct histogram histogram;
 static ON_OWN_LINE _Atomic uint32_t turn; /* 1: the other core's */
@@ -60,6 +72,49 @@ static void waitgroup_own(void)
 	weft_waitgroup_done(&group);
 }
 
+static void eventcount_notify(void)
+{
+	eventcount_notify_one(&eventcount);
+}
+
+static void eventcount_look_twice(void)
+{
+	(void)eventcount_prepare_wait(&eventcount);
+	eventcount_cancel_wait(&eventcount);
+}
+
+static void seqlock_read_it(void)
+{
+	uint64_t words[ARRAY_LEN(cell.word)];
+	seqlock_read(&cell.lock, cell.word, words, sizeof words);
+	__asm__ volatile("" : : "r"(words) : "memory");
+}
+
+static void seqlock_write_it(void)
+{
+	static uint64_t words[ARRAY_LEN(cell.word)];
+	words[0]++;
+	seqlock_write(&cell.lock, cell.word, words, sizeof words);
+}
+
+/* A write now and then. */
+static void seqlock_write_rarely(void)
+{
+	seqlock_write_it();
+	for (int i = 0; i < 100; i++)
+		cpu_relax();
+}
+
+static void counter_add_own(void)
+{
+	counter_add(&counter, 0, 1);
+}
+
+static void counter_bump_own(void)
+{
+	counter_bump(&counter, 0, 1);
+}
+
 static void fence_own(void)
 {
 	fence_full();
@@ -68,6 +123,12 @@ static void fence_own(void)
 static void epoch_quiet_own(void)
 {
 	epoch_quiet();
+}
+
+static void epoch_on_and_off_line(void)
+{
+	epoch_offline();
+	epoch_online();
 }
 
 static void histogram_own(void)
@@ -105,36 +166,35 @@ static void steal_half(void)
 	runq_steal(&queue, to, FILL);
 }
 
-/* ---- two cores at once ---- */
-
-static void steal_always(void)
-{
-	steal_half();
-	for (int i = 0; i < 100; i++)
-		cpu_relax();
-}
-
-static const struct row {
-	const char *name;
-	void (*run)(void);   /* one operation, timed */
-	void (*other)(void); /* what the second core does; NULL: there is none */
-	enum { AT_ONCE, IN_TURN } how;
-} rows[] = {
-	{"runq-push-pop-own", runq_own, NULL, AT_ONCE},
-	{"runq-push-pop-solo", runq_own_solo, NULL, AT_ONCE},
-	{"runq-push-pop-contended", runq_own, steal_always, AT_ONCE},
-	{"runq-steal-half-other", steal_half, fill_queue, IN_TURN},
-	{"spin-own", spin_own, NULL, AT_ONCE},
-	{"spin-other", spin_own, spin_own, IN_TURN},
-	{"spin-contended", spin_own, spin_own, AT_ONCE},
-	{"waitgroup-own", waitgroup_own, NULL, AT_ONCE},
-	{"waitgroup-other", waitgroup_own, waitgroup_own, IN_TURN},
-	{"waitgroup-contended", waitgroup_own, waitgroup_own, AT_ONCE},
-	{"fence", fence_own, NULL, AT_ONCE},
-	{"epoch-quiet", epoch_quiet_own, NULL, AT_ONCE},
-	{"histogram-record", histogram_own, NULL, AT_ONCE},
-	{"tsc-now", tsc_own, NULL, AT_ONCE},
+static const struct row own_rows[] = {
+	{"runq-push-pop-own", runq_own, NULL, AT_ONCE, NULL},
+	{"runq-push-pop-solo", runq_own_solo, NULL, AT_ONCE, NULL},
+	{"runq-steal-half-other", steal_half, fill_queue, IN_TURN, NULL},
+	{"spin-own", spin_own, NULL, AT_ONCE, NULL},
+	{"spin-other", spin_own, spin_own, IN_TURN, NULL},
+	{"spin-contended", spin_own, spin_own, AT_ONCE, NULL},
+	{"waitgroup-own", waitgroup_own, NULL, AT_ONCE, NULL},
+	{"waitgroup-other", waitgroup_own, waitgroup_own, IN_TURN, NULL},
+	{"waitgroup-contended", waitgroup_own, waitgroup_own, AT_ONCE, NULL},
+	{"eventcount-notify-own", eventcount_notify, NULL, AT_ONCE, NULL},
+	{"eventcount-notify-other", eventcount_notify, eventcount_look_twice, IN_TURN, NULL},
+	{"eventcount-prepare-cancel-own", eventcount_look_twice, NULL, AT_ONCE, NULL},
+	{"eventcount-prepare-cancel-contended", eventcount_look_twice, eventcount_notify, AT_ONCE, NULL},
+	{"seqlock-read-own", seqlock_read_it, NULL, AT_ONCE, NULL},
+	{"seqlock-write-own", seqlock_write_it, NULL, AT_ONCE, NULL},
+	{"seqlock-read-other", seqlock_read_it, seqlock_write_it, IN_TURN, NULL},
+	{"seqlock-read-contended", seqlock_read_it, seqlock_write_rarely, AT_ONCE, NULL},
+	{"counter-add-own", counter_add_own, NULL, AT_ONCE, NULL},
+	{"counter-bump-own", counter_bump_own, NULL, AT_ONCE, NULL},
+	{"fence", fence_own, NULL, AT_ONCE, NULL},
+	{"epoch-quiet", epoch_quiet_own, NULL, AT_ONCE, NULL},
+	{"epoch-offline-online", epoch_on_and_off_line, NULL, AT_ONCE, NULL},
+	{"histogram-record", histogram_own, NULL, AT_ONCE, NULL},
+	{"tsc-now", tsc_own, NULL, AT_ONCE, NULL},
+	{0},
 };
+
+static const struct row *const tables[] = {own_rows, queue_rows, layout_rows, packed_rows};
 
 /* ---- measuring ---- */
 
@@ -213,6 +273,8 @@ static void measure(const struct row *r, double seconds)
 	pthread_t other;
 	store_rlx(&stop, false);
 	store_rlx(&turn, 0);
+	if (r->start)
+		r->start();
 	if (r->other && pthread_create(&other, NULL, second_core, (void *)(uintptr_t)r))
 		fatal("cannot start a thread");
 	for (int i = 0; i < ROUNDS; i++)
@@ -259,16 +321,18 @@ static _Noreturn void help(void)
 	puts("usage: weft-lockfree [--seconds S] [ROW ...]\n\n"
 	     "Prints what an operation of each lock-free structure takes, in nanoseconds: all rows, or these.\n"
 	     "--seconds S   how long each row runs (0.2)\n\nrows:");
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		printf("  %s%s\n", rows[i].name, rows[i].other ? "  (two cores)" : "");
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		for (const struct row *r = tables[i]; r->name; r++)
+			printf("  %s%s\n", r->name, r->other ? "  (two cores)" : "");
 	exit(0);
 }
 
 static const struct row *find_row(const char *wanted)
 {
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (!strcmp(rows[i].name, wanted))
-			return &rows[i];
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		for (const struct row *r = tables[i]; r->name; r++)
+			if (!strcmp(r->name, wanted))
+				return r;
 	command_misused(name, "no row '%s'; --help names them", wanted);
 }
 
@@ -297,9 +361,10 @@ int main(int argc, char **argv)
 	for (int i = optind; i < argc; i++)
 		find_row(argv[i]);
 	set_up();
-	for (size_t i = 0; i < ARRAY_LEN(rows) && optind == argc; i++)
-		if (can_run(&rows[i]))
-			measure(&rows[i], seconds);
+	for (size_t i = 0; i < ARRAY_LEN(tables) && optind == argc; i++)
+		for (const struct row *r = tables[i]; r->name; r++)
+			if (can_run(r))
+				measure(r, seconds);
 	for (int i = optind; i < argc; i++)
 		if (can_run(find_row(argv[i])))
 			measure(find_row(argv[i]), seconds);

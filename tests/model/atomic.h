@@ -20,6 +20,7 @@
 #define MODIFY_(p, verb, v, order)                                                                 \
 	({ (PLAIN_(p))explorer_modify(AT_(p), sizeof *(p), verb, (uint64_t)(v), order); })
 #define add_rlx(p, v)     MODIFY_(p, VERB_ADD, v, RELAXED)
+#define add_rel(p, v)     MODIFY_(p, VERB_ADD, v, RELEASE)
 #define add_acqrel(p, v)  MODIFY_(p, VERB_ADD, v, ACQ_REL)
 #define add_seq(p, v)     MODIFY_(p, VERB_ADD, v, SEQ_CST)
 #define sub_rlx(p, v)     MODIFY_(p, VERB_ADD, -(uint64_t)(v), RELAXED)
@@ -39,6 +40,7 @@
 			*(expected) = (__typeof__(*(expected)))found_;                             \
 		done_;                                                                             \
 	})
+#define cas_rlx(p, expected, v)    CAS_(p, expected, v, RELAXED)
 #define cas_rel(p, expected, v)    CAS_(p, expected, v, RELEASE)
 #define cas_acq(p, expected, v)    CAS_(p, expected, v, ACQUIRE)
 #define cas_acqrel(p, expected, v) CAS_(p, expected, v, ACQ_REL)

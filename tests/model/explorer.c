@@ -75,8 +75,8 @@ struct range {
 	const char *base;
 	size_t size;
 };
-static struct range private[RANGES_MAX], gone[RANGES_MAX];
-static uint32_t privates, gones;
+static struct range private[RANGES_MAX], gone[RANGES_MAX], ordered[RANGES_MAX];
+static uint32_t privates, gones, ordereds;
 
 static struct explorer_program program;
 static const struct explorer_mutation *mutation;
@@ -276,7 +276,13 @@ static bool mutated(const char *function, enum explorer_verb verb, const char *o
 
 static int order_of(const char *function, enum explorer_verb verb, const char *operand, int order)
 {
-	return mutated(function, verb, operand, WEAKEN) ? RELAXED : order;
+	if (mutated(function, verb, operand, WEAKEN))
+		return RELAXED;
+	if (mutated(function, verb, operand, UNRELEASE))
+		order &= ~RELEASE;
+	if (mutated(function, verb, operand, UNACQUIRE))
+		order &= ~ACQUIRE;
+	return order;
 }
 
 /* Before each operation, others may do theirs. */
@@ -381,6 +387,8 @@ void explorer_store(const char *function, const char *operand, void *address, ui
 		return;
 	if (!l->is_private)
 		tell(function, "store", operand, value);
+	if (running >= 0 && is_in(address, ordered, ordereds))
+		explorer_check(my_view()->seen[l - location] == l->n - 1, "a store comes after the one before");
 	write_message(l, value, order);
 	if (mutated(function, VERB_STORE, operand, REPEAT))
 		write_message(begin(address, memory), value, order);
@@ -519,6 +527,12 @@ void explorer_private(void *memory, size_t size)
 	private[privates++] = (struct range){memory, size};
 }
 
+void explorer_ordered(void *memory, size_t size)
+{
+	CHECK(ordereds < RANGES_MAX);
+	ordered[ordereds++] = (struct range){memory, size};
+}
+
 void explorer_watch(void *memory, size_t size)
 {
 	plain_watch(memory, size);
@@ -596,7 +610,7 @@ static void start_program(void)
 
 static void execute(void)
 {
-	locations = writes = privates = gones = 0;
+	locations = writes = privates = gones = ordereds = 0;
 	depth = preemptions = stale_reads = steps = 0;
 	memset(&by_seq, 0, sizeof by_seq);
 	plain_start();

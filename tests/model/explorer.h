@@ -38,6 +38,8 @@ enum explorer_verb { VERB_LOAD, VERB_STORE, VERB_CAS, VERB_ADD, VERB_OR, VERB_AN
 
 enum explorer_change {
 	WEAKEN, /* the operation is relaxed; a fence is none */
+	UNRELEASE, /* of acquire and release, the half that is named goes */
+	UNACQUIRE,
 	SPLIT,  /* a read-modify-write becomes a load, and a store of what it made of that (a CAS: whatever it read) */
 	REPEAT, /* a store is done twice */
 	OMIT,   /* a store is not done */
@@ -106,6 +108,10 @@ bool explorer_uses(struct explorer_use *); /* false: the use before is not over,
 
 /* At the start: operations on this memory are nobody's business but one thread's, and no steps. */
 void explorer_private(void *memory, size_t size);
+
+/* At the start: a store to this memory must come after the one before, as far as its thread can know. C11 has no order
+ * for two that are not so, and here only that of the execution is tried. */
+void explorer_ordered(void *memory, size_t size);
 
 /* At the start: plain accesses to this memory must not race. The threads' stacks are watched already. */
 void explorer_watch(void *memory, size_t size);

@@ -248,6 +248,40 @@ TEST(use_and_end_of_memory)
 	is_found(what_breaks(2, vanish_in_time, nothing), "nothing");
 }
 
+/* ---- two stores without an order between them ---- */
+
+static void start_ordered(void)
+{
+	start();
+	explorer_ordered(&y, sizeof y);
+}
+
+static void store_unordered(int which)
+{
+	if (which)
+		(void)load_acq(&x);
+	store_rlx(&y, 1);
+	if (!which)
+		store_rel(&x, 1);
+}
+
+static void store_in_turn(int which)
+{
+	if (which)
+		await_acq(&x, 0);
+	store_rlx(&y, 1);
+	if (!which)
+		store_rel(&x, 1);
+}
+
+TEST(order_of_stores)
+{
+	struct explorer_program p = {2, start_ordered, store_unordered, nothing, 3, 2, NULL, false};
+	is_found(explore(&p, NULL).broken, "a store comes after the one before");
+	p.thread = store_in_turn;
+	is_found(explore(&p, NULL).broken, "nothing");
+}
+
 #ifdef EXPLORER_PLAIN /* where the compiler tells of plain accesses */
 static uint32_t plain;
 

@@ -18,6 +18,8 @@
 #endif
 #include "lockfree/runq.h"
 
+#include MODEL_EDGES
+
 enum { ITEMS_MAX = 8, TAKERS = 3 };
 
 /* The indices wrap within the program. */
@@ -184,18 +186,8 @@ static void must_be_caught(const char *name, const struct variant *variant, cons
 
 TEST(every_spoilt_edge_is_caught)
 {
-	static const struct explorer_mutation spoilt[] = {
-		{"R1 relaxed", "runq_push", VERB_STORE, "tail", WEAKEN},
-		{"A1 relaxed", "runq_steal", VERB_LOAD, "tail", WEAKEN},
-		{"R2 relaxed", "runq_steal", VERB_CAS, "xhead", WEAKEN},
-		{"A2 relaxed", "runq_push", VERB_LOAD, "xhead", WEAKEN},
-		{"R2 without a comparison", "runq_steal", VERB_CAS, "xhead", SPLIT},
-		{"R3 without a comparison", "runq_pop", VERB_CAS, "xhead", SPLIT},
-		{"R3 relaxed", "runq_pop", VERB_CAS, "xhead", WEAKEN},
-		{"A3 relaxed", "runq_steal", VERB_LOAD, "xhead", WEAKEN},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(spoilt); i++)
-		must_be_caught(spoilt[i].name, &real, &spoilt[i]);
+	for (size_t i = 0; i < ARRAY_LEN(edges); i++)
+		must_be_caught(edges[i].name, &real, &edges[i]);
 }
 
 /* What the essay rules out, written down. */

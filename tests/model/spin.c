@@ -10,6 +10,8 @@
 
 #include "lockfree/spin.c"
 
+#include MODEL_EDGES
+
 static struct spin lock;
 static struct explorer_use section;
 static const char *const *script; /* of each thread: l locks, t tries */
@@ -71,12 +73,5 @@ TEST(the_lock_excludes)
 
 TEST(every_spoilt_edge_is_caught)
 {
-	static const struct explorer_mutation spoilt[] = {
-		{"R1 relaxed", "spin_unlock", VERB_STORE, "word", WEAKEN},
-		{"A1 relaxed", "spin_lock", VERB_SWAP, "word", WEAKEN},
-		{"A1 relaxed, trying", "spin_try_lock", VERB_SWAP, "word", WEAKEN},
-		{"A1 split", "spin_lock", VERB_SWAP, "word", SPLIT},
-		{"A1 split, trying", "spin_try_lock", VERB_SWAP, "word", SPLIT},
-	};
-	explorer_catches(first_failure, spoilt, ARRAY_LEN(spoilt));
+	explorer_catches(first_failure, edges, ARRAY_LEN(edges));
 }
