@@ -1,12 +1,12 @@
 /* Building the runtime and taking it down: weft_main. */
 #include "alloc/os.h"
-#include "alloc/topo.h"
 #include "lockfree/epoch.h"
 #include "runtime/config.h"
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
+#include "runtime/placement.h"
 #include "runtime/sched.h"
 
 #include <weft/go.h>
@@ -25,6 +25,12 @@ enum {
 	M_STACK = 256 * 1024,
 	QUANTUM_AT_FIRST = 61,
 	LAST_CALL_MS = 100, /* how long the first thread has to come home when the program has ended */
+};
+
+/* An M and its thread, which placement.c may bind to another CPU. */
+struct m_and_thread {
+	struct m m;
+	_Atomic int thread; /* the kernel's number; 0: there is none (any more) */
 };
 
 static struct slab ms;
@@ -58,6 +64,30 @@ static void find_own_stack(struct m *m)
 	pthread_attr_destroy(&attr);
 }
 
+static _Atomic int *m_thread_of(struct m *m)
+{
+	return &((struct m_and_thread *)(void *)m)->thread;
+}
+
+struct see_m {
+	void (*see)(struct p *, int, void *);
+	void *arg;
+};
+
+static void see_m(void *m, void *arg)
+{
+	const struct see_m *s = arg;
+	struct p *p = m_p(m);
+	int thread = load_rlx(m_thread_of(m));
+	if (p && thread)
+		s->see(p, thread, s->arg);
+}
+
+void m_each_with_p(void (*see)(struct p *, int thread, void *arg), void *arg)
+{
+	slab_each(&ms, see_m, &(struct see_m){see, arg});
+}
+
 /* The calling thread becomes an M that holds the P, until the runtime stops. */
 static void m_run(struct m *m, struct p *p)
 {
@@ -66,13 +96,15 @@ static void m_run(struct m *m, struct p *p)
 	store_rlx(&m->fiber, fiber_current());
 	find_own_stack(m);
 	if (sched.pin)
-		os_pin(p->cpu);
+		os_pin(load_rlx(&p->cpu));
+	store_rlx(m_thread_of(m), os_thread());
 	os_exact_timers();
 	epoch_register();
 	epoch_online();
 	m_loop(m);
 	epoch_offline();
 	epoch_unregister();
+	store_rlx(m_thread_of(m), 0);
 	m_current = NULL;
 }
 
@@ -111,14 +143,17 @@ int foreign_threads(void)
 
 /* ---- Ps ---- */
 
-static struct p *p_make(unsigned index, int cpu)
+/* The P, and behind it what it knows of the others. */
+static struct p *p_make(unsigned index)
 {
-	struct p *p = weft_aligned_alloc(CACHE_LINE, sizeof *p);
+	size_t others = sched.nprocs * sizeof(struct suspect);
+	struct p *p = placement_alloc(index, sizeof *p + others + sched.nprocs * sizeof(unsigned));
 	if (!p)
 		fatal("out of memory for a P");
-	memset(p, 0, sizeof *p);
 	p->index = index;
-	p->cpu = cpu;
+	p->suspects = (void *)(p + 1);
+	p->victims = (void *)((char *)p->suspects + others);
+	placement_of(p);
 	p->solo = sched.nprocs == 1;
 	p->quantum = QUANTUM_AT_FIRST;
 	store_rlx(&p->countdown, QUANTUM_AT_FIRST);
@@ -127,52 +162,17 @@ static struct p *p_make(unsigned index, int cpu)
 	wheel_init(&p->wheel, load_rlx(&p->now));
 	return p;
 }
-
-/* The other Ps, nearest first. */
-static void order_victims(struct p *p, const struct topo *topo)
-{
-	unsigned n = 0;
-	p->victims = weft_calloc(sched.nprocs, sizeof *p->victims);
-	p->suspects = weft_calloc(sched.nprocs, sizeof *p->suspects);
-	if (!p->victims || !p->suspects)
-		fatal("out of memory for a P");
-	for (int distance = 0; distance < 4; distance++) {
-		for (unsigned i = 0; i < sched.nprocs; i++)
-			if (i != p->index && topo_distance(topo, (int)p->index % topo->ncpus,
-							   (int)i % topo->ncpus) == distance)
-				p->victims[n++] = i;
-		p->ring_end[distance] = n;
-	}
-}
-
-static unsigned usable_cores(const struct topo *topo, int quota)
-{
-	unsigned cores = (unsigned)topo->ncpus;
-	if (quota > 0 && (unsigned)(quota + 999) / 1000 < cores)
-		cores = (unsigned)(quota + 999) / 1000;
-	return cores;
-}
+_Static_assert(sizeof(struct p) % _Alignof(struct suspect) == 0, "suspects stand right behind");
 
 static void make_ps(const struct config *c)
 {
-	struct topo *topo = weft_calloc(1, sizeof *topo);
-	int err = topo ? topo_find(topo) : -ENOMEM;
-	if (err)
-		fatal("cannot find out which CPUs there are: %s", strerror(-err));
-	int quota = os_cpu_quota();
-	unsigned cores = usable_cores(topo, quota);
-	sched.nprocs = c->procs ? c->procs : cores;
-	sched.pin = c->pin == PIN_ON || (c->pin == PIN_AUTO && sched.nprocs == (unsigned)topo->ncpus);
-	sched.spin = quota % 1000 && c->spin == SPIN_AUTO ? SPIN_OFF : c->spin;
+	placement_find(c);
 	sched.steal = c->steal;
 	sched.ps = weft_calloc(sched.nprocs, sizeof *sched.ps);
 	if (!sched.ps)
 		fatal("out of memory for %u Ps", sched.nprocs);
 	for (unsigned i = 0; i < sched.nprocs; i++)
-		sched.ps[i] = p_make(i, topo->cpu[i % (unsigned)topo->ncpus].os);
-	for (unsigned i = 0; i < sched.nprocs; i++)
-		order_victims(sched.ps[i], topo);
-	weft_free(topo);
+		sched.ps[i] = p_make(i);
 }
 
 /* ---- the program ---- */
@@ -214,7 +214,7 @@ static void prepare(void)
 	store_rlx(&sched.own_threads, WEFT_TSAN ? os_threads() : 1 + EPOCH_THREADS);
 	store_rlx(&sched.next_id, 1);
 	slab_init(&sched.gs, sizeof(struct g), G_CHUNK);
-	slab_init(&ms, sizeof(struct m), G_CHUNK / 4);
+	slab_init(&ms, sizeof(struct m_and_thread), G_CHUNK / 4);
 	make_ps(&config);
 	sched.m0 = m_make();
 	if (!sched.m0)
@@ -233,12 +233,16 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	program.app = app;
 	prepare();
 	start_main_goroutine();
+	int unwatched = placement_watch();
+	if (unwatched)
+		fatal("cannot start the thread that watches the CPUs: %s", strerror(-unwatched));
 	for (unsigned i = 1; i < sched.nprocs; i++) {
 		int err = m_start(sched.ps[i]);
 		if (err)
 			fatal("cannot start thread %u of %u: %s", i + 1, sched.nprocs, strerror(-err));
 	}
 	m_run(sched.m0, sched.ps[0]);
+	placement_unwatch();
 	if (sched.pin)
 		os_unpin();
 	store_seq(&program.xfirst_thread_home, 1);

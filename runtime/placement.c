@@ -1,0 +1,244 @@
+/* Which CPU each P has. What is decided is in alloc/place.h; here it is carried out, and again when the affinity mask or
+ * the CPU quota changes while the program runs.
+ *
+ * Invariant: an M that holds a P is bound, if weft binds, to p->cpu; a CPU that the mask does not have any more is no
+ * P's for longer than a look takes to come round, which is once a second.
+ *
+ * Who looks is a thread of its own, for a reason: it is never bound, so that its own mask is the process's. An M that is
+ * bound to one CPU cannot tell what else it might use. What administrators do, and where it shows:
+ *     - a cpuset of the cgroup: the kernel narrows and widens every thread's mask; the watcher's is the cpuset, as far
+ *       as the program was started with it;
+ *     - `taskset -ap MASK PID` sets every thread's mask, the watcher's too;
+ *     - `taskset -p MASK PID` sets that of the process's first thread alone. If weft has bound that one, a mask that is
+ *       not the one CPU was put there by somebody, and is taken to be meant for the process: the watcher
+ *       takes it over. A mask that is just this one CPU says nothing: use -a;
+ *     - `taskset -p MASK TID` of another thread is about that thread, and stays until all are placed anew.
+ * Where weft binds nothing, the kernel has done it all, and only the numbers below change.
+ *
+ * How many Ps are worth waking, sched.active, follows the smaller of mask and quota, unless WEFT_PROCS has said how many
+ * there are to be. The others rest: they are not woken for work that others have and take none from them, but what is theirs alone (pinned
+ * goroutines, timers, sockets) they still do (idle.c). There are never more Ps than at the start. A fractional quota
+ * turns spinning off, as at the start.
+ *
+ * Rejected: looking from the idle Ps' watch and from busy Ps by the clock. A process that only sleeps has no
+ * watch, one that only computes has no clock, and all of them are bound. The thread costs an idle process one wake-up a
+ * second of some 50 µs.
+ */
+#include "runtime/placement.h"
+
+#include "alloc/os.h"
+#include "alloc/place.h"
+#include "lockfree/assert.h"
+
+#include <weft/mem.h>
+#include <weft/time.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	WATCHER_STACK = 256 * 1024,
+	LOOKS_TO_SETTLE = 3, /* an M may just have come back from a call, and be bound as before */
+};
+static const int64_t look_every_ns = WEFT_S, second_look_ns = 10 * WEFT_MS;
+
+struct mask {
+	int n, cpu[TOPO_MAX_CPUS];
+};
+
+static struct {
+	struct config config;
+	struct topo topo; /* as of the last look that found something new */
+	struct place place;
+	int home[MAX_PS], now[MAX_PS];
+	struct mask mask;
+	int quota;
+	int unsettled; /* looks */
+	pthread_t watcher;
+	_Atomic uint32_t xstop; /* futex */
+} placement;
+
+/* ---- at the start ---- */
+
+static enum spin_mode spin_under(int quota)
+{
+	enum spin_mode wanted = placement.config.spin;
+	return quota % 1000 && wanted == SPIN_AUTO ? SPIN_OFF : wanted;
+}
+
+void placement_find(const struct config *c)
+{
+	struct topo *topo = &placement.topo;
+	int err = topo_find(topo);
+	if (!err && (placement.mask.n = os_affinity(placement.mask.cpu, TOPO_MAX_CPUS)) < 0)
+		err = placement.mask.n;
+	if (err)
+		fatal("cannot find out which CPUs there are: %s", strerror(-err));
+	placement.config = *c;
+	placement.quota = os_cpu_quota();
+	place_order(&placement.place, topo);
+	sched.nprocs = c->procs ? c->procs : place_procs(topo, placement.quota);
+	sched.pin = c->pin == PIN_ON || (c->pin == PIN_AUTO && place_owns_all(topo, sched.nprocs));
+	store_rlx(&sched.active, sched.nprocs);
+	store_rlx(&sched.spin, spin_under(placement.quota));
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		placement.home[i] = placement.now[i] = place_cpu(&placement.place, topo, i)->os;
+}
+
+static int node_of(unsigned index)
+{
+	return placement.topo.node[place_cpu(&placement.place, &placement.topo, index)->node].os;
+}
+
+static bool has_nodes(void)
+{
+	return placement.topo.nnodes > 1;
+}
+
+void *placement_alloc(unsigned index, size_t bytes)
+{
+	bytes = (bytes + OS_PAGE - 1) / OS_PAGE * OS_PAGE;
+	void *memory = os_reserve(bytes);
+	if (memory && has_nodes())
+		os_prefer_node(memory, bytes, node_of(index));
+	return memory;
+}
+
+_Static_assert(sizeof((struct p){0}.ring_end) == PLACE_RINGS * sizeof(unsigned), "a thief goes round all rings");
+
+void placement_of(struct p *p)
+{
+	store_rlx(&p->cpu, placement.home[p->index]);
+	p->stacks.node = has_nodes() ? 1 + node_of(p->index) : 0;
+	place_victims(&placement.place, &placement.topo, sched.nprocs, p->index, p->victims, p->ring_end);
+}
+
+/* ---- binding ---- */
+
+static void bind(struct p *p, int thread, void *unused)
+{
+	(void)unused;
+	int its[2], wanted = load_rlx(&p->cpu);
+	if (os_affinity_of(thread, its, 2) != 1 || its[0] != wanted)
+		os_pin_thread(thread, wanted); /* refused: the CPU has just gone, which the next look will show */
+}
+
+static void bind_all(void)
+{
+	if (sched.pin && !load_acq(&sched.stopping))
+		m_each_with_p(bind, NULL);
+}
+
+/* ---- looking again ---- */
+
+static bool same_mask(const struct mask *a, const struct mask *b)
+{
+	return a->n == b->n && !memcmp(a->cpu, b->cpu, (size_t)a->n * sizeof a->cpu[0]);
+}
+
+/* Somebody else has set the first thread's mask, which is none of those that we set. */
+static bool first_thread_is_foreign(struct mask *its)
+{
+	int bound = os_first_thread_pin();
+	if (bound < 0)
+		return false;
+	its->n = os_affinity_of(getpid(), its->cpu, TOPO_MAX_CPUS);
+	return its->n > 0 && (its->n > 1 || its->cpu[0] != bound) && bound == os_first_thread_pin();
+}
+
+/* Not if it shows once only, while an M binds itself, or while the kernel goes through the threads. */
+static void heed_first_thread(void)
+{
+	static struct mask its, again, mine;
+	if (!first_thread_is_foreign(&its))
+		return;
+	os_futex_wait(&placement.xstop, 0, second_look_ns);
+	mine.n = os_affinity_of(0, mine.cpu, TOPO_MAX_CPUS);
+	if (first_thread_is_foreign(&again) && same_mask(&its, &again) && same_mask(&mine, &placement.mask))
+		os_allow(its.cpu, its.n);
+}
+
+static unsigned worth_waking(void)
+{
+	unsigned good_for = place_procs(&placement.topo, placement.quota);
+	return placement.config.procs || good_for > sched.nprocs ? sched.nprocs : good_for;
+}
+
+static void place_anew(void)
+{
+	static int cpus[TOPO_MAX_CPUS];
+	unsigned before = load_rlx(&sched.active), active;
+	if (topo_find(&placement.topo))
+		return;
+	place_order(&placement.place, &placement.topo);
+	for (int i = 0; i < placement.topo.ncpus; i++)
+		cpus[i] = place_cpu(&placement.place, &placement.topo, (unsigned)i)->os;
+	active = worth_waking();
+	place_again(placement.home, sched.nprocs, active, cpus, (unsigned)placement.topo.ncpus, placement.now);
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		store_rlx(&sched.ps[i]->cpu, placement.now[i]);
+	store_rlx(&sched.spin, spin_under(placement.quota));
+	store_rlx(&sched.active, active);
+	placement.unsettled = LOOKS_TO_SETTLE;
+	if (active > before)
+		wake_one();
+}
+
+static void look_again(void)
+{
+	static struct mask mask;
+	mask.n = os_affinity_of(0, mask.cpu, TOPO_MAX_CPUS);
+	if (same_mask(&mask, &placement.mask)) {
+		heed_first_thread();
+		mask.n = os_affinity(mask.cpu, TOPO_MAX_CPUS);
+	}
+	int quota = os_cpu_quota();
+	if (mask.n > 0 && (!same_mask(&mask, &placement.mask) || quota != placement.quota)) {
+		placement.mask = mask;
+		placement.quota = quota;
+		place_anew();
+	}
+	if (placement.unsettled > 0) {
+		placement.unsettled--;
+		bind_all();
+	}
+}
+
+static void *watch(void *unused)
+{
+	(void)unused;
+	while (!load_acq(&placement.xstop)) {
+		os_futex_wait(&placement.xstop, 0, look_every_ns);
+		if (!load_acq(&placement.xstop))
+			look_again();
+	}
+	return NULL;
+}
+
+/* The program's signals are for its own threads. */
+int placement_watch(void)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WATCHER_STACK);
+	pthread_attr_setsigmask_np(&attr, &all);
+	int err = pthread_create(&placement.watcher, &attr, watch, NULL);
+	pthread_attr_destroy(&attr);
+	if (err)
+		return -err;
+	pthread_setname_np(placement.watcher, "weft-placement");
+	add_seq(&sched.own_threads, 1);
+	return 0;
+}
+
+void placement_unwatch(void)
+{
+	store_rel(&placement.xstop, 1);
+	os_futex_wake(&placement.xstop);
+	pthread_join(placement.watcher, NULL);
+}

@@ -1,0 +1,26 @@
+/* Which CPU each P has, from the start on and when the affinity mask or the quota changes. */
+#ifndef RUNTIME_PLACEMENT_H
+#define RUNTIME_PLACEMENT_H
+
+#include "runtime/config.h"
+
+/* Looks at the machine and decides how many Ps there are, whether Ms are bound, and whether they spin: sched.nprocs,
+ * active, pin and spin. */
+void placement_find(const struct config *);
+
+/* Memory for P `index`, zeroed, in whole pages of its own; on its NUMA node where there are several. NULL: there is none. */
+void *placement_alloc(unsigned index, size_t bytes);
+
+/* Fills in what depends on where the P lies: its CPU, whence its stacks come, the order of its victims. */
+void placement_of(struct p *);
+
+/* Starts the thread that looks again once a second; the caller is not bound yet. 0, or a negative errno. */
+int placement_watch(void);
+
+/* Ends it; returns when it has ended. */
+void placement_unwatch(void);
+
+/* start.c: calls see(p, thread, arg) for every M that holds a P: the P, and the kernel's number of the M's thread. */
+void m_each_with_p(void (*see)(struct p *, int thread, void *arg), void *arg);
+
+#endif
