@@ -27,7 +27,6 @@
 #include "runtime/placement.h"
 
 #include "alloc/os.h"
-#include "alloc/place.h"
 #include "lockfree/assert.h"
 
 #include <weft/mem.h>
@@ -80,8 +79,8 @@ void placement_find(const struct config *c)
 	placement.config = *c;
 	placement.quota = os_cpu_quota();
 	place_order(&placement.place, topo);
-	sched.nprocs = c->procs ? c->procs : place_procs(topo, placement.quota);
-	sched.pin = c->pin == PIN_ON || (c->pin == PIN_AUTO && place_owns_all(topo, sched.nprocs));
+	sched.nprocs = placement_procs(c, topo, placement.quota);
+	sched.pin = placement_binds(c, topo, sched.nprocs);
 	store_rlx(&sched.active, sched.nprocs);
 	store_rlx(&sched.spin, spin_under(placement.quota));
 	for (unsigned i = 0; i < sched.nprocs; i++)
@@ -163,8 +162,8 @@ static void heed_first_thread(void)
 
 static unsigned worth_waking(void)
 {
-	unsigned good_for = place_procs(&placement.topo, placement.quota);
-	return placement.config.procs || good_for > sched.nprocs ? sched.nprocs : good_for;
+	unsigned good_for = placement_procs(&placement.config, &placement.topo, placement.quota);
+	return good_for < sched.nprocs ? good_for : sched.nprocs;
 }
 
 static void place_anew(void)

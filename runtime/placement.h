@@ -2,7 +2,20 @@
 #ifndef RUNTIME_PLACEMENT_H
 #define RUNTIME_PLACEMENT_H
 
+#include "alloc/place.h"
 #include "runtime/config.h"
+
+/* How many Ps there are to be, and whether Ms are bound to the CPUs of theirs: what the environment says, and otherwise
+ * what the machine suggests. */
+static inline unsigned placement_procs(const struct config *c, const struct topo *topo, int quota)
+{
+	return c->procs ? c->procs : place_procs(topo, quota);
+}
+
+static inline bool placement_binds(const struct config *c, const struct topo *topo, unsigned procs)
+{
+	return c->pin == PIN_ON || (c->pin == PIN_AUTO && place_owns_all(topo, procs));
+}
 
 /* Looks at the machine and decides how many Ps there are, whether Ms are bound, and whether they spin: sched.nprocs,
  * active, pin and spin. */
