@@ -190,7 +190,9 @@ static void fill(struct topo *topo, hwloc_topology_t t, const bool *usable)
 
 enum io { WITHOUT_IO, WITH_IO };
 
-/* Of I/O only PCI devices are wanted. The plugins for GPUs would start their drivers, which takes longer than all else. */
+/* Of I/O only PCI devices are wanted. The plugins for GPUs would start their drivers, which takes longer than all else. And
+ * hwloc must not go from CPU to CPU to ask each: the kernel takes the mask that it puts back for a wish of ours, and would keep
+ * us to it when a cpuset grows. */
 static int prepare(hwloc_topology_t *t, enum io io)
 {
 	static const char *const slow[] = {"cuda", "gl", "levelzero", "nvml", "opencl", "rsmi"};
@@ -198,6 +200,7 @@ static int prepare(hwloc_topology_t *t, enum io io)
 		return -ENOMEM;
 	for (size_t i = 0; i < sizeof slow / sizeof *slow; i++)
 		hwloc_topology_set_components(*t, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, slow[i]);
+	hwloc_topology_set_flags(*t, HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING);
 	if (io == WITH_IO)
 		hwloc_topology_set_type_filter(*t, HWLOC_OBJ_PCI_DEVICE, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
 	return 0;

@@ -117,12 +117,12 @@ void placement_of(struct p *p)
 
 /* ---- binding ---- */
 
+/* Even one that is there already: the kernel may have moved it when its CPU went, and would take it home when that came
+ * back. */
 static void bind(struct p *p, int thread, void *unused)
 {
 	(void)unused;
-	int its[2], wanted = load_rlx(&p->cpu);
-	if (os_affinity_of(thread, its, 2) != 1 || its[0] != wanted)
-		os_pin_thread(thread, wanted); /* refused: the CPU has just gone, which the next look will show */
+	os_pin_thread(thread, load_rlx(&p->cpu)); /* refused: the CPU has just gone, which the next look will show */
 }
 
 static void bind_all(void)

@@ -29,11 +29,16 @@ static void remove_root(void)
 		perror(command);
 }
 
-static void make_root(void)
+/* Runs fn, with an empty root, in a process of its own. */
+static void with_root(void (*fn)(void))
 {
+	static struct test_child child;
 	CHECK(mkdtemp(root));
-	atexit(remove_root);
 	os_cpu_quota_root(root);
+	test_in_child(&child, fn);
+	remove_root();
+	if (child.status)
+		test_fail(__FILE__, __LINE__, "status %d: %s", child.status, child.err);
 }
 
 /* Writes a file below the root, with the directories on its way. */
@@ -56,9 +61,8 @@ TEST(the_quota_of_this_process_is_read)
 	CHECK(os_cpu_quota() >= 0);
 }
 
-TEST(the_quota_of_a_group_and_those_above_it_is_the_least)
+static void nested_groups(void)
 {
-	make_root();
 	CHECK_EQ(os_cpu_quota(), 0); /* nothing there */
 	put("/proc/self/cgroup", "0::/a/b\n");
 	CHECK_EQ(os_cpu_quota(), 0);
@@ -77,9 +81,13 @@ TEST(the_quota_of_a_group_and_those_above_it_is_the_least)
 	CHECK_EQ(os_cpu_quota(), 0);
 }
 
-TEST(the_quota_of_cgroup_v1_is_read)
+TEST(the_quota_of_a_group_and_those_above_it_is_the_least)
 {
-	make_root();
+	with_root(nested_groups);
+}
+
+static void groups_of_v1(void)
+{
 	put("/proc/self/cgroup", "3:cpuset:/x\n2:cpu,cpuacct:/a\n1:name=systemd:/a\n0::/\n");
 	put("/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "-1\n");
 	put("/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n");
@@ -95,14 +103,23 @@ TEST(the_quota_of_cgroup_v1_is_read)
 	CHECK_EQ(os_cpu_quota(), 0);
 }
 
-TEST(paths_that_are_too_long_are_left_out)
+TEST(the_quota_of_cgroup_v1_is_read)
+{
+	with_root(groups_of_v1);
+}
+
+static void long_paths(void)
 {
 	static char line[9000];
-	make_root();
 	memset(line, 'x', sizeof line - 1);
 	memcpy(line, "0::/", 4);
 	put("/proc/self/cgroup", line);
 	CHECK_EQ(os_cpu_quota(), 0);
+}
+
+TEST(paths_that_are_too_long_are_left_out)
+{
+	with_root(long_paths);
 }
 
 /* ---- affinity ---- */

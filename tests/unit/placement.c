@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +33,27 @@ static int app(int argc, char **argv)
 	return body();
 }
 
-/* Settings: NULL leaves the default. */
-static void run(const char *procs, const char *pin, int (*fn)(void))
+/* Runs fn in a process of its own, and cleans up behind it whatever comes of it. */
+static void and_then(void (*clean)(void), void (*fn)(void))
+{
+	static struct test_child child;
+	test_in_child(&child, fn);
+	clean();
+	if (child.status)
+		test_fail(__FILE__, __LINE__, "status %d: %s", child.status, child.err);
+}
+
+static void need_two_cpus(void)
 {
 	ncpus = os_affinity(cpus, 1024);
 	if (ncpus < 2)
 		test_skip("one CPU only");
+}
+
+/* Settings: NULL leaves the default. */
+static void run(const char *procs, const char *pin, int (*fn)(void))
+{
+	need_two_cpus();
 	setenv("WEFT_PROCS", procs ? procs : "", 1);
 	setenv("WEFT_PIN", pin ? pin : "", 1);
 	body = fn;
@@ -177,9 +193,7 @@ static int cpus_are_shared_evenly(void)
 /* Narrows this process's own mask, so that any machine has two CPUs. */
 static void use_two_cpus(void)
 {
-	ncpus = os_affinity(cpus, 1024);
-	if (ncpus < 2)
-		test_skip("one CPU only");
+	need_two_cpus();
 	CHECK_EQ(os_allow(cpus, 2), 0);
 }
 
@@ -368,8 +382,8 @@ static void use_quota(const char *text)
 {
 	static const char *const directories[] = {"proc", "proc/self", "sys", "sys/fs", "sys/fs/cgroup"};
 	char path[256];
+	need_two_cpus();
 	CHECK(mkdtemp(root));
-	atexit(remove_root);
 	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
 		snprintf(path, sizeof path, "%s/%s", root, directories[i]);
 		CHECK_EQ(mkdir(path, 0700), 0);
@@ -396,11 +410,16 @@ static int follow_the_quota(void)
 	return 0;
 }
 
-TEST(ps_and_spinning_follow_the_quota)
+static void run_follow_the_quota(void)
 {
 	use_two_cpus();
-	use_quota("max 100000\n");
 	run(NULL, NULL, follow_the_quota);
+}
+
+TEST(ps_and_spinning_follow_the_quota)
+{
+	use_quota("max 100000\n");
+	and_then(remove_root, run_follow_the_quota);
 }
 
 static int one_p(void)
@@ -413,11 +432,125 @@ static int one_p(void)
 	return 0;
 }
 
-TEST(a_quota_at_the_start_limits_the_ps_for_good)
+static void run_one_p(void)
 {
 	use_two_cpus();
-	use_quota("50000 100000\n");
 	run(NULL, NULL, one_p);
+}
+
+TEST(a_quota_at_the_start_limits_the_ps_for_good)
+{
+	use_quota("50000 100000\n");
+	and_then(remove_root, run_one_p);
+}
+
+/* ---- the kernel's own groups (cgroup v1) ---- */
+
+static char group[512];
+
+static void remove_group(void)
+{
+	if (rmdir(group))
+		perror(group);
+}
+
+/* Below this process's own group of the controller. */
+static void make_group(const char *controller)
+{
+	char line[512], *at, *path = NULL;
+	FILE *f = fopen("/proc/self/cgroup", "r");
+	while (f && !path && fgets(line, sizeof line, f)) {
+		line[strcspn(line, "\n")] = 0;
+		size_t n = strlen(controller);
+		if ((at = strchr(line, ':')) && !strncmp(at + 1, controller, n) && at[n + 1] == ':')
+			path = at + n + 2;
+	}
+	if (f)
+		fclose(f);
+	if (!path)
+		test_skip("no such group");
+	if (!strcmp(path, "/"))
+		path = "";
+	snprintf(group, sizeof group, "/sys/fs/cgroup/%.16s%.200s/weft-test-%d", controller, path, getpid());
+	if (mkdir(group, 0755))
+		test_skip("no groups can be made");
+}
+
+static void set_group(const char *file, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void set_group(const char *file, const char *fmt, ...)
+{
+	char path[600];
+	va_list ap;
+	snprintf(path, sizeof path, "%s/%s", group, file);
+	FILE *f = fopen(path, "w");
+	va_start(ap, fmt);
+	CHECK(f && vfprintf(f, fmt, ap) > 0);
+	va_end(ap);
+	CHECK_EQ(fclose(f), 0);
+}
+
+static int follow_a_cpuset(void)
+{
+	int first = on_cpu(0), second = on_cpu(1);
+	CHECK(active() == 2 && first >= 0 && second >= 0 && first != second);
+	for (int round = 0; round < 2; round++) {
+		set_group("cpuset.cpus", "%d", second);
+		AWAIT(active() == 1);
+		AWAIT(on_cpu(0) == second && on_cpu(1) == second);
+		set_group("cpuset.cpus", "%d,%d", first, second);
+		AWAIT(active() == 2);
+		AWAIT(on_cpu(0) == first && on_cpu(1) == second);
+	}
+	return 0;
+}
+
+static void run_in_a_cpuset(void)
+{
+	char mems[64] = "";
+	FILE *f = fopen("/sys/fs/cgroup/cpuset/cpuset.effective_mems", "r");
+	CHECK(f && fgets(mems, sizeof mems, f));
+	fclose(f);
+	set_group("cpuset.mems", "%s", mems);
+	set_group("cpuset.cpus", "%d,%d", cpus[0], cpus[1]);
+	set_group("cgroup.procs", "%d", getpid());
+	os_cpu_quota_root("/nowhere");
+	run(NULL, NULL, follow_a_cpuset);
+}
+
+TEST(ms_follow_a_cpuset)
+{
+	need_two_cpus();
+	make_group("cpuset");
+	and_then(remove_group, run_in_a_cpuset);
+}
+
+static int follow_a_group(void)
+{
+	CHECK(active() == 2 && spin() == SPIN_AUTO);
+	set_group("cpu.cfs_quota_us", "150000");
+	AWAIT(active() == 2 && spin() == SPIN_OFF);
+	set_group("cpu.cfs_quota_us", "50000");
+	AWAIT(active() == 1 && spin() == SPIN_OFF);
+	set_group("cpu.cfs_quota_us", "-1");
+	AWAIT(active() == 2 && spin() == SPIN_AUTO);
+	return 0;
+}
+
+static void run_in_a_group(void)
+{
+	use_two_cpus();
+	set_group("cgroup.procs", "%d", getpid());
+	run(NULL, NULL, follow_a_group);
+}
+
+TEST(ps_follow_the_quota_of_a_group)
+{
+	need_two_cpus();
+	if (os_cpu_quota())
+		test_skip("a quota leaves no other group without one");
+	make_group("cpu");
+	and_then(remove_group, run_in_a_group);
 }
 
 /* ---- a P that rests ---- */
@@ -487,11 +620,16 @@ static int rest(void)
 	return 0;
 }
 
-TEST(a_p_that_rests_does_what_is_pinned_to_it_and_nothing_else)
+static void run_rest(void)
 {
 	use_two_cpus();
-	use_quota("max 100000\n");
 	run(NULL, NULL, rest);
+}
+
+TEST(a_p_that_rests_does_what_is_pinned_to_it_and_nothing_else)
+{
+	use_quota("max 100000\n");
+	and_then(remove_root, run_rest);
 }
 
 /* ---- memory ---- */
