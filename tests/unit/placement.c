@@ -71,15 +71,21 @@ static void tell_thread(void *unused)
 	weft_send(answers, &thread);
 }
 
+/* What a goroutine on P i answers. */
+static int ask(int i, void (*tell)(void *))
+{
+	int answer;
+	answers = weft_chan_make(sizeof answer, 1);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = i + 1}, tell, NULL), 0);
+	weft_recv(answers, &answer);
+	weft_chan_free(answers);
+	return answer;
+}
+
 /* The thread that runs P i now. */
 static int thread_of(int i)
 {
-	int thread;
-	answers = weft_chan_make(sizeof thread, 1);
-	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = i + 1}, tell_thread, NULL), 0);
-	weft_recv(answers, &thread);
-	weft_chan_free(answers);
-	return thread;
+	return ask(i, tell_thread);
 }
 
 /* Cpus_allowed_list of a thread's status file. */
@@ -642,14 +648,14 @@ static int preferred(const void *at)
 	return policy == MPOL_PREFERRED ? __builtin_ctzl(nodes[0]) : -1;
 }
 
-static void look_at_stack(void *is)
+static void tell_node_of_stack(void *unused)
 {
-	*(int *)is = preferred(&is);
+	int node = preferred(&unused);
+	weft_send(answers, &node);
 }
 
 static int memory_is_near(void)
 {
-	int stack = -2;
 	CHECK_EQ(weft_procs(), 2);
 	for (int i = 0; i < 2; i++)
 		CHECK_EQ((uintptr_t)sched.ps[i] % OS_PAGE, 0);
@@ -657,9 +663,7 @@ static int memory_is_near(void)
 	CHECK_EQ(preferred(&sched.ps[0]->wheel), 0);
 	CHECK_EQ(preferred(sched.ps[0]->victims), 0);
 	CHECK_EQ(sched.ps[1]->ring_end[0], 1);
-	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 1}, look_at_stack, &stack), 0);
-	AWAIT(*(volatile int *)&stack != -2);
-	CHECK_EQ(stack, 0);
+	CHECK_EQ(ask(0, tell_node_of_stack), 0);
 	return 0;
 }
 
@@ -682,11 +686,8 @@ TEST(a_ps_memory_is_on_its_node)
 
 static int memory_is_anywhere(void)
 {
-	int stack = -2;
 	CHECK_EQ(preferred(sched.ps[0]), -1);
-	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 1}, look_at_stack, &stack), 0);
-	AWAIT(*(volatile int *)&stack != -2);
-	CHECK_EQ(stack, -1);
+	CHECK_EQ(ask(0, tell_node_of_stack), -1);
 	CHECK_EQ(os_nodes_refused(), 0);
 	return 0;
 }
