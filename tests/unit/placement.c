@@ -339,10 +339,10 @@ TEST(who_is_not_bound_is_not_bound_by_a_change)
 static int lose_a_binding(void)
 {
 	int one = cpus[0];
-	os_fail_at(OS_PIN, 1, EINVAL); /* the CPU is gone by then */
 	set_mask_of_all_threads(&one, 1);
-	AWAIT(on_cpu(0) == one && on_cpu(1) == one); /* the next look */
-	AWAIT(active() == 1);
+	AWAIT(active() == 1 && on_cpu(0) == one && on_cpu(1) == one);
+	weft_sleep(4 * WEFT_S); /* all is settled */
+	os_fail_at(OS_PIN, 1, EINVAL); /* the CPU is gone again */
 	set_mask_of_all_threads(cpus, 2);
 	AWAIT(active() == 2 && on_cpu(0) != on_cpu(1) && all_bound());
 	return 0;
@@ -504,6 +504,7 @@ static int follow_a_cpuset(void)
 		set_group("cpuset.cpus", "%d", second);
 		AWAIT(active() == 1);
 		AWAIT(on_cpu(0) == second && on_cpu(1) == second);
+		weft_sleep(5 * WEFT_S / 2); /* the watcher has looked again, and found nothing to make out */
 		set_group("cpuset.cpus", "%d,%d", first, second);
 		AWAIT(active() == 2);
 		AWAIT(on_cpu(0) == first && on_cpu(1) == second);
