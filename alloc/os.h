@@ -35,8 +35,8 @@ const char *os_guard_way(void);
 /* Gives the pages back; the range reads as zeroes afterwards. */
 int os_discard(void *base, size_t bytes);
 
-/* Has the pages of [base, base + bytes), which are whole ones and not touched yet, come from a NUMA node if it has any left.
- * A preference: who is refused goes on without. 0, or a negative errno. */
+/* Has the pages of [base, base + bytes), which are whole ones and not touched yet, come from a NUMA node if it has any
+ * left. A preference: who is refused goes on without. 0, or a negative errno. */
 int os_prefer_node(void *base, size_t bytes, int node);
 
 /* How many were refused. */
@@ -54,7 +54,7 @@ int os_first_thread_pin(void);
 /* Lets the calling thread run on every CPU of the set again that os_affinity found last. */
 int os_unpin(void);
 
-/* The CPUs on which the calling thread may run, into cpus, ascending; how many, or a negative errno. Remembers the set. */
+/* The CPUs on which the calling thread may run, into cpus, ascending; how many, or a negative errno. Remembers them. */
 int os_affinity(int *cpus, int max);
 
 /* The same for any thread of the process; remembers nothing. */

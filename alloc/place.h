@@ -49,8 +49,8 @@ bool place_owns_all(const struct topo *, unsigned procs);
 void place_victims(const struct place *, const struct topo *, unsigned procs, unsigned index, unsigned *victims,
 		   unsigned ring_end[PLACE_RINGS]);
 
-/* Where `procs` Ps whose homes are given lie (`now`) when `ncpus` CPUs are left, in order of use; all by the kernel's numbers.
- * The first `active` of them are seen to first. */
+/* Where `procs` Ps whose homes are given lie (`now`) when `ncpus` CPUs are left, in order of use; all by the kernel's
+ * numbers. The first `active` of them are seen to first. */
 void place_again(const int *home, unsigned procs, unsigned active, const int *cpus, unsigned ncpus, int *now);
 
 #endif

@@ -8,8 +8,8 @@
  * of its neighbours in one call, as their guards do; so recycling one whose top is still in the cache is what
  * makes goroutines cheap: each P keeps a list of those that its goroutines left (struct stack_cache, last
  * in, first out), the depot behind them exchanges half a list at a time, and beyond STACK_DEPOT_WARM a stack
- * that comes back gives its pages up. On a machine of several NUMA nodes the depot has address space and lists for each of
- * them; a goroutine that was stolen leaves its stack to the thief's P all the same, for it is hot there.
+ * that comes back gives its pages up. On a machine of several NUMA nodes the depot has address space and lists for
+ * each of them; a goroutine that was stolen leaves its stack to the thief's P all the same, for it is hot there.
  *
  * The descriptor is not on the stack itself: a stack that nobody uses need not touch a page.
  *

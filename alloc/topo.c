@@ -190,9 +190,9 @@ static void fill(struct topo *topo, hwloc_topology_t t, const bool *usable)
 
 enum io { WITHOUT_IO, WITH_IO };
 
-/* Of I/O only PCI devices are wanted. The plugins for GPUs would start their drivers, which takes longer than all else. And
- * hwloc must not go from CPU to CPU to ask each: the kernel takes the mask that it puts back for a wish of ours, and would keep
- * us to it when a cpuset grows. */
+/* Of I/O only PCI devices are wanted. The plugins for GPUs would start their drivers, which takes longer than all
+ * else. And hwloc must not go from CPU to CPU to ask each: the kernel takes the mask that it puts back for a wish of
+ * ours, and would keep us to it when a cpuset grows. */
 static int prepare(hwloc_topology_t *t, enum io io)
 {
 	static const char *const slow[] = {"cuda", "gl", "levelzero", "nvml", "opencl", "rsmi"};
@@ -216,7 +216,7 @@ static bool load(hwloc_topology_t *t, enum io io)
 	return false;
 }
 
-/* Looking for PCI devices takes ten times as long as all else, so only where there are nodes that they could be near to. */
+/* Looking for PCI devices takes ten times as long as all else, so only where there are nodes that they could be near. */
 static bool load_this_machine(hwloc_topology_t *t)
 {
 	if (!load(t, WITHOUT_IO))

@@ -59,7 +59,8 @@ int topo_from_text(struct topo *, const char *description);
 enum { TOPO_SAME_CORE, TOPO_SAME_L2, TOPO_SAME_L3, TOPO_SAME_NODE, TOPO_REMOTE };
 int topo_distance(const struct topo *, int a, int b);
 
-/* The firmware's figure for two nodes, the larger of the two directions; without a matrix 10, 20 within a package, or 30. */
+/* The firmware's figure for two nodes, the larger of the two directions; without a matrix 10 for a node to itself, 20
+ * within a package, otherwise 30. */
 int topo_node_distance(const struct topo *, int a, int b);
 
 #endif

@@ -16,9 +16,10 @@
  * Where weft binds nothing, the kernel has done it all, and only the numbers below change.
  *
  * How many Ps are worth waking, sched.active, follows the smaller of mask and quota, unless WEFT_PROCS has said how many
- * there are to be. The others rest: they are not woken for work that others have and take none from them, but what is theirs alone (pinned
- * goroutines, timers, sockets) they still do (idle.c). There are never more Ps than at the start. A fractional quota
- * turns spinning off, as at the start.
+ * there are to be. The others rest: they are not woken for work that others have, and take none from them. What is theirs
+ * alone (pinned goroutines, timers, sockets, what is on their queue already) they still do, and the global queue they
+ * look at while they are awake (idle.c). There are never more Ps than at the start. A fractional quota turns spinning
+ * off, as at the start.
  *
  * Rejected: looking from the idle Ps' watch and from busy Ps by the clock. A process that only sleeps has no
  * watch, one that only computes has no clock, and all of them are bound. The thread costs an idle process one wake-up a
@@ -29,7 +30,6 @@
 #include "alloc/os.h"
 #include "lockfree/assert.h"
 
-#include <weft/mem.h>
 #include <weft/time.h>
 
 #include <errno.h>

@@ -21,7 +21,7 @@ static inline bool placement_binds(const struct config *c, const struct topo *to
  * active, pin and spin. */
 void placement_find(const struct config *);
 
-/* Memory for P `index`, zeroed, in whole pages of its own; on its NUMA node where there are several. NULL: there is none. */
+/* Memory for P `index`, zeroed, in whole pages of its own; on its NUMA node where there are several. NULL: no memory. */
 void *placement_alloc(unsigned index, size_t bytes);
 
 /* Fills in what depends on where the P lies: its CPU, whence its stacks come, the order of its victims. */

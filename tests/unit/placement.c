@@ -1,5 +1,5 @@
-/* Where the Ms of a running program are, by what the kernel says of their threads, and how they follow a mask or a quota that
- * changes. */
+/* Where the Ms of a running program are, by what the kernel says of their threads, and how they follow a mask or a
+ * quota that changes. */
 #include "runtime/placement.h"
 #include "alloc/os.h"
 #include "runtime/sched.h"
