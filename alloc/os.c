@@ -2,8 +2,10 @@
 #include "lockfree/atomic.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,18 +147,65 @@ int os_discard(void *base, size_t bytes)
 	return madvise(base, bytes, MADV_DONTNEED) ? -errno : 0;
 }
 
-int os_affinity(int *cpus, int max)
+static _Atomic long nodes_refused;
+
+int os_prefer_node(void *base, size_t bytes, int node)
 {
-	if (sched_getaffinity(0, sizeof allowed, &allowed))
-		return -errno;
+	enum { WORD = 8 * sizeof(unsigned long), NODES = 1024 };
+	unsigned long mask[NODES / WORD] = {0};
+	int err = planned_failure(OS_NODE);
+	if (!err && (node < 0 || node >= NODES))
+		err = EINVAL;
+	if (!err) {
+		mask[(unsigned)node / WORD] = 1ul << (unsigned)node % WORD;
+		/* The kernel takes one bit less than it is told of. */
+		if (syscall(SYS_mbind, base, bytes, MPOL_PREFERRED, mask, (unsigned long)NODES + 1, 0))
+			err = errno;
+	}
+	if (err)
+		add_rlx(&nodes_refused, 1);
+	return -err;
+}
+
+long os_nodes_refused(void)
+{
+	return load_rlx(&nodes_refused);
+}
+
+static int list_cpus(const cpu_set_t *set, int *cpus, int max)
+{
 	int n = 0;
 	for (int cpu = 0; cpu < CPU_SETSIZE && n < max; cpu++)
-		if (CPU_ISSET(cpu, &allowed))
+		if (CPU_ISSET(cpu, set))
 			cpus[n++] = cpu;
 	return n;
 }
 
-int os_pin(int cpu)
+int os_affinity(int *cpus, int max)
+{
+	if (sched_getaffinity(0, sizeof allowed, &allowed))
+		return -errno;
+	return list_cpus(&allowed, cpus, max);
+}
+
+int os_affinity_of(int thread, int *cpus, int max)
+{
+	cpu_set_t set;
+	if (sched_getaffinity(thread, sizeof set, &set))
+		return -errno;
+	return list_cpus(&set, cpus, max);
+}
+
+int os_allow(const int *cpus, int n)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	for (int i = 0; i < n; i++)
+		CPU_SET((size_t)cpus[i], &set);
+	return sched_setaffinity(0, sizeof set, &set) ? -errno : 0;
+}
+
+int os_pin_thread(int thread, int cpu)
 {
 	int err = planned_failure(OS_PIN);
 	if (err)
@@ -164,22 +213,22 @@ int os_pin(int cpu)
 	cpu_set_t one;
 	CPU_ZERO(&one);
 	CPU_SET((size_t)cpu, &one);
-	return sched_setaffinity(0, sizeof one, &one) ? -errno : 0;
+	return sched_setaffinity(thread, sizeof one, &one) ? -errno : 0;
 }
 
-int os_unpin(void)
+int os_pin(int cpu)
 {
-	return sched_setaffinity(0, sizeof allowed, &allowed) ? -errno : 0;
+	return os_pin_thread(os_thread(), cpu);
+}
+
+int os_thread(void)
+{
+	return (int)syscall(SYS_gettid);
 }
 
 void os_exact_timers(void)
 {
 	prctl(PR_SET_TIMERSLACK, 1UL);
-}
-
-int os_tid(void)
-{
-	return (int)syscall(SYS_gettid);
 }
 
 int os_membarrier_init(void)
@@ -241,16 +290,89 @@ static long long read_number(const char *path, int field)
 	return value;
 }
 
-/* Only the controller's root is looked at, which inside a container is the container's own group. */
+static const char *quota_root = "";
+
+void os_cpu_quota_root(const char *directory)
+{
+	quota_root = directory;
+}
+
+/* A number of a file of a group; -1: there is none. */
+static long long number_in(const char *group, const char *file, int field)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s/%s", group, file);
+	return n < (int)sizeof path ? read_number(path, field) : -1;
+}
+
+/* The quota of one group in thousandths of a core; 0: none. */
+static long long quota_of(const char *group)
+{
+	long long quota = number_in(group, "cpu.max", 0), period = number_in(group, "cpu.max", 1);
+	if (quota <= 0) {
+		quota = number_in(group, "cpu.cfs_quota_us", 0);
+		period = number_in(group, "cpu.cfs_period_us", 0);
+	}
+	if (quota <= 0 || period <= 0)
+		return 0;
+	long long least = quota * 1000 / period;
+	return least ? least : 1;
+}
+
+/* The least of a group's and of those above it. Inside a container the path may be one that only the outside knows: its
+ * own group is the root there, which comes last. */
+static long long quota_along(const char *mount, char *path)
+{
+	long long least = 0;
+	for (;;) {
+		char group[PATH_MAX];
+		int n = snprintf(group, sizeof group, "%s/sys/fs/cgroup%s%s", quota_root, mount, path);
+		long long quota = n < (int)sizeof group ? quota_of(group) : 0;
+		if (quota && (!least || quota < least))
+			least = quota;
+		char *slash = strrchr(path, '/');
+		if (!slash)
+			return least;
+		*slash = 0;
+	}
+}
+
+/* Does a line of /proc/self/cgroup, number:controllers:path, speak of the cpu controller? The path, or NULL. */
+static char *path_of_cpu_group(char *line)
+{
+	line[strcspn(line, "\n")] = 0;
+	char *controllers = strchr(line, ':');
+	char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+	if (!path)
+		return NULL;
+	*controllers++ = 0;
+	*path++ = 0;
+	bool has_cpu = !*controllers && !strcmp(line, "0"); /* cgroup v2 */
+	for (char *word; (word = strsep(&controllers, ","));)
+		has_cpu |= !strcmp(word, "cpu");
+	return has_cpu ? path : NULL;
+}
+
+/* Nothing is kept open: the process may be moved to another group. It costs some 30 µs. */
 int os_cpu_quota(void)
 {
-	long long quota = read_number("/sys/fs/cgroup/cpu.max", 0);
-	long long period = read_number("/sys/fs/cgroup/cpu.max", 1);
-	if (quota <= 0) {
-		quota = read_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", 0);
-		period = read_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us", 0);
+	static const char *const mounts[] = {"", "/cpu", "/cpu,cpuacct"};
+	char line[PATH_MAX], path[PATH_MAX];
+	long long least = 0;
+	snprintf(path, sizeof path, "%s/proc/self/cgroup", quota_root);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f)) {
+		char *group = path_of_cpu_group(line);
+		for (size_t i = 0; group && i < sizeof mounts / sizeof *mounts; i++) {
+			strcpy(path, group);
+			long long quota = quota_along(mounts[i], path);
+			if (quota && (!least || quota < least))
+				least = quota;
+		}
 	}
-	return quota > 0 && period > 0 ? (int)(quota * 1000 / period) : 0;
+	if (f)
+		fclose(f);
+	return least > INT_MAX ? INT_MAX : (int)least;
 }
 
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)

@@ -35,20 +35,37 @@ const char *os_guard_way(void);
 /* Gives the pages back; the range reads as zeroes afterwards. */
 int os_discard(void *base, size_t bytes);
 
+/* Has the pages of [base, base + bytes), which are whole ones and not touched yet, come from a NUMA node if it has any
+ * left. A preference: who is refused goes on without. 0, or a negative errno. */
+int os_prefer_node(void *base, size_t bytes, int node);
+
+/* How many were refused. */
+long os_nodes_refused(void);
+
 /* Binds the calling thread to one CPU. */
 int os_pin(int cpu);
 
-/* Lets the calling thread run on every CPU of the set again that os_affinity found. */
-int os_unpin(void);
+/* The same for another thread of the process. */
+int os_pin_thread(int thread, int cpu);
 
-/* The CPUs this process may run on, into cpus; how many, or a negative errno. Remembers the set. */
+/* The CPUs on which the calling thread may run, into cpus, ascending; how many, or a negative errno. Remembers them. */
 int os_affinity(int *cpus, int max);
 
-/* The CPU quota of the process's cgroup in thousandths of a core, from cgroup v2 or v1; 0: none. */
+/* The same for any thread of the process; remembers nothing. */
+int os_affinity_of(int thread, int *cpus, int max);
+
+/* Lets the calling thread run on these CPUs. */
+int os_allow(const int *cpus, int n);
+
+/* The kernel's number of the calling thread. */
+int os_thread(void);
+
+/* The CPU quota of the process in thousandths of a core, the least of its cgroup's and those above, from cgroup v2 or v1;
+ * 0: none. */
 int os_cpu_quota(void);
 
-/* The calling thread's number, as the kernel has it. */
-int os_tid(void);
+/* Tests put a directory in the place of / where os_cpu_quota looks. */
+void os_cpu_quota_root(const char *directory);
 
 /* A full fence on every core where a thread of this process runs (membarrier(2), private and expedited): 1 to 15 µs, and an
  * interruption for each. The first makes it ready; a negative errno: there is none. */
@@ -75,7 +92,7 @@ void os_futex_wake(_Atomic uint32_t *word);
 int os_threads(void);
 
 /* The calls that can fail on purpose. */
-enum os_call { OS_RESERVE, OS_GUARD, OS_MANY, OS_DISCARD, OS_PIN, OS_MEMBARRIER, OS_CALLS };
+enum os_call { OS_RESERVE, OS_GUARD, OS_MANY, OS_DISCARD, OS_NODE, OS_PIN, OS_MEMBARRIER, OS_CALLS };
 
 /* The nth use from now (1: the next) of the call fails with the given errno; 0 takes that back. */
 void os_fail_at(enum os_call, int nth, int err);

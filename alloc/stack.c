@@ -39,14 +39,20 @@ enum {
 	SLOTS_PER_CHUNK = 256,
 	CUT_AT_ONCE = 16,
 	COLOUR_STEP = 64,
+	NODES = 64, /* those beyond it are not told apart */
 };
 
-/* Everything that the P's lists do not hold. */
+/* Those of one node, and address space there that is not yet cut; up to `guarded` it has its guards. */
+struct store {
+	struct stack *warm, *cold; /* with pages, without */
+	char *chunk, *guarded, *chunk_end;
+};
+
+/* Everything that the P's lists do not hold. Store 0 prefers no node, store i node i - 1. */
 static struct {
 	struct spin lock;
-	struct stack *warm, *cold; /* with pages, without */
+	struct store store[1 + NODES];
 	size_t nwarm;
-	char *chunk, *guarded, *chunk_end; /* address space not yet cut; up to `guarded` it has its guards */
 	unsigned next_colour;
 	struct slab descriptors;
 	bool ready;
@@ -68,8 +74,13 @@ static void free_descriptor(struct stack *s)
 	slab_give(&depot.descriptors, o, o, 1);
 }
 
+static int store_of(const struct stack_cache *c)
+{
+	return c->node <= NODES ? c->node : 0;
+}
+
 /* Describes the slot at `low`, which has its guard. */
-static struct stack *describe_locked(char *low, size_t usable)
+static struct stack *describe_locked(char *low, size_t usable, int list)
 {
 	struct stack *s = new_descriptor_locked();
 	if (!s)
@@ -78,63 +89,76 @@ static struct stack *describe_locked(char *low, size_t usable)
 	s->base = low + STACK_GUARD;
 	s->top = s->base + usable;
 	s->colour = colour;
+	s->list = list;
 	stack_is_root(s);
 	valgrind_knows(s);
 	add_rlx(&depot.reserved, usable + STACK_GUARD);
 	return s;
 }
 
-/* Guards the next few slots, and has the top pages there that their goroutines will touch at once. */
-static bool guard_slots_locked(void)
+/* Address space whose pages are to come from the store's node. */
+static char *reserve(size_t bytes, int list)
 {
-	if (depot.chunk == depot.chunk_end) {
-		char *chunk = os_reserve((size_t)SLOT * SLOTS_PER_CHUNK);
+	char *base = os_reserve(bytes);
+	if (base && list)
+		os_prefer_node(base, bytes, list - 1);
+	return base;
+}
+
+/* Guards the next few slots, and has the top pages there that their goroutines will touch at once. */
+static bool guard_slots_locked(int list)
+{
+	struct store *d = &depot.store[list];
+	if (d->chunk == d->chunk_end) {
+		char *chunk = reserve((size_t)SLOT * SLOTS_PER_CHUNK, list);
 		if (!chunk)
 			return false;
-		depot.chunk = depot.guarded = chunk;
-		depot.chunk_end = chunk + (size_t)SLOT * SLOTS_PER_CHUNK;
+		d->chunk = d->guarded = chunk;
+		d->chunk_end = chunk + (size_t)SLOT * SLOTS_PER_CHUNK;
 	}
-	int left = (int)((depot.chunk_end - depot.chunk) / SLOT);
-	int n = os_guard_many(depot.chunk, STACK_GUARD, SLOT, left < CUT_AT_ONCE ? left : CUT_AT_ONCE);
+	int left = (int)((d->chunk_end - d->chunk) / SLOT);
+	int n = os_guard_many(d->chunk, STACK_GUARD, SLOT, left < CUT_AT_ONCE ? left : CUT_AT_ONCE);
 	if (n < 0)
 		return false;
-	os_populate_many(depot.chunk + SLOT - OS_PAGE, OS_PAGE, SLOT, n);
-	depot.guarded += (size_t)n * SLOT;
+	os_populate_many(d->chunk + SLOT - OS_PAGE, OS_PAGE, SLOT, n);
+	d->guarded += (size_t)n * SLOT;
 	return true;
 }
 
-static struct stack *cut_locked(void)
+static struct stack *cut_locked(int list)
 {
-	if (depot.chunk == depot.guarded && !guard_slots_locked())
+	struct store *d = &depot.store[list];
+	if (d->chunk == d->guarded && !guard_slots_locked(list))
 		return NULL;
-	struct stack *s = describe_locked(depot.chunk, STACK_DEFAULT);
+	struct stack *s = describe_locked(d->chunk, STACK_DEFAULT, list);
 	if (s)
-		depot.chunk += SLOT;
+		d->chunk += SLOT;
 	return s;
 }
 
-static struct stack *pop_locked(void)
+static struct stack *pop_locked(int from)
 {
-	struct stack **list = depot.warm ? &depot.warm : &depot.cold;
+	struct store *d = &depot.store[from];
+	struct stack **list = d->warm ? &d->warm : &d->cold;
 	struct stack *s = *list;
 	if (!s)
-		return cut_locked();
-	if (list == &depot.warm)
+		return cut_locked(from);
+	if (list == &d->warm)
 		depot.nwarm--;
 	*list = s->next;
 	return s;
 }
 
-static struct stack *take_large(size_t size)
+static struct stack *take_large(size_t size, int list)
 {
 	size = (size + OS_PAGE - 1) / OS_PAGE * OS_PAGE;
-	char *low = os_reserve(size + STACK_GUARD);
+	char *low = reserve(size + STACK_GUARD, list);
 	if (!low)
 		return NULL;
 	struct stack *s = NULL;
 	if (os_guard(low, STACK_GUARD) == 0) {
 		spin_lock(&depot.lock);
-		s = describe_locked(low, size);
+		s = describe_locked(low, size, list);
 		spin_unlock(&depot.lock);
 	}
 	if (!s)
@@ -154,11 +178,11 @@ static void give_large(struct stack *s)
 struct stack *stack_take_slow(struct stack_cache *c, size_t size)
 {
 	if (size > STACK_DEFAULT)
-		return take_large(size);
+		return take_large(size, store_of(c));
 	spin_lock(&depot.lock);
-	struct stack *mine = pop_locked();
+	struct stack *mine = pop_locked(store_of(c));
 	for (int i = 1; mine && i < CUT_AT_ONCE; i++) {
-		struct stack *s = pop_locked();
+		struct stack *s = pop_locked(store_of(c));
 		if (!s)
 			break;
 		s->next = c->first;
@@ -171,20 +195,21 @@ struct stack *stack_take_slow(struct stack_cache *c, size_t size)
 
 struct stack *stack_take(struct stack_cache *c, size_t size)
 {
-	return size > STACK_DEFAULT ? take_large(size) : stack_take_default(c);
+	return size > STACK_DEFAULT ? take_large(size, store_of(c)) : stack_take_default(c);
 }
 
 static void give_to_depot_locked(struct stack *s)
 {
+	struct store *d = &depot.store[s->list];
 	if (depot.nwarm < STACK_DEPOT_WARM) {
-		s->next = depot.warm;
-		depot.warm = s;
+		s->next = d->warm;
+		d->warm = s;
 		depot.nwarm++;
 		return;
 	}
 	os_discard(s->base, stack_size(s)); /* refused: it keeps its pages, and is as good as warm */
-	s->next = depot.cold;
-	depot.cold = s;
+	s->next = d->cold;
+	d->cold = s;
 }
 
 /* The older half goes: the newer one is hot. */

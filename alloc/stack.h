@@ -8,7 +8,8 @@
  * of its neighbours in one call, as their guards do; so recycling one whose top is still in the cache is what
  * makes goroutines cheap: each P keeps a list of those that its goroutines left (struct stack_cache, last
  * in, first out), the depot behind them exchanges half a list at a time, and beyond STACK_DEPOT_WARM a stack
- * that comes back gives its pages up.
+ * that comes back gives its pages up. On a machine of several NUMA nodes the depot has address space and lists for
+ * each of them; a goroutine that was stolen leaves its stack to the thief's P all the same, for it is hot there.
  *
  * The descriptor is not on the stack itself: a stack that nobody uses need not touch a page.
  *
@@ -37,6 +38,7 @@ struct stack {
 	char *base;          /* lowest usable byte; the guard lies below */
 	char *top;           /* one past the highest usable byte */
 	unsigned colour;     /* bytes to leave free at the top */
+	int list;            /* of the depot's, to which it returns */
 	unsigned valgrind_id;
 };
 
@@ -44,6 +46,7 @@ struct stack {
 struct stack_cache {
 	struct stack *first;
 	unsigned n;
+	int node; /* 0, or 1 + the NUMA node from which new stacks are to have their pages */
 };
 
 /* A stack of at least `size` usable bytes (0: the default). NULL: no memory. */

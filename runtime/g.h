@@ -120,7 +120,7 @@ struct p_stats {
 struct p {
 	/* The holder's own. */
 	unsigned index;
-	int cpu;
+	_Atomic int cpu;
 	bool solo;         /* there is no other P: nobody steals */
 	bool looking;      /* its M looks for work, and runs what it finds at once */
 	bool spinning;     /* counted in sched.xspinning */

@@ -79,11 +79,24 @@ static void poke(struct p *p, enum wake why)
 		os_futex_wake(&p->xwake);
 }
 
+/* There are fewer cores than at the start (placement.c). */
+static bool is_resting(const struct p *p)
+{
+	return p->index >= load_rlx(&sched.active);
+}
+
+/* Those of a word of idle_mask that are worth waking. */
+static uint64_t active_bits(unsigned word)
+{
+	uint32_t active = load_rlx(&sched.active), first = word * 64;
+	return active >= first + 64 ? UINT64_MAX : active > first ? (1ull << (active - first)) - 1 : 0;
+}
+
 /* The first in the order of use: the cores nearest to the memory and the network. */
 static struct p *claim_any(void)
 {
 	for (unsigned word = 0; word < IDLE_WORDS && word * 64 < sched.nprocs; word++) {
-		uint64_t bits = load_rlx(&sched.idle_mask[word]);
+		uint64_t bits = load_rlx(&sched.idle_mask[word]) & active_bits(word);
 		while (bits) {
 			unsigned index = word * 64 + (unsigned)__builtin_ctzll(bits);
 			if (claim(index))
@@ -92,6 +105,16 @@ static struct p *claim_any(void)
 		}
 	}
 	return NULL;
+}
+
+static bool somebody_is_worth_waking(void)
+{
+	if (load_rlx(&sched.active) == sched.nprocs)
+		return load_seq(&sched.xidle);
+	for (unsigned word = 0; word < IDLE_WORDS && word * 64 < sched.nprocs; word++)
+		if (load_seq(&sched.idle_mask[word]) & active_bits(word))
+			return true;
+	return false;
 }
 
 static void wake_any(enum wake why)
@@ -107,7 +130,7 @@ static void wake_any(enum wake why)
 		}
 		sub_seq(&sched.xspinning, 1);
 		cpu_relax(); /* its bit may be gone, and the count about to follow */
-	} while (load_seq(&sched.xidle)); /* gone to sleep meanwhile, while others saw us looking */
+	} while (somebody_is_worth_waking()); /* gone to sleep meanwhile, while others saw us looking */
 }
 
 void wake_one(void)
@@ -240,10 +263,11 @@ static struct g *look_everywhere(struct p *p, int64_t now)
 		if (poller->wait(p->index, p->index, 0) > 0)
 			g = run_queue_get(p);
 	}
-	return g || p->solo || !sched.steal ? g : steal(p, now);
+	return g || p->solo || !sched.steal || is_resting(p) ? g : steal(p, now);
 }
 
-/* Is there anything at all that this P could run? Only looks; after a full fence. */
+/* Is there anything at all that this P could run? Only looks; after a full fence. A P that rests takes nothing from
+ * others: it says what it has seen, for who made that runnable may have relied on its looking. */
 static bool work_anywhere(const struct p *p)
 {
 	if (load_acq(&sched.global.xcount) || load_acq(&sched.stopping))
@@ -251,8 +275,12 @@ static bool work_anywhere(const struct p *p)
 	if (load_acq(&p->inbox.xcount))
 		return true;
 	for (unsigned i = 0; sched.steal && i < sched.nprocs; i++)
-		if (load_acq(&sched.ps[i]->xrunnext) || runq_len(&sched.ps[i]->runq))
-			return true;
+		if (load_acq(&sched.ps[i]->xrunnext) || runq_len(&sched.ps[i]->runq)) {
+			if (sched.ps[i] == p || !is_resting(p))
+				return true;
+			wake_any(WAKE_LOOK);
+			return false;
+		}
 	return false;
 }
 
@@ -260,7 +288,10 @@ static bool work_anywhere(const struct p *p)
 
 static bool may_spin(struct p *p)
 {
-	if (p->spinning || sched.spin == SPIN_POLL)
+	enum spin_mode spin = load_rlx(&sched.spin);
+	if (is_resting(p))
+		return false;
+	if (p->spinning || spin == SPIN_POLL)
 		return true;
 	uint32_t lookers = load_rlx(&sched.xspinning);
 	uint32_t busy = sched.nprocs - load_rlx(&sched.xidle);
@@ -273,9 +304,10 @@ static bool may_spin(struct p *p)
 
 static int64_t spin_bound(const struct p *p)
 {
-	if (sched.spin == SPIN_POLL)
+	enum spin_mode spin = load_rlx(&sched.spin);
+	if (spin == SPIN_POLL)
 		return INT64_MAX;
-	if (sched.spin == SPIN_OFF)
+	if (spin == SPIN_OFF)
 		return 0;
 	if (p->idle_gap > SPIN_MOST)
 		return SPIN_LEAST;
@@ -428,7 +460,7 @@ static bool wait_for_wake(struct p *p, const struct poller *poller)
 		sleep_for(p, poller, until_threads_have_ended(timeout));
 		return false;
 	}
-	if (cas_seq(&sched.xwatching, &nobody, WATCH_IDLE)) {
+	if (!is_resting(p) && cas_seq(&sched.xwatching, &nobody, WATCH_IDLE)) {
 		watch(p, poller);
 		store_seq(&sched.xwatching, WATCH_NOBODY);
 	} else {

@@ -21,12 +21,15 @@ struct sched {
 	/* Written before the Ps start. */
 	unsigned nprocs;
 	struct p **ps;
-	enum spin_mode spin;
 	bool pin;
 	bool steal;
 	bool preempt;         /* take Ps from goroutines that compute */
 	unsigned max_threads; /* without a P */
 	struct slab gs;
+
+	/* placement.c writes, seldom. */
+	_Atomic uint32_t active; /* Ps that are worth waking; those from here on rest */
+	_Atomic enum spin_mode spin;
 
 	struct gqueue global;
 	ON_OWN_LINE _Atomic uint32_t xspinning; /* Ms that look for work */

@@ -1,10 +1,10 @@
 /* Building the runtime and taking it down: weft_main.
  *
- * The first thread is no M: it waits for the end of the main goroutine. So all Ms are alike, none has to come home from a
- * goroutine that has been abandoned, and the thread that weft_main returns on is as it was.
+ * The first thread is no M: it waits for the end of the main goroutine, and looks once a second whether the Ps are still
+ * where they should be (placement.c). So all Ms are alike, none has to come home from a goroutine that has been
+ * abandoned, and the thread that weft_main returns on is as it was.
  */
 #include "alloc/os.h"
-#include "alloc/topo.h"
 #include "lockfree/epoch.h"
 #include "runtime/call.h"
 #include "runtime/config.h"
@@ -12,6 +12,7 @@
 #include "runtime/fiber.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
+#include "runtime/placement.h"
 #include "runtime/spare.h"
 #include "runtime/sysmon.h"
 
@@ -83,7 +84,7 @@ static void m_ended(struct m *m)
 void m_take_p(struct m *m, struct p *p)
 {
 	if (sched.pin)
-		os_pin(p->cpu);
+		os_pin(load_rlx(&p->cpu));
 	store_rlx(&p->xm, m);
 	store_rlx(&m->p, p);
 	epoch_online();
@@ -103,13 +104,33 @@ static void find_own_stack(struct m *m)
 	pthread_attr_destroy(&attr);
 }
 
+struct see_m {
+	void (*see)(struct p *, int, void *);
+	void *arg;
+};
+
+static void see_m(void *object, void *arg)
+{
+	struct m *m = object;
+	const struct see_m *s = arg;
+	struct p *p = m_p(m);
+	int thread = load_rlx(&m->tid);
+	if (p && thread)
+		s->see(p, thread, s->arg);
+}
+
+void m_each_with_p(void (*see)(struct p *, int thread, void *arg), void *arg)
+{
+	slab_each(&ms, see_m, &(struct see_m){see, arg});
+}
+
 /* The calling thread is an M, until the runtime stops or the M is one too many. */
 static void m_run(struct m *m)
 {
 	m_current = m;
 	store_rlx(&m->xinside, true);
 	store_rlx(&m->fiber, fiber_current());
-	store_rlx(&m->tid, os_tid());
+	store_rlx(&m->tid, os_thread());
 	find_own_stack(m);
 	os_exact_timers();
 	os_short_slice();
@@ -120,6 +141,7 @@ static void m_run(struct m *m)
 	m_loop(m);
 	epoch_offline();
 	epoch_unregister();
+	store_rlx(&m->tid, 0);
 	m_current = NULL;
 }
 
@@ -140,7 +162,6 @@ struct m *m_start(struct p *p)
 	m->first_p = p;
 	m->fresh = true;
 	add_seq(&sched.xthreads, 1);
-	add_seq(&sched.own_threads, 1);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -148,29 +169,35 @@ struct m *m_start(struct p *p)
 	pthread_t thread;
 	int err = pthread_create(&thread, &attr, m_thread, m);
 	pthread_attr_destroy(&attr);
-	if (!err)
+	if (!err) {
+		add_seq(&sched.own_threads, 1); /* not sooner: a thread of the user's would be taken for it */
 		return m;
-	sub_seq(&sched.own_threads, 1);
+	}
 	m_ended(m);
 	return NULL;
 }
 
 int foreign_threads(void)
 {
-	int all = os_threads();
-	return all > 0 ? all - load_seq(&sched.own_threads) : 0;
+	int own = load_seq(&sched.own_threads), all = os_threads();
+	if (load_seq(&sched.own_threads) != own)
+		return 1; /* they come and go: there may be one */
+	return all > 0 ? all - own : 0;
 }
 
 /* ---- Ps ---- */
 
-static struct p *p_make(unsigned index, int cpu)
+/* The P, and behind it what it knows of the others. */
+static struct p *p_make(unsigned index)
 {
-	struct p *p = weft_aligned_alloc(CACHE_LINE, sizeof *p);
+	size_t others = sched.nprocs * sizeof(struct suspect);
+	struct p *p = placement_alloc(index, sizeof *p + others + sched.nprocs * sizeof(unsigned));
 	if (!p)
 		fatal("out of memory for a P");
-	memset(p, 0, sizeof *p);
 	p->index = index;
-	p->cpu = cpu;
+	p->suspects = (void *)(p + 1);
+	p->victims = (void *)((char *)p->suspects + others);
+	placement_of(p);
 	p->solo = sched.nprocs == 1;
 	p->quantum = QUANTUM_AT_FIRST;
 	store_rlx(&p->countdown, QUANTUM_AT_FIRST);
@@ -179,52 +206,17 @@ static struct p *p_make(unsigned index, int cpu)
 	wheel_init(&p->wheel, load_rlx(&p->now));
 	return p;
 }
-
-/* The other Ps, nearest first. */
-static void order_victims(struct p *p, const struct topo *topo)
-{
-	unsigned n = 0;
-	p->victims = weft_calloc(sched.nprocs, sizeof *p->victims);
-	p->suspects = weft_calloc(sched.nprocs, sizeof *p->suspects);
-	if (!p->victims || !p->suspects)
-		fatal("out of memory for a P");
-	for (int distance = 0; distance < 4; distance++) {
-		for (unsigned i = 0; i < sched.nprocs; i++)
-			if (i != p->index && topo_distance(topo, (int)p->index % topo->ncpus,
-							   (int)i % topo->ncpus) == distance)
-				p->victims[n++] = i;
-		p->ring_end[distance] = n;
-	}
-}
-
-static unsigned usable_cores(const struct topo *topo, int quota)
-{
-	unsigned cores = (unsigned)topo->ncpus;
-	if (quota > 0 && (unsigned)(quota + 999) / 1000 < cores)
-		cores = (unsigned)(quota + 999) / 1000;
-	return cores;
-}
+_Static_assert(sizeof(struct p) % _Alignof(struct suspect) == 0, "suspects stand right behind");
 
 static void make_ps(const struct config *c)
 {
-	struct topo *topo = weft_calloc(1, sizeof *topo);
-	int err = topo ? topo_find(topo) : -ENOMEM;
-	if (err)
-		fatal("cannot find out which CPUs there are: %s", strerror(-err));
-	int quota = os_cpu_quota();
-	unsigned cores = usable_cores(topo, quota);
-	sched.nprocs = c->procs ? c->procs : cores;
-	sched.pin = c->pin == PIN_ON || (c->pin == PIN_AUTO && sched.nprocs == (unsigned)topo->ncpus);
-	sched.spin = quota % 1000 && c->spin == SPIN_AUTO ? SPIN_OFF : c->spin;
+	placement_find(c);
 	sched.steal = c->steal;
 	sched.ps = weft_calloc(sched.nprocs, sizeof *sched.ps);
 	if (!sched.ps)
 		fatal("out of memory for %u Ps", sched.nprocs);
 	for (unsigned i = 0; i < sched.nprocs; i++)
-		sched.ps[i] = p_make(i, topo->cpu[i % (unsigned)topo->ncpus].os);
-	for (unsigned i = 0; i < sched.nprocs; i++)
-		order_victims(sched.ps[i], topo);
-	weft_free(topo);
+		sched.ps[i] = p_make(i);
 }
 
 /* ---- the program ---- */
@@ -288,8 +280,10 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 		if (!m_start(sched.ps[i]))
 			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
 	sysmon_start();
-	while (!load_acq(&program.xended))
-		os_futex_wait(&program.xended, 0, -1);
+	while (!load_acq(&program.xended)) {
+		os_futex_wait(&program.xended, 0, PLACEMENT_EVERY_NS);
+		placement_look_again();
+	}
 	return program.result;
 }
 

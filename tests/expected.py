@@ -39,6 +39,17 @@ def _localhost_is_elsewhere() -> bool:
         return True
 
 
+def _no_groups_can_be_made() -> bool:
+    """Of cgroup v1, or by us; or there is a quota already, which is all that a group may have."""
+    group = Path("/sys/fs/cgroup/cpu")
+    if not all(os.access(group.parent / name / "cgroup.procs", os.W_OK) for name in ("cpu", "cpuset")):
+        return True
+    try:
+        return (group / "cpu.cfs_quota_us").read_text().strip() != "-1"
+    except OSError:
+        return True
+
+
 def _throttle_is_off() -> bool:
     try:
         return RT_RUNTIME.read_text().strip() == "-1"
@@ -55,6 +66,7 @@ CONDITIONS = {
     "no-io_uring": lambda skip: _io_uring_is_refused(),
     "no-localhost": lambda skip: _localhost_is_elsewhere(),
     "unprivileged": lambda skip: os.geteuid() != 0 or not os.access(RT_RUNTIME, os.W_OK),
+    "no-cgroup": lambda skip: _no_groups_can_be_made(),
     "throttle-off": lambda skip: _throttle_is_off(),
     # It has ended by the time we would look.
     "bench-running": lambda skip: "a bench is under way" in skip.reason,

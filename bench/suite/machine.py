@@ -70,6 +70,11 @@ def unoptimised(build: Path) -> str:
     return ""
 
 
+# What stands behind weft's claim to know such machines, wherever this report comes from.
+PLACEMENT = ("how weft places its Ps on several NUMA nodes, on several threads a core and on cores of unequal caches or kinds "
+             "was tested on simulated topologies only")
+
+
 def describe(bench: Bench, source: Path) -> dict:
     cpuinfo, meminfo, release = _read("/proc/cpuinfo"), _read("/proc/meminfo"), _read("/etc/os-release")
     memory = _field(meminfo, "MemTotal")
@@ -89,7 +94,7 @@ def describe(bench: Bench, source: Path) -> dict:
         "rt_runtime_us": _read("/proc/sys/kernel/sched_rt_runtime_us"),
         "mitigations": _read("/sys/devices/system/cpu/vulnerabilities/spectre_v2"),
         "load_average_before": round(os.getloadavg()[0], 2),
-        "weft_commit": git, "weft_build": _flavour(bench.build),
+        "placement": PLACEMENT, "weft_commit": git, "weft_build": _flavour(bench.build),
     }
 
 

@@ -57,6 +57,7 @@ static void start(void)
 	memset(stack, 0, sizeof stack);
 	memset(goes_on, 0, sizeof goes_on);
 	sched.nprocs = MS;
+	sched.active = MS;
 	sched.ps = p_of;
 	for (unsigned i = 0; i < MS; i++) {
 		p_of[i] = &ps[i];

@@ -30,7 +30,8 @@ static bool asleep[PS], rested[PS];
 
 static const struct scenario {
 	/* Of each thread, the first of them Ms: r makes a goroutine runnable, n a new one, p one that is pinned to the
-	 * second P, c computes for ever. An M looks for work in the end. */
+	 * second P, c computes for ever; z: this P rests, as those after it do; s: it has just
+	 * been woken. An M looks for work in the end. */
 	const char *script[4];
 	unsigned nprocs;
 	enum spin_mode spin;
@@ -55,6 +56,11 @@ static const struct scenario {
 	{{"rrc", "", ""}, 3, SPIN_OFF, false, false, 1, 1},
 	{{"rrc", "", ""}, 3, SPIN_AUTO, false, false, 2, 0},
 	{{"rc", "", "", "r"}, 3, SPIN_OFF, false, false, 2, 0},
+	{{"c", "z", "p"}, 2, SPIN_AUTO, false, false, 2, 2},
+	{{"rc", "", "z"}, 3, SPIN_OFF, false, false, 2, 1},
+	{{"rc", "", "z"}, 3, SPIN_AUTO, false, true, 2, 0},
+	{{"rrc", "", "z"}, 3, SPIN_AUTO, false, false, 2, 0},
+	{{"rc", "", "zs"}, 3, SPIN_OFF, false, false, 2, 0},
 }, *scenario;
 
 /* Nobody switches here. */
@@ -99,6 +105,14 @@ static int threads(void)
 	return n;
 }
 
+static unsigned active_ps(void)
+{
+	unsigned n = 0;
+	while (n < scenario->nprocs && !strchr(scenario->script[n], 'z'))
+		n++;
+	return n;
+}
+
 /* What only a P itself looks at, and what others guess by, is no step. */
 static void start_p(unsigned i)
 {
@@ -120,6 +134,8 @@ static void start_p(unsigned i)
 	p->wheel.xnext = INT64_MAX;
 	p->inbox.spare = &spare[i];
 	model_m[i].p = p;
+	p->spinning = strchr(scenario->script[i], 's');
+	sched.xspinning += p->spinning;
 	explorer_private(p, offsetof(struct p, xrunnext));
 	explorer_private(&p->xstatus, offsetof(struct p, xwake) - offsetof(struct p, xstatus));
 	explorer_private(&p->xin_poller, sizeof p->xin_poller);
@@ -145,6 +161,9 @@ static void start(void)
 	sched.nprocs = scenario->nprocs;
 	sched.ps = p_of;
 	sched.spin = scenario->spin;
+	sched.active = active_ps();
+	explorer_private(&sched.active, sizeof sched.active);
+	explorer_private(&sched.spin, sizeof sched.spin);
 	sched.steal = true;
 	sched.global.spare = &spare[PS];
 	explorer_private(&sched.xwake_skip, sizeof sched.xwake_skip + sizeof sched.xwatching);
@@ -177,7 +196,8 @@ static void thread(int which)
 	for (const char *s = scenario->script[which]; *s; s++) {
 		if (*s == 'c')
 			return;
-		make_runnable(which, *s);
+		if (!strchr("zs", *s))
+			make_runnable(which, *s);
 	}
 	while ((unsigned)which < scenario->nprocs) {
 		struct g *g = find_work(&model_m[which]);
@@ -196,8 +216,10 @@ static void end(void)
 		sleepers += asleep[i];
 		mask |= (uint64_t)asleep[i] << i;
 	}
+	uint64_t active = mask & ((1u << active_ps()) - 1);
 	for (int i = 0; i < readied; i++)
-		explorer_check(ran[i] || !sleepers, "nobody sleeps while there is something to run");
+		explorer_check(ran[i] || !(gs[i].pin ? mask >> (gs[i].pin - 1) & 1 : active),
+			       "nobody sleeps while there is something to run");
 	explorer_check(load_rlx(&sched.xidle) == sleepers, "xidle counts those who sleep");
 	explorer_check(load_rlx(&sched.idle_mask[0]) == mask, "idle_mask has those who sleep");
 	explorer_check(load_rlx(&sched.xspinning) == 0, "nobody looks");
