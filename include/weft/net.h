@@ -32,7 +32,8 @@ WEFT_API void weft_listener_close(weft_listener *);
 /* Blocks for the next connection. 0, or a negative errno. TCP connections have TCP_NODELAY set. */
 WEFT_API int weft_accept(weft_listener *, weft_conn **);
 
-/* Connects by the deadline. 0, or a negative errno: -ETIMEDOUT, -ECONNREFUSED, -EINVAL ... */
+/* Connects by the deadline, the resolver's time included. 0, or a negative errno: -ETIMEDOUT, -ECONNREFUSED,
+ * -EINVAL ... */
 WEFT_API int weft_dial(weft_conn **, const char *addr, weft_deadline);
 
 /* Blocks until there is something: how many bytes, 0 at the end of the stream, or a negative errno:
