@@ -11,6 +11,7 @@
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>
+#include <weft/process.h>
 #include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/time.h>
