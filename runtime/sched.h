@@ -34,6 +34,7 @@ struct sched {
 	_Atomic uint32_t xwatching;             /* enum watching */
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
+	_Atomic uint32_t xoutside;              /* attached threads, and subscriptions to signals (attach.h) */
 	_Atomic int64_t xpollwait;              /* threads outside that wait for sockets; the rest: struct p */
 	_Atomic(const struct poller *) poller;
 	_Atomic uint64_t next_id;
@@ -96,6 +97,11 @@ _Noreturn void end_here(void);
 
 /* sched.c: the goroutine that runs on this M, whose P is gone, queues for one. */
 void queue_without_p(struct m *);
+
+/* sched.c: the goroutine that stands for the calling thread, which is outside; made when there is none. And gives it back,
+ * if there is one. */
+struct g *stand_in(void);
+void stand_in_drop(void);
 
 /* block.c */
 void spare_wake_all(void);
