@@ -26,6 +26,7 @@
 #include "runtime/chan.h"
 #include "lockfree/assert.h"
 #include "runtime/panic.h"
+#include "runtime/signal.h"
 
 #include <weft/mem.h>
 
@@ -169,6 +170,8 @@ void weft_chan_free(weft_chan *c)
 {
 	if (!c)
 		return;
+	if (unlikely(load_acq(&c->subscribed)))
+		signal_forget(c);
 	if (c->timer) {
 		timer_cancel(c->timer);
 		weft_free(c->timer);
@@ -394,6 +397,8 @@ void weft_close(weft_chan *c)
 {
 	if (!c)
 		weft_panic("close of nil channel");
+	if (unlikely(load_acq(&c->subscribed)))
+		signal_forget(c);
 	spin_lock(&c->lock);
 	if (load_rlx(&c->closed)) {
 		spin_unlock(&c->lock);

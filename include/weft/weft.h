@@ -12,6 +12,7 @@
 #include <weft/net.h>
 #include <weft/panic.h>
 #include <weft/process.h>
+#include <weft/signal.h>
 #include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/time.h>
