@@ -17,6 +17,7 @@ static const int kinds[RECEIVERS] = {SIGUSR1, SIGTERM, SIGUSR2};
 static struct storm {
 	_Atomic int64_t sent[RECEIVERS];
 	_Atomic bool may_begin;
+	_Atomic int64_t answered; /* pairs */
 } *storm;
 
 static int64_t rounds;
@@ -24,10 +25,15 @@ static weft_chan *channels[RECEIVERS];
 static weft_waitgroup receiving, changing;
 static _Atomic bool over;
 
-static void blow(pid_t target)
+static void await_beginning(void)
 {
 	while (!load_acq(&storm->may_begin))
 		usleep(1000);
+}
+
+static void send_storm(pid_t target)
+{
+	await_beginning();
 	for (int64_t i = 0; i < rounds; i++)
 		for (int k = 0; k < RECEIVERS; k++) {
 			add_seq(&storm->sent[k], 1);
@@ -69,13 +75,18 @@ static void change(void *arg)
 	weft_waitgroup_done(&changing);
 }
 
-static int weather(void)
+static void subscribe(void)
 {
 	for (int k = 0; k < RECEIVERS; k++) {
 		channels[k] = weft_chan_make_leaf(sizeof(int), 1);
 		CHECK_EQ(weft_signal_notify(channels[k], kinds[k]), 0);
 	}
 	store_rel(&storm->may_begin, true);
+}
+
+static int receive_storm(void)
+{
+	subscribe();
 	weft_waitgroup_add(&receiving, RECEIVERS);
 	weft_waitgroup_add(&changing, CHANGERS);
 	for (int k = 0; k < RECEIVERS; k++)
@@ -88,11 +99,40 @@ static int weather(void)
 	return 0;
 }
 
-static void under(int procs)
+/* Two signals, the second ever so little later, and then none until both have been answered. */
+static void send_pairs(pid_t target)
+{
+	await_beginning();
+	for (int64_t i = 0; i < rounds; i++) {
+		if (kill(target, kinds[0]))
+			_exit(1);
+		for (int64_t spin = i % 1000; spin > 0; spin--)
+			cpu_relax();
+		if (kill(target, kinds[1]))
+			_exit(1);
+		while (load_acq(&storm->answered) <= i)
+			cpu_relax();
+	}
+	_exit(0);
+}
+
+static int answer_pairs(void)
+{
+	int signo;
+	subscribe();
+	for (int64_t i = 0; i < rounds; i++) {
+		CHECK(weft_recv(channels[0], &signo));
+		CHECK(weft_recv(channels[1], &signo));
+		add_seq(&storm->answered, 1);
+	}
+	return 0;
+}
+
+static void under(int procs, void (*blow)(pid_t), int (*weather)(void), int64_t n)
 {
 	int status;
 	pid_t target = getpid();
-	rounds = test_rounds(20000);
+	rounds = test_rounds(n);
 	storm = mmap(NULL, sizeof *storm, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(storm != MAP_FAILED);
 	pid_t pid = fork();
@@ -107,10 +147,21 @@ static void under(int procs)
 
 TEST(the_last_signal_of_a_storm_is_seen_p1)
 {
-	under(1);
+	under(1, send_storm, receive_storm, 20000);
 }
 
 TEST(the_last_signal_of_a_storm_is_seen_p2)
 {
-	under(2);
+	under(2, send_storm, receive_storm, 20000);
+}
+
+/* A signal that comes while the one before it is being dispatched. */
+TEST(the_second_of_two_signals_is_seen_p1)
+{
+	under(1, send_pairs, answer_pairs, 10000);
+}
+
+TEST(the_second_of_two_signals_is_seen_p2)
+{
+	under(2, send_pairs, answer_pairs, 10000);
 }
