@@ -57,13 +57,24 @@ static struct {
 
 /* ---- arriving ---- */
 
+/* A thread's errno, of whichever goroutine the signal has interrupted. */
+static NO_TSAN int save_errno(void)
+{
+	return errno;
+}
+
+static NO_TSAN void restore_errno(int error)
+{
+	errno = error;
+}
+
 static void on_signal(int signo)
 {
-	int error = errno; /* of whatever it has interrupted */
+	int error = save_errno();
 	or_seq(&arrived.xpending, 1ull << (signo - 1)); /* R1 */
 	if (!swap_seq(&arrived.xnote, 1))               /* R2 */
 		os_futex_wake(&arrived.xnote);
-	errno = error;
+	restore_errno(error);
 }
 
 /* False: the channel has been closed. */
@@ -176,7 +187,7 @@ static int subscribe_locked(struct weft_chan *c, int signo)
 		weft_free(s);
 		return err;
 	}
-	*last = s; /* a signal in between finds nobody: it came as the call was under way */
+	*last = s; /* under the lock: the dispatcher finds it, even for a signal that is there already */
 	outside_enter();
 	store_rel(&c->subscribed, true);
 	return 0;

@@ -25,7 +25,7 @@ int pidfd_open(pid_t pid, unsigned flags)
 {
 	if (!pidfd_error)
 		return (int)syscall(SYS_pidfd_open, pid, flags);
-	errno = pidfd_error;
+	set_error(pidfd_error);
 	return -1;
 }
 
@@ -33,7 +33,7 @@ int eventfd(unsigned count, int flags)
 {
 	if (!eventfd_error)
 		return (int)syscall(SYS_eventfd2, count, flags);
-	errno = eventfd_error;
+	set_error(eventfd_error);
 	return -1;
 }
 

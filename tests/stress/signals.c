@@ -1,7 +1,7 @@
 /* A storm of signals from another process, while goroutines subscribe, receive, end subscriptions and free channels. Signals
  * coalesce; but whoever looks after the last one finds it. */
 #include "lockfree/atomic.h"
-#include "tests/unit/go.h"
+#include "tests/unit/outside.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -81,6 +81,7 @@ static void subscribe(void)
 		channels[k] = weft_chan_make_leaf(sizeof(int), 1);
 		CHECK_EQ(weft_signal_notify(channels[k], kinds[k]), 0);
 	}
+	sleep_where_signals_arrive();
 	store_rel(&storm->may_begin, true);
 }
 

@@ -77,7 +77,7 @@ TEST_GO(errors_are_returned_and_errno_stays_as_it_was)
 	char byte = 0;
 	int closed = dup(0), file = scratch_file();
 	close(closed);
-	set_errno(77);
+	set_error(77);
 	CHECK_EQ(weft_file_open("/no/such", O_RDONLY, 0), -ENOENT);
 	CHECK_EQ(weft_file_read(closed, &byte, 1), -EBADF);
 	CHECK_EQ(weft_file_write(closed, &byte, 1), -EBADF);
@@ -90,7 +90,7 @@ TEST_GO(errors_are_returned_and_errno_stays_as_it_was)
 	CHECK_EQ(weft_file_read_at(p.out, &byte, 1, 0), -ESPIPE);
 	close(p.out);
 	CHECK_EQ(weft_file_write(p.in, &byte, 1), -EPIPE);
-	CHECK_EQ(get_errno(), 77);
+	CHECK_EQ(last_error(), 77);
 	return 0;
 }
 
@@ -114,6 +114,7 @@ static void open_writer(void *path)
 	int fd = weft_file_open(path, O_WRONLY, 0);
 	struct meanwhile m = {.fd = fd};
 	CHECK(fd >= 0);
+	weft_waitgroup_add(&m.ended, 1);
 	tick(&m);
 	weft_file_close(fd);
 	weft_waitgroup_done(&join);
@@ -274,6 +275,7 @@ static void drain_later(void *arg)
 		weft_sleep(WEFT_MS / 10);
 	while (read((int)(intptr_t)arg, full, sizeof full) > 0)
 		;
+	weft_waitgroup_done(&join);
 }
 
 TEST_GO(either_of_several_events_ends_the_wait)
@@ -290,8 +292,10 @@ TEST_GO(either_of_several_events_ends_the_wait)
 	CHECK_EQ(weft_wait_fd(pair[0], POLLIN | POLLOUT, WEFT_NEVER), POLLIN);
 	meanwhile_end(&m);
 	CHECK_EQ(read(pair[0], &byte, 1), 1);
+	weft_waitgroup_add(&join, 1);
 	weft_go(drain_later, (void *)(intptr_t)pair[1]);
 	CHECK_EQ(weft_wait_fd(pair[0], POLLIN | POLLOUT, WEFT_NEVER), POLLOUT);
+	weft_waitgroup_wait(&join);
 	close(pair[1]);
 	int found = weft_wait_fd(pair[0], POLLIN | POLLRDHUP, WEFT_NEVER);
 	CHECK_EQ(found, POLLIN | POLLRDHUP | POLLHUP);

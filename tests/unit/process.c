@@ -62,7 +62,7 @@ static pid_t shell_that_waits(int *tell)
 
 static void no_child_is_left(void)
 {
-	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && get_errno() == ECHILD);
+	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && last_error() == ECHILD);
 }
 
 TEST_GO(the_status_is_waitpids)
@@ -357,15 +357,15 @@ TEST_GO(a_thread_outside_may_do_the_same)
 
 TEST_GO(errno_stays_as_it_was)
 {
-	set_errno(77);
+	set_error(77);
 	CHECK_EQ(try_spawn("no-such-program-of-wefts", NULL), -ENOENT);
-	CHECK_EQ(get_errno(), 77);
+	CHECK_EQ(last_error(), 77);
 	CHECK_EQ(weft_wait_process(1, NULL, WEFT_NEVER), -ECHILD);
-	CHECK_EQ(get_errno(), 77);
+	CHECK_EQ(last_error(), 77);
 	int tell;
 	pid_t pid = shell_that_waits(&tell);
 	CHECK_EQ(weft_wait_process(pid, NULL, weft_in(WEFT_MS)), -ETIMEDOUT);
-	CHECK_EQ(get_errno(), 77);
+	CHECK_EQ(last_error(), 77);
 	close(tell);
 	CHECK_EQ(exit_status(pid), 3);
 	return 0;

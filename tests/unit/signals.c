@@ -113,6 +113,9 @@ TEST_GO(what_cannot_be_had_is_refused)
 	weft_signal_stop(NULL);
 	weft_signal_stop(c);
 	CHECK_EQ(load_seq(&sched.xoutside), 0);
+	weft_chan_free(c);
+	weft_chan_free(wide);
+	weft_chan_free(closed);
 	return 0;
 }
 
@@ -190,9 +193,12 @@ static int app_gives_back(void)
 		raise_here(SIGUSR1);
 		while (handled == (int)way)
 			weft_sleep(WEFT_MS);
+		if (way == BY_CLOSE)
+			weft_chan_free(c);
 		if (way >= BY_CLOSE)
 			c = signals_made(1);
 	}
+	weft_chan_free(c);
 	return 0;
 }
 
@@ -220,6 +226,8 @@ TEST_GO(what_one_channel_does_is_not_the_others_affair)
 		CHECK_EQ(load_seq(&sched.xoutside), 1);
 		if (way == BY_STOP)
 			CHECK_EQ(weft_chan_len(goes), 0);
+		if (way != BY_FREE)
+			weft_chan_free(goes);
 	}
 	return 0;
 }
@@ -263,9 +271,9 @@ TEST_GO(a_signal_is_delivered_while_goroutines_compute)
 	}
 	for (int i = 1; i < weft_procs(); i++)
 		weft_go(compute, c);
-	set_errno(77);
+	set_error(77);
 	compute(c);
-	CHECK_EQ(get_errno(), 77);
+	CHECK_EQ(last_error(), 77);
 	CHECK_EQ(received(c), SIGUSR1);
 	CHECK_EQ(weft_wait_process(pid, NULL, WEFT_NEVER), 0);
 	return 0;
@@ -299,6 +307,7 @@ static int app_waits_alone(void)
 {
 	weft_chan *c = signals_made(1);
 	CHECK_EQ(weft_signal_notify(c, SIGTERM), 0);
+	sleep_where_signals_arrive();
 	CHECK_EQ(write(STDOUT_FILENO, "\n", 1), 1);
 	CHECK_EQ(received(c), SIGTERM);
 	return 5;
