@@ -1,11 +1,7 @@
 #include "net/addr.h"
-#include "net/error.h"
-
-#include <weft/go.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,62 +56,6 @@ int addr_parse(struct addr_text *a, const char *text)
 	a->family = AF_UNIX;
 	strcpy(a->host, text + 7);
 	return 0;
-}
-
-static int unix_addr(const char *path, struct addr *out)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	strcpy(un.sun_path, path);
-	memcpy(&out->storage, &un, sizeof un);
-	out->len = sizeof un;
-	return 1;
-}
-
-static int errno_of(int gai)
-{
-	switch (gai) {
-	case EAI_SYSTEM:
-		return last_error() ? -last_error() : -EIO;
-	case EAI_MEMORY:
-		return -ENOMEM;
-	case EAI_AGAIN:
-		return -EAGAIN;
-	default:
-		return -ENOENT;
-	}
-}
-
-static int look_up(const struct addr_text *a, int flags, struct addrinfo **list)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
-	return getaddrinfo(a->host, a->port, &hints, list);
-}
-
-int addr_resolve(const struct addr_text *a, struct addr *out, int max)
-{
-	if (a->family == AF_UNIX)
-		return unix_addr(a->host, out);
-	struct addrinfo *list;
-	int gai = look_up(a, AI_NUMERICHOST, &list);
-	int err = gai ? errno_of(gai) : 0;
-	if (gai == EAI_NONAME) {
-		bool goroutine = weft_goroutine_id() != 0;
-		if (goroutine)
-			weft_block_begin();
-		gai = look_up(a, AI_ADDRCONFIG, &list);
-		err = gai ? errno_of(gai) : 0; /* errno is this thread's: before the section ends */
-		if (goroutine)
-			weft_block_end();
-	}
-	if (gai)
-		return err;
-	int n = 0;
-	for (struct addrinfo *i = list; i && n < max; i = i->ai_next) {
-		memcpy(&out[n].storage, i->ai_addr, i->ai_addrlen);
-		out[n++].len = i->ai_addrlen;
-	}
-	freeaddrinfo(list);
-	return n ? n : -ENOENT;
 }
 
 int addr_print(const struct addr *a, char *buf, size_t size)

@@ -23,10 +23,6 @@ struct addr_text {
 /* 0, or -EINVAL. Pure. */
 int addr_parse(struct addr_text *, const char *text);
 
-/* The addresses the text stands for, at most max; how many, or a negative errno. A name that is no number is looked
- * up by the system's resolver, which may block the thread: the P is handed on meanwhile. */
-int addr_resolve(const struct addr_text *, struct addr *out, int max);
-
 /* The text of a bound address; its length, or -ENOSPC. */
 int addr_print(const struct addr *, char *buf, size_t size);
 

@@ -2,6 +2,7 @@
 #include "net/conn.h"
 #include "net/epoll.h"
 #include "net/error.h"
+#include "net/resolve.h"
 #include "runtime/call.h"
 
 #include <weft/time.h>
@@ -9,8 +10,6 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-enum { ADDRESSES_TRIED = 8 };
 
 /* Between two attempts at a full unix listener: from as long as an accept takes, to what an idle process can
  * afford. */
@@ -79,13 +78,13 @@ static int dial_one(weft_conn **out, const struct addr *a, weft_deadline deadlin
 int weft_dial(weft_conn **out, const char *text, weft_deadline deadline)
 {
 	struct addr_text parsed;
-	struct addr addrs[ADDRESSES_TRIED];
+	struct addr addrs[RESOLVE_MOST];
 	*out = NULL;
 	int n = addr_parse(&parsed, text);
 	if (n == 0)
 		n = epoll_start();
 	if (n == 0)
-		n = addr_resolve(&parsed, addrs, ADDRESSES_TRIED);
+		n = resolve(&parsed, addrs, RESOLVE_MOST, deadline);
 	if (n < 0)
 		return n;
 	int err = 0;

@@ -116,5 +116,11 @@ int epoll_register(struct ready *r)
 	struct m *m = m_self();
 	unsigned index = m && m_p(m) ? m_p(m)->index : 0;
 	struct epoll_event e = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = r};
+	r->poller = index;
 	return epoll_ctl(pollers.ps[index].epoll, EPOLL_CTL_ADD, r->fd, &e) ? -last_error() : 0;
+}
+
+void epoll_unregister(struct ready *r)
+{
+	epoll_ctl(pollers.ps[r->poller].epoll, EPOLL_CTL_DEL, r->fd, NULL);
 }

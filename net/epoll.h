@@ -10,4 +10,7 @@ int epoll_start(void);
 /* Registers the descriptor with the poller of the P that we are on, for all edges. 0, or a negative errno. */
 int epoll_register(struct ready *);
 
+/* Takes it out again. Closing the descriptor would not, while a process that is about to exec holds a copy. */
+void epoll_unregister(struct ready *);
+
 #endif

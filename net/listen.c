@@ -2,6 +2,7 @@
 #include "net/conn.h"
 #include "net/epoll.h"
 #include "net/error.h"
+#include "net/resolve.h"
 #include "runtime/call.h"
 
 #include <weft/mem.h>
@@ -60,7 +61,7 @@ int weft_listen(weft_listener **out, const char *text, const weft_listen_opts *o
 	if (err == 0)
 		err = epoll_start();
 	if (err == 0)
-		err = addr_resolve(&parsed, &addr, 1);
+		err = resolve(&parsed, &addr, 1, WEFT_NEVER);
 	if (err < 0)
 		return err;
 	int fd = socket(addr.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

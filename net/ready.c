@@ -31,6 +31,8 @@ void ready_leave(struct ready *r, void (*reclaim)(struct epoch_entry *))
 {
 	if (sub_acqrel(&r->xusers, 1) != 1)
 		return;
+	if (load_acq(&r->xregistered))
+		epoll_unregister(r);
 	close(r->fd);
 	retire(&r->retired, reclaim);
 }

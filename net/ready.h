@@ -31,7 +31,8 @@
  * caller asks the kernel.
  *
  * The memory is freed by epoch: a poller may still be going through a batch of events that names it. A call
- * under way counts as a user, and holds it as well.
+ * under way counts as a user, and holds it as well. The registration ends before that, by a call of its own: closing
+ * the descriptor ends it only with the last copy, and a child between fork and exec has one.
  *
  * R1 notify: cas_seq(word)             ->  A1 wait: cas_seq(word), or ready's own   what the edge tells of
  * R2 close: store_seq(closed), nudge   ->  A2 wait: cas_seq(word), load_seq(closed) one sees the other
@@ -55,6 +56,7 @@ struct ready_half {
 
 struct ready {
 	int fd;
+	unsigned poller; /* where it is registered; under the lock */
 	_Atomic bool xclosed;
 	_Atomic bool xregistered; /* set under the lock */
 	_Atomic bool xsplits;     /* a short read need not have emptied the socket */

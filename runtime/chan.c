@@ -27,6 +27,7 @@
 #include "lockfree/assert.h"
 #include "runtime/call.h"
 #include "runtime/panic.h"
+#include "runtime/signal.h"
 
 #include <weft/mem.h>
 
@@ -170,6 +171,8 @@ void weft_chan_free(weft_chan *c)
 {
 	if (!c)
 		return;
+	if (unlikely(load_acq(&c->subscribed)))
+		signal_forget(c);
 	if (c->timer) {
 		timer_cancel(c->timer);
 		weft_free(c->timer);
@@ -421,6 +424,8 @@ void weft_close(weft_chan *c)
 	if (!c)
 		weft_panic("close of nil channel");
 	bool outermost = call_begin();
+	if (unlikely(load_acq(&c->subscribed)))
+		signal_forget(c);
 	spin_lock(&c->lock);
 	if (load_rlx(&c->closed)) {
 		spin_unlock(&c->lock);

@@ -37,6 +37,7 @@ struct weft_chan {
 	char *buf;
 	uint32_t elem_size;
 	_Atomic bool closed; /* as count */
+	_Atomic bool subscribed; /* to signals (signal.h), at least once; written under the lock there */
 	struct timer *timer; /* weft_after's, which goes with the channel */
 	struct epoch_entry retired;
 };

@@ -361,8 +361,8 @@ static int64_t time_to_next_timer(struct p *p)
 static bool nothing_can_happen(void)
 {
 	if (load_seq(&sched.xidle) != sched.nprocs || load_seq(&sched.xblocked) ||
-	    load_seq(&sched.xdetached) ||
-	    poller_is_waited_for() || !load_seq(&sched.main_started))
+	    load_seq(&sched.xdetached) || load_seq(&sched.xoutside) || poller_is_waited_for() ||
+	    !load_seq(&sched.main_started))
 		return false;
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		if (load_rlx(&sched.ps[i]->wheel.pending) || load_seq(&sched.ps[i]->inbox.xcount))
@@ -371,7 +371,8 @@ static bool nothing_can_happen(void)
 }
 
 /* The last one awake asks: can anything ever happen again? A thread that weft did not make might do something,
- * so while there is one, the answer is yes. */
+ * so while there is one, the answer is yes. An attached one, and a subscription to a signal, are known (xoutside), and
+ * tell when they go; of the others there is only the number of threads. */
 static void check_deadlock(void)
 {
 	/* The second look is for what a thread outside did as the last thing of its life. */

@@ -30,7 +30,7 @@ void placement_of(struct p *);
 /* Looks again, and places the Ps anew if something has changed. By the thread that has called placement_find, which is bound to
  * nothing, every so often. */
 void placement_look_again(void);
-enum { PLACEMENT_EVERY_NS = 1000000000 };
+enum { PLACEMENT_EVERY_S = 1 };
 
 /* start.c: calls see(p, thread, arg) for every M that holds a P: the P, and the kernel's number of the M's thread. */
 void m_each_with_p(void (*see)(struct p *, int thread, void *arg), void *arg);

@@ -340,7 +340,7 @@ static void make_stand_in_key(void)
 }
 
 /* A goroutine to stand for a thread outside the runtime; kept for the thread's life. */
-static COLD struct g *stand_in(void)
+COLD struct g *stand_in(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	if (thread_g)
@@ -353,6 +353,14 @@ static COLD struct g *stand_in(void)
 		fatal("out of memory");
 	store_rlx(&thread_g->is_thread, true);
 	return thread_g;
+}
+
+COLD void stand_in_drop(void)
+{
+	if (!thread_g)
+		return;
+	pthread_setspecific(stand_in_key, NULL);
+	drop_stand_in(thread_g);
 }
 
 COLD void panic_in_section(void)

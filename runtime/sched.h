@@ -39,6 +39,7 @@ struct sched {
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
 	_Atomic uint32_t xdetached;             /* Ms that compute without a P (takeover.c) */
+	_Atomic uint32_t xoutside;              /* attached threads, and subscriptions to signals (attach.h) */
 	_Atomic int64_t xpollwait;              /* threads outside that wait for sockets; the rest: struct p */
 	_Atomic(const struct poller *) poller;
 	_Atomic uint64_t next_id;
@@ -108,6 +109,11 @@ _Noreturn void end_here(void);
 /* sched.c: the goroutine that runs on this M, whose P is gone, queues for one. */
 void queue_without_p(struct m *);
 _Noreturn void panic_in_section(void);
+
+/* sched.c: the goroutine that stands for the calling thread, which is outside; made when there is none. And gives it back,
+ * if there is one. */
+struct g *stand_in(void);
+void stand_in_drop(void);
 
 /* start.c: how many threads there are that weft did not make. */
 int foreign_threads(void);

@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static struct {
 	char **argv;
 	int (*app)(int, char **);
 	int result;
-	_Atomic uint32_t xended; /* futex: the first thread waits */
+	sem_t ended; /* the first thread waits */
 } program;
 
 /* ---- Ms ---- */
@@ -230,8 +231,7 @@ static void main_goroutine(void *unused)
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		wake_p(sched.ps[i]);
 	spare_wake_all();
-	store_rel(&program.xended, 1);
-	os_futex_wake(&program.xended);
+	sem_post(&program.ended);
 	end_here();
 }
 
@@ -266,6 +266,21 @@ static void prepare(void)
 	store_seq(&sched.running, true);
 }
 
+/* Not on a futex: the kernel likes to deliver signals to the first thread, and ThreadSanitizer runs their handlers in calls
+ * that it knows. */
+static void await_end(void)
+{
+	struct timespec until;
+	for (;;) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += PLACEMENT_EVERY_S;
+		if (sem_timedwait(&program.ended, &until) == 0)
+			return;
+		if (errno == ETIMEDOUT)
+			placement_look_again();
+	}
+}
+
 int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 {
 	static _Atomic int started;
@@ -274,16 +289,14 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	program.argc = argc;
 	program.argv = argv;
 	program.app = app;
+	sem_init(&program.ended, 0, 0);
 	prepare();
 	start_main_goroutine();
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		if (!m_start(sched.ps[i]))
 			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
 	sysmon_start();
-	while (!load_acq(&program.xended)) {
-		os_futex_wait(&program.xended, 0, PLACEMENT_EVERY_NS);
-		placement_look_again();
-	}
+	await_end();
 	return program.result;
 }
 

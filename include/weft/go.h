@@ -45,6 +45,19 @@ WEFT_API int weft_procs(void);
 WEFT_API void weft_block_begin(void);
 WEFT_API void weft_block_end(void);
 
+/* Threads that weft did not make may start goroutines, send and receive, wake, use manual memory; what blocks, blocks
+ * the thread. One that is attached may allocate collected memory as well. 0; -EINVAL: weft does not run, or
+ * this is a goroutine, which may do all of that; -EALREADY: the thread is attached, and whoever attached it detaches it;
+ * another negative errno when the system has no room. A thread that ends is detached. weft_detach panics unless the thread
+ * is attached.
+ *
+ * When every goroutine waits for another one, that is a deadlock, and fatal. It is none as long as something else may
+ * come: a timer, a descriptor that is waited for, the end of a blocking section, an attached thread, a signal that is
+ * subscribed to (weft/signal.h). Other threads of the program might do anything: as long as there is one, no deadlock is
+ * declared either. */
+WEFT_API int weft_attach(void);
+WEFT_API void weft_detach(void);
+
 /* Writes all goroutines to a descriptor, one block each; the program goes on. */
 WEFT_API void weft_dump(int fd);
 

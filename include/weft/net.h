@@ -2,6 +2,7 @@
 #ifndef WEFT_NET_H
 #define WEFT_NET_H
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include <weft/base.h>
@@ -32,7 +33,8 @@ WEFT_API void weft_listener_close(weft_listener *);
 /* Blocks for the next connection. 0, or a negative errno. TCP connections have TCP_NODELAY set. */
 WEFT_API int weft_accept(weft_listener *, weft_conn **);
 
-/* Connects by the deadline. 0, or a negative errno: -ETIMEDOUT, -ECONNREFUSED, -EINVAL ... */
+/* Connects by the deadline, the resolver's time included. 0, or a negative errno: -ETIMEDOUT, -ECONNREFUSED,
+ * -EINVAL ... */
 WEFT_API int weft_dial(weft_conn **, const char *addr, weft_deadline);
 
 /* Blocks until there is something: how many bytes, 0 at the end of the stream, or a negative errno:
@@ -54,6 +56,13 @@ WEFT_API int weft_close_write(weft_conn *);
 /* Closes and frees; NULL is ignored. Calls of other goroutines on it return -ECANCELED; no call may begin
  * after this one. */
 WEFT_API void weft_conn_close(weft_conn *);
+
+/* For descriptors that weft does not know, such as those of a C library that has a non-blocking interface: blocks until
+ * one of `events` has come, as poll(2) names them (POLLIN, POLLOUT, POLLPRI, POLLRDHUP). What has come, POLLERR and
+ * POLLHUP included; or a negative errno: -ETIMEDOUT, -EBADF, -EINVAL for other events, -EPERM for events that this kind
+ * of descriptor never has. Files are always ready. Any number of goroutines may wait for one descriptor; one that is
+ * closed meanwhile may be waited for in vain. A thread outside the runtime is blocked. */
+WEFT_API int weft_wait_fd(int fd, int events, weft_deadline);
 
 WEFT_END_DECLS
 

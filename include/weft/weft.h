@@ -6,10 +6,13 @@
 
 #include <weft/base.h>
 #include <weft/chan.h>
+#include <weft/file.h>
 #include <weft/go.h>
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>
+#include <weft/process.h>
+#include <weft/signal.h>
 #include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/time.h>

@@ -62,23 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	return 0;
 }
 
-#ifdef WEFT_FUZZER
-#include <weft/go.h>
-
-/* Resolving is not what is fuzzed: nothing of the runtime is wanted. */
-uint64_t weft_goroutine_id(void)
-{
-	return 0;
-}
-
-void weft_block_begin(void)
-{
-}
-
-void weft_block_end(void)
-{
-}
-#else
+#ifndef WEFT_FUZZER
 #include "tests/test.h"
 
 enum { LONGEST = 512 };

@@ -82,6 +82,11 @@ int epoll_register(struct ready *r)
 	return 0;
 }
 
+void epoll_unregister(struct ready *r)
+{
+	explorer_check(r == &conn && closes == 0, "what is unregistered is still open");
+}
+
 void poller_waiting(int change)
 {
 	waiting += change;

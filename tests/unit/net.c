@@ -944,6 +944,53 @@ TEST(waiting_for_a_socket_is_no_deadlock_p2)
 	waiting_is_no_deadlock(2);
 }
 
+/* ---- connections that somebody else holds a copy of ---- */
+
+/* How often the process's epoll instances name the descriptor. */
+static int registrations_of(int fd)
+{
+	int n = 0;
+	char path[64], line[256];
+	for (int epoll = 0; epoll < 64; epoll++) {
+		snprintf(path, sizeof path, "/proc/self/fdinfo/%d", epoll);
+		FILE *f = fopen(path, "re");
+		for (int tfd; f && fgets(line, sizeof line, f);)
+			n += sscanf(line, "tfd: %d", &tfd) == 1 && tfd == fd;
+		if (f)
+			fclose(f);
+	}
+	return n;
+}
+
+/* A child between fork and exec has all descriptors: closing ours does not end the kernel's registration, which would
+ * name memory that is gone. */
+TEST_GO(a_connection_that_a_child_holds_open_is_forgotten_by_the_poller)
+{
+	weft_conn *a, *b;
+	char byte;
+	int lowest = dup(0);
+	close(lowest);
+	connect_pair(unix_address(), &a, &b);
+	weft_set_read_deadline(a, weft_in(WEFT_MS));
+	CHECK_EQ(weft_read(a, &byte, 1), -ETIMEDOUT);
+	int registered = 0;
+	for (int fd = lowest; fd < 64; fd++)
+		registered += registrations_of(fd);
+	pid_t pid = fork();
+	if (pid == 0)
+		for (;;)
+			pause();
+	weft_conn_close(a);
+	int left = 0;
+	for (int fd = lowest; fd < 64; fd++)
+		left += registrations_of(fd);
+	kill(pid, SIGKILL);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	CHECK_EQ(left, registered - 1);
+	weft_conn_close(b);
+	return 0;
+}
+
 /* ---- nothing is left open ---- */
 
 static void some_use(void)
