@@ -31,14 +31,21 @@ void trace_context(struct trace *t, const struct context *c)
 	uintptr_t pc, sp, fp;
 	t->n = t->left_out = 0;
 	context_registers(c, &pc, &sp, &fp);
+#if defined(__aarch64__)
+	/* Its stack pointer cannot be set afterwards. */
+	if (unw_getcontext(&here))
+		return;
+	here.uc_mcontext.pc = pc;
+	here.uc_mcontext.sp = sp;
+	here.uc_mcontext.regs[29] = fp;
+	if (unw_init_local(&cursor, &here))
+		return;
+#else
 	if (unw_getcontext(&here) || unw_init_local(&cursor, &here))
 		return;
 	unw_set_reg(&cursor, UNW_REG_IP, pc);
 	unw_set_reg(&cursor, UNW_REG_SP, sp);
-#if defined(__x86_64__)
 	unw_set_reg(&cursor, UNW_X86_64_RBP, fp);
-#elif defined(__aarch64__)
-	unw_set_reg(&cursor, UNW_AARCH64_X29, fp);
 #endif
 	walk(t, &cursor);
 }

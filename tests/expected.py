@@ -58,6 +58,7 @@ def _throttle_is_off() -> bool:
 
 
 CONDITIONS = {
+    "arm64": lambda skip: skip.flavour == "arm64",  # under qemu
     "debug": lambda skip: skip.flavour == "debug",
     "one-cpu": lambda skip: len(os.sched_getaffinity(0)) < 2,
     "no-chromium": lambda skip: not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
@@ -102,4 +103,6 @@ def flavour_of(build: Path) -> str:
         return "tsan"
     if "address" in options["b_sanitize"]:
         return "asan"
+    if build.name == "arm64":
+        return "arm64"
     return "debug" if options["optimization"] == "0" else "release"

@@ -288,7 +288,7 @@ static int free_under_a_waiter(void)
 {
 	ch = weft_chan_make(sizeof(int), 0);
 	weft_go(send_42, ch);
-	weft_sleep(WEFT_MS);
+	weft_sleep(100 * WEFT_MS);
 	weft_chan_free(ch);
 	return 0;
 }
