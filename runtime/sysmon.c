@@ -22,6 +22,7 @@
 #include "runtime/takeover.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 enum {
@@ -175,8 +176,11 @@ void sysmon_start(void)
 {
 	pthread_t thread;
 	pthread_attr_t attr;
+	sigset_t all;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all); /* the program's signals are for others */
 	store_seq(&sysmon.xstate, SYSMON_AWAKE);
 	int err = pthread_create(&thread, &attr, sysmon_run, NULL);
 	if (err)
