@@ -36,6 +36,7 @@ struct sched {
 	_Atomic uint32_t xidle;                 /* Ps whose M sleeps */
 	_Atomic uint32_t xwake_skip;            /* how many small wakes to leave out (sched.c) */
 	_Atomic uint32_t xwatching;             /* enum watching */
+	_Atomic uint32_t watcher;               /* which P; it writes */
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
 	_Atomic uint32_t xdetached;             /* Ms that compute without a P (takeover.c) */
@@ -100,6 +101,9 @@ void fire_late_timers_of_another(struct p *, int64_t now);
 
 /* Wakes one sleeping P, if there is one and nobody is looking for work already. */
 void wake_one(void);
+
+/* idle.c, for sysmon: while some P is busy and another idle, one of the idle ones is to keep watch. */
+void appoint_watch(void);
 
 /* Wakes this P if it sleeps. */
 void wake_p(struct p *);

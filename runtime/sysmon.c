@@ -108,6 +108,7 @@ static bool look_at_blocked(void)
 static int64_t look_at_all(int64_t now)
 {
 	int64_t next = COMPUTING_EVERY;
+	appoint_watch();
 	for (unsigned i = 0; sched.preempt && i < sched.nprocs; i++)
 		next = sooner(next, look_at_computing(sched.ps[i], &sights[i], now));
 	return next;
