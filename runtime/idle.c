@@ -84,12 +84,6 @@ static void poke(struct p *p, enum wake why)
 	nudge(p);
 }
 
-/* There are fewer cores than at the start (placement.c). */
-static bool is_resting(const struct p *p)
-{
-	return p->index >= load_rlx(&sched.active);
-}
-
 /* Those of a word of idle_mask that are worth waking. */
 static uint64_t active_bits(unsigned word)
 {

@@ -106,7 +106,7 @@ static inline struct g *put_runnext(struct p *p, struct g *g)
 static struct g *take_global(struct p *p)
 {
 	uint32_t waiting = load_rlx(&sched.global.xcount);
-	if (!waiting)
+	if (!waiting || is_resting(p))
 		return NULL;
 	uint32_t want = waiting / sched.nprocs + 1;
 	uint32_t room = RUNQ_SLOTS - runq_len(&p->runq);

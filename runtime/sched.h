@@ -137,6 +137,12 @@ static inline bool somebody_could_help(void)
 	return load_seq(&sched.xidle) != 0 && load_seq(&sched.xspinning) == 0;
 }
 
+/* There are fewer cores than at the start (placement.c): it does what is its own, and nothing else. */
+static inline bool is_resting(const struct p *p)
+{
+	return p->index >= load_rlx(&sched.active);
+}
+
 /* May it help the goroutine that runs on p to wait for another by spinning? Not while others wait for p, nor when nobody
  * else runs. */
 static inline bool spinning_may_help(struct p *p)
