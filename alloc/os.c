@@ -266,6 +266,17 @@ void os_short_slice(void)
 	syscall(SYS_sched_setattr, 0, &a, 0);
 }
 
+void os_go_before_equals(void)
+{
+	struct sched_param priority;
+	int policy = sched_getscheduler(0);
+	if ((policy != SCHED_FIFO && policy != SCHED_RR) || sched_getparam(0, &priority))
+		return;
+	if (priority.sched_priority < sched_get_priority_max(policy))
+		priority.sched_priority++;
+	sched_setscheduler(0, policy, &priority);
+}
+
 void os_lower(int tid)
 {
 	struct attributes a = {.size = sizeof a, .policy = SCHED_BATCH, .nice = NICE_LOWERED, .runtime = LONG_SLICE};

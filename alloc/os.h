@@ -76,6 +76,10 @@ void os_membarrier(void);
  * one with a longer slice, instead of after it. Only under the ordinary policy; a hint. */
 void os_short_slice(void);
 
+/* Under a real-time policy the calling thread gets one priority more, as far as there is one: who watches the others must
+ * come before them. */
+void os_go_before_equals(void);
+
 /* Puts a thread of this process behind others, for good: SCHED_BATCH, nice 10, long slices, on any core of the
  * process. As much of it as is allowed. */
 void os_lower(int tid);

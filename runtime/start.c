@@ -48,6 +48,8 @@ static struct {
 	int (*app)(int, char **);
 	int result;
 	sem_t ended; /* the first thread waits */
+	int policy; /* how the first thread is scheduled */
+	struct sched_param priority;
 } program;
 
 /* ---- Ms ---- */
@@ -155,6 +157,17 @@ static void *m_thread(void *arg)
 	return NULL;
 }
 
+/* As the thread that has called weft_main is scheduled, whoever starts it. Only real-time policies need saying: a thread
+ * that has been lowered starts no M (takeover.c). */
+static void schedule_as_program(pthread_attr_t *attr)
+{
+	if (program.policy != SCHED_FIFO && program.policy != SCHED_RR)
+		return;
+	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(attr, program.policy);
+	pthread_attr_setschedparam(attr, &program.priority);
+}
+
 struct m *m_start(struct p *p)
 {
 	struct m *m = m_make();
@@ -167,6 +180,7 @@ struct m *m_start(struct p *p)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, M_STACK);
+	schedule_as_program(&attr);
 	pthread_t thread;
 	int err = pthread_create(&thread, &attr, m_thread, m);
 	pthread_attr_destroy(&attr);
@@ -290,6 +304,7 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	program.argv = argv;
 	program.app = app;
 	sem_init(&program.ended, 0, 0);
+	pthread_getschedparam(pthread_self(), &program.policy, &program.priority);
 	prepare();
 	start_main_goroutine();
 	for (unsigned i = 0; i < sched.nprocs; i++)

@@ -141,6 +141,7 @@ static void *sysmon_run(void *unused)
 	int looks = 0;
 	os_exact_timers();
 	os_short_slice();
+	os_go_before_equals();
 	for (;; now = weft_now()) {
 		if (!all_is_idle())
 			busy_at = now;

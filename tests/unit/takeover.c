@@ -351,6 +351,34 @@ TEST_GO(one_that_computes_holds_up_no_reclamation)
 	return 0;
 }
 
+/* ---- real-time policies ---- */
+
+static int compute_in_real_time(void)
+{
+	have_every_p_wanted();
+	CHECK_EQ(sched_getscheduler(0), SCHED_RR);
+	compute_until_taken();
+	weft_yield();
+	CHECK_EQ(sched_getscheduler(0), SCHED_RR);
+	stop_computing();
+	return 0;
+}
+
+/* On one core, where sysmon must come before the thread that computes, and the new M must not come before others. */
+TEST(one_that_computes_in_real_time_is_taken_too)
+{
+	cpu_set_t one;
+	int cpus[1];
+	struct sched_param priority = {.sched_priority = 1};
+	CHECK_EQ(os_affinity(cpus, 1), 1);
+	CPU_ZERO(&one);
+	CPU_SET((size_t)cpus[0], &one);
+	CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+	if (sched_setscheduler(0, SCHED_RR, &priority))
+		test_skip("no real-time scheduling without privileges");
+	CHECK_EQ(run_weft(1, compute_in_real_time), 0);
+}
+
 /* ---- when it cannot be done ---- */
 
 static int compute_while_another_waits(void)
