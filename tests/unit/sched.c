@@ -366,6 +366,40 @@ TEST_GO(blocking_calls_in_a_row_starve_nobody)
 	return 0;
 }
 
+enum { MANY_BLOCKED = 60, SPARE_AT_MOST = 16 };
+
+static _Atomic int blocked_now;
+
+static void block_until_all_do(void *arg)
+{
+	(void)arg;
+	weft_block_begin();
+	blocked_now++;
+	while (blocked_now < MANY_BLOCKED)
+		usleep(1000);
+	weft_block_end();
+	weft_waitgroup_done(&join);
+}
+
+static uint64_t threads_now(void)
+{
+	weft_schedstats s;
+	weft_sched_stats(&s);
+	return s.threads;
+}
+
+/* Each needs a thread, all at once; afterwards they are not kept. */
+TEST_GO(threads_that_many_blocking_calls_needed_end_again)
+{
+	weft_waitgroup_add(&join, MANY_BLOCKED);
+	for (int i = 0; i < MANY_BLOCKED; i++)
+		weft_go(block_until_all_do, NULL);
+	weft_waitgroup_wait(&join);
+	while (threads_now() > (uint64_t)weft_procs() + SPARE_AT_MOST)
+		weft_sleep(WEFT_MS);
+	return 0;
+}
+
 /* ---- a P that computes, and others that could help ---- */
 
 static _Atomic bool helped;
