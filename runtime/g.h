@@ -179,7 +179,7 @@ struct m {
 	_Atomic uint32_t xtold; /* futex: a P has been handed over, or the M is to end (spare.c) */
 	struct p *handed;
 	struct p *first_p; /* NULL: it is started to wait for one */
-	bool fresh;     /* has not waited for a P yet */
+	bool fresh;     /* was started to wait for a P, and has not done so yet: it is on no list */
 	struct g *held; /* to be run next, once it has left its CPU */
 	struct g *queue; /* to be queued, now that its stack has been left */
 	struct epoch_reader *reader;

@@ -174,7 +174,7 @@ struct m *m_start(struct p *p)
 	if (!m)
 		return NULL;
 	m->first_p = p;
-	m->fresh = true;
+	m->fresh = !p;
 	add_seq(&sched.xthreads, 1);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
