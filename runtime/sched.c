@@ -21,6 +21,7 @@
 #include "lockfree/fence.h"
 #include "runtime/call.h"
 #include "runtime/fiber.h"
+#include "runtime/fork.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/spare.h"
@@ -343,6 +344,7 @@ static void make_stand_in_key(void)
 COLD struct g *stand_in(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	fork_check();
 	if (thread_g)
 		return thread_g;
 	if (!load_acq(&sched.running))
@@ -660,6 +662,7 @@ static COLD struct g *take_from_outside(void)
 
 static COLD void must_be_running(void)
 {
+	fork_check();
 	if (!load_acq(&sched.running))
 		weft_panic("weft is not running: goroutines start inside weft_main");
 }

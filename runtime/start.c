@@ -10,6 +10,7 @@
 #include "runtime/config.h"
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
+#include "runtime/fork.h"
 #include "runtime/overflow.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
@@ -268,6 +269,7 @@ static void prepare(void)
 	m_free(first);
 	dump_install();
 	overflow_init();
+	fork_init();
 	store_seq(&sched.running, true);
 }
 
