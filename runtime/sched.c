@@ -147,7 +147,9 @@ struct g *run_queue_get(struct p *p)
 
 static COLD _Noreturn void no_stack(struct g *g)
 {
-	fatal("out of memory for the stack of goroutine %llu", (unsigned long long)load_rlx(&g->id));
+	crash_hook = NULL; /* a dump wants memory */
+	fatal("out of memory for the stack of goroutine %llu%s%s", (unsigned long long)load_rlx(&g->id),
+	      g->name[0] ? " name=" : "", g->name);
 }
 
 /* A goroutine that has not run gets its stack. */
@@ -199,6 +201,7 @@ void free_dead_stacks(struct p *p)
 		p->dead_stacks = s->next;
 		stack_give(&p->stacks, s);
 	}
+	stack_trim(&p->stacks, load_rlx(&p->now));
 }
 
 static COLD void look_at_clock(struct p *p)
