@@ -218,28 +218,45 @@ struct stack *stack_take(struct stack_cache *c, size_t size)
 	return size > STACK_DEFAULT ? take_large(size, store_of(c)) : stack_take_default(c);
 }
 
-/* Refused, as of locked memory: it keeps its pages. */
-static void give_to_depot_locked(struct stack *s)
+/* Of n that come back to the depot, so many may be warm: they are counted before they are there. */
+static int take_warm_places(int n)
 {
-	struct store *d = &depot.store[s->list];
-	bool warm = depot.nwarm < STACK_DEPOT_WARM;
-	struct stack **list = warm ? &d->warm : &d->cold;
-	os_discard(s->base, stack_size(s) - (warm ? STACK_KEPT : 0));
-	depot.nwarm += warm;
-	s->next = *list;
-	*list = s;
+	spin_lock(&depot.lock);
+	size_t left = STACK_DEPOT_WARM - depot.nwarm;
+	if ((size_t)n > left)
+		n = (int)left;
+	depot.nwarm += (size_t)n;
+	spin_unlock(&depot.lock);
+	return n;
 }
 
+/* The first n of a list, `warm` of them to be warm; the rest. */
+static struct stack *put_in_depot(struct stack *s, int n, int warm)
+{
+	spin_lock(&depot.lock);
+	for (int i = 0; i < n; i++) {
+		struct stack *next = s->next;
+		struct store *d = &depot.store[s->list];
+		struct stack **list = i < warm ? &d->warm : &d->cold;
+		s->next = *list;
+		*list = s;
+		s = next;
+	}
+	spin_unlock(&depot.lock);
+	return s;
+}
+
+/* The system calls are made without the lock. One that is refused, as of locked memory: the stack keeps its pages. */
 static void give_to_depot(struct stack *s)
 {
 	while (s) {
-		spin_lock(&depot.lock);
-		for (int i = 0; s && i < DEPOT_BATCH; i++) {
-			struct stack *next = s->next;
-			give_to_depot_locked(s);
-			s = next;
-		}
-		spin_unlock(&depot.lock);
+		int n = 0;
+		for (struct stack *t = s; t && n < DEPOT_BATCH; t = t->next)
+			n++;
+		int warm = take_warm_places(n), i = 0;
+		for (struct stack *t = s; i < n; t = t->next)
+			os_discard(t->base, stack_size(t) - (i++ < warm ? STACK_KEPT : 0));
+		s = put_in_depot(s, n, warm);
 	}
 }
 
