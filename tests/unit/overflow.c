@@ -209,14 +209,20 @@ static int conn_read(void *guarded)
 	weft_conn *from, *to;
 	make_pair(&from, &to);
 	CHECK_EQ(weft_write(from, "x", 1), 1);
-	return (int)weft_read(to, guarded, 50);
+	int n = (int)weft_read(to, guarded, 50);
+	weft_conn_close(from);
+	weft_conn_close(to);
+	return n;
 }
 
 static int conn_write(void *guarded)
 {
 	weft_conn *from, *to;
 	make_pair(&from, &to);
-	return (int)weft_write(from, guarded, 50);
+	int n = (int)weft_write(from, guarded, 50);
+	weft_conn_close(from);
+	weft_conn_close(to);
+	return n;
 }
 
 static void see_call(void)
