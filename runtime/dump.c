@@ -60,7 +60,7 @@ static void print_head(int fd, const struct g *g)
 	dprintf(fd, "]%s%s:\n", g->name[0] ? " name=" : "", g->name);
 }
 
-static void print_creator(int fd, const struct g *g)
+void dump_creator(int fd, const struct g *g)
 {
 	if (!g->creator_pc)
 		return;
@@ -82,7 +82,7 @@ static void print_g(int fd, const struct g *g, const struct g *self)
 	else if (g->stack && load_rlx(&g->state) != G_RUNNING && !load_acq(&g->ctx.xon_cpu))
 		trace_context(&t, &g->ctx);
 	trace_print(fd, &t);
-	print_creator(fd, g);
+	dump_creator(fd, g);
 }
 
 struct visit {
@@ -127,7 +127,7 @@ void dump_self(int fd, unsigned skip_frames)
 	}
 	print_head(fd, g);
 	trace_print(fd, &t);
-	print_creator(fd, g);
+	dump_creator(fd, g);
 }
 
 static void dump_on_crash(void)

@@ -16,4 +16,8 @@ void dump_all(int fd);
 /* The calling goroutine, running. */
 void dump_self(int fd, unsigned skip_frames);
 
+/* Who has started it, one line: "created by goroutine 1 at main.c:33 in app"; nothing if nobody has. */
+struct g;
+void dump_creator(int fd, const struct g *);
+
 #endif

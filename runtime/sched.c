@@ -21,6 +21,7 @@
 #include "lockfree/fence.h"
 #include "runtime/call.h"
 #include "runtime/fiber.h"
+#include "runtime/fork.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/spare.h"
@@ -146,7 +147,9 @@ struct g *run_queue_get(struct p *p)
 
 static COLD _Noreturn void no_stack(struct g *g)
 {
-	fatal("out of memory for the stack of goroutine %llu", (unsigned long long)load_rlx(&g->id));
+	crash_hook = NULL; /* a dump wants memory */
+	fatal("out of memory for the stack of goroutine %llu%s%s", (unsigned long long)load_rlx(&g->id),
+	      g->name[0] ? " name=" : "", g->name);
 }
 
 /* A goroutine that has not run gets its stack. */
@@ -198,6 +201,7 @@ void free_dead_stacks(struct p *p)
 		p->dead_stacks = s->next;
 		stack_give(&p->stacks, s);
 	}
+	stack_trim(&p->stacks, load_rlx(&p->now));
 }
 
 static COLD void look_at_clock(struct p *p)
@@ -343,6 +347,7 @@ static void make_stand_in_key(void)
 COLD struct g *stand_in(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	fork_check();
 	if (thread_g)
 		return thread_g;
 	if (!load_acq(&sched.running))
@@ -660,6 +665,7 @@ static COLD struct g *take_from_outside(void)
 
 static COLD void must_be_running(void)
 {
+	fork_check();
 	if (!load_acq(&sched.running))
 		weft_panic("weft is not running: goroutines start inside weft_main");
 }

@@ -10,6 +10,8 @@
 #include "runtime/config.h"
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
+#include "runtime/fork.h"
+#include "runtime/overflow.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/placement.h"
@@ -130,6 +132,8 @@ void m_each_with_p(void (*see)(struct p *, int thread, void *arg), void *arg)
 /* The calling thread is an M, until the runtime stops or the M is one too many. */
 static void m_run(struct m *m)
 {
+	struct overflow_part overflow;
+	overflow_open(&overflow);
 	m_current = m;
 	store_rlx(&m->xinside, true);
 	store_rlx(&m->fiber, fiber_current());
@@ -146,6 +150,7 @@ static void m_run(struct m *m)
 	epoch_unregister();
 	store_rlx(&m->tid, 0);
 	m_current = NULL;
+	overflow_close(&overflow);
 }
 
 static void *m_thread(void *arg)
@@ -277,6 +282,8 @@ static void prepare(void)
 		fatal("out of memory");
 	m_free(first);
 	dump_install();
+	overflow_init();
+	fork_init();
 	store_seq(&sched.running, true);
 }
 

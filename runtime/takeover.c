@@ -23,6 +23,7 @@
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
 #include "runtime/call.h"
+#include "runtime/fork.h"
 #include "runtime/panic.h"
 #include "runtime/spare.h"
 #include "runtime/takeover.h"
@@ -201,6 +202,7 @@ void call_end_blocking_slow(void)
 
 void call_begin_outside(void)
 {
+	fork_check();
 	epoch_enter();
 }
 

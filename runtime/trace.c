@@ -11,7 +11,6 @@
 
 static void walk(struct trace *t, unw_cursor_t *cursor)
 {
-	t->n = t->left_out = 0;
 	do {
 		unw_word_t pc;
 		if (unw_get_reg(cursor, UNW_REG_IP, &pc) || pc == 0)
@@ -29,7 +28,7 @@ void trace_context(struct trace *t, const struct context *c)
 	unw_context_t here;
 	unw_cursor_t cursor;
 	uintptr_t pc, sp, fp;
-	t->n = t->left_out = 0;
+	*t = (struct trace){0};
 	context_registers(c, &pc, &sp, &fp);
 	if (unw_getcontext(&here) || unw_init_local(&cursor, &here))
 		return;
@@ -47,13 +46,22 @@ void trace_here(struct trace *t, unsigned skip)
 {
 	unw_context_t here;
 	unw_cursor_t cursor;
-	t->n = t->left_out = 0;
+	*t = (struct trace){0};
 	if (unw_getcontext(&here) || unw_init_local(&cursor, &here))
 		return;
 	for (unsigned i = 0; i < skip; i++)
 		if (unw_step(&cursor) <= 0)
 			return;
 	walk(t, &cursor);
+}
+
+void trace_signal(struct trace *t, const ucontext_t *at)
+{
+	unw_context_t *interrupted = (unw_context_t *)(uintptr_t)at; /* a ucontext_t by another name */
+	unw_cursor_t cursor;
+	*t = (struct trace){.exact = 1};
+	if (unw_init_local2(&cursor, interrupted, UNW_INIT_SIGNAL_FRAME) == 0)
+		walk(t, &cursor);
 }
 
 /* ---- names and lines ---- */
@@ -96,30 +104,30 @@ static void find_line_in_units(Dwfl_Module *module, uintptr_t pc, struct place *
 	}
 }
 
-/* The line of a return address is that of the call: one byte before. */
-static struct place find_place(uintptr_t pc)
+/* Of pc, which stands for what `inside` is a byte of. */
+static struct place find_place(uintptr_t pc, uintptr_t inside)
 {
 	struct place p = {0};
 	Dwfl *dwfl = session();
-	Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, pc - 1) : NULL;
+	Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, inside) : NULL;
 	if (!module)
 		return p;
 	GElf_Sym symbol;
-	p.name = dwfl_module_addrinfo(module, pc - 1, &p.offset, &symbol, NULL, NULL, NULL);
-	p.offset += 1;
-	Dwfl_Line *line = dwfl_module_getsrc(module, pc - 1);
+	p.name = dwfl_module_addrinfo(module, inside, &p.offset, &symbol, NULL, NULL, NULL);
+	p.offset += pc - inside;
+	Dwfl_Line *line = dwfl_module_getsrc(module, inside);
 	if (line)
 		p.file = dwfl_lineinfo(line, NULL, &p.line, NULL, NULL, NULL);
 	else
-		find_line_in_units(module, pc - 1, &p);
+		find_line_in_units(module, inside, &p);
 	if (p.file && strrchr(p.file, '/'))
 		p.file = strrchr(p.file, '/') + 1;
 	return p;
 }
 
-static void print_frame(int fd, uintptr_t pc)
+static void print_frame(int fd, uintptr_t pc, uintptr_t inside)
 {
-	struct place p = find_place(pc);
+	struct place p = find_place(pc, inside);
 	if (!p.name)
 		dprintf(fd, "  0x%llx\n", (unsigned long long)pc);
 	else if (!p.file)
@@ -128,17 +136,20 @@ static void print_frame(int fd, uintptr_t pc)
 		dprintf(fd, "  %s+0x%llx  %s:%d\n", p.name, (unsigned long long)p.offset, p.file, p.line);
 }
 
-void trace_print(int fd, const struct trace *t)
+/* The line of a return address is that of the call: one byte before. */
+void trace_print(int fd, struct trace *t)
 {
-	for (unsigned i = 0; i < t->n; i++)
-		print_frame(fd, t->pc[i]);
+	for (t->shown = 0; t->shown < t->n; t->shown++) {
+		uintptr_t pc = t->pc[t->shown];
+		print_frame(fd, pc, t->shown < t->exact ? pc : pc - 1);
+	}
 	if (t->left_out)
 		dprintf(fd, "  ... %u more\n", t->left_out);
 }
 
 void trace_print_place(int fd, uintptr_t pc)
 {
-	struct place p = find_place(pc);
+	struct place p = find_place(pc, pc - 1);
 	if (p.name && p.file)
 		dprintf(fd, "at %s:%d in %s", p.file, p.line, p.name);
 	else if (p.name)
