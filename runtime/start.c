@@ -274,9 +274,11 @@ static void await_end(void)
 	for (;;) {
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec += PLACEMENT_EVERY_S;
-		if (sem_timedwait(&program.ended, &until) == 0)
+		int err = sem_timedwait(&program.ended, &until) ? errno : 0;
+		dump_if_asked();
+		if (!err)
 			return;
-		if (errno == ETIMEDOUT)
+		if (err == ETIMEDOUT)
 			placement_look_again();
 	}
 }
@@ -291,6 +293,7 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	program.app = app;
 	sem_init(&program.ended, 0, 0);
 	prepare();
+	dump_on_sigquit(&program.ended);
 	start_main_goroutine();
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		if (!m_start(sched.ps[i]))
