@@ -13,6 +13,7 @@
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/placement.h"
+#include "runtime/schedtrace.h"
 #include "runtime/spare.h"
 #include "runtime/sysmon.h"
 
@@ -47,6 +48,7 @@ static struct {
 	char **argv;
 	int (*app)(int, char **);
 	int result;
+	unsigned schedtrace_ms;
 	sem_t ended; /* the first thread waits */
 } program;
 
@@ -263,6 +265,7 @@ static void prepare(void)
 		fatal("out of memory");
 	m_free(first);
 	dump_install();
+	program.schedtrace_ms = config.schedtrace_ms;
 	store_seq(&sched.running, true);
 }
 
@@ -299,6 +302,8 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 		if (!m_start(sched.ps[i]))
 			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
 	sysmon_start();
+	if (program.schedtrace_ms)
+		schedtrace_start(program.schedtrace_ms);
 	await_end();
 	return program.result;
 }
