@@ -88,6 +88,7 @@ void m_take_p(struct m *m, struct p *p)
 {
 	if (sched.pin)
 		os_pin(load_rlx(&p->cpu));
+	stats_slice_cut(p);
 	store_rlx(&p->xm, m);
 	store_rlx(&m->p, p);
 	epoch_online();
@@ -260,6 +261,7 @@ static void prepare(void)
 	sched.max_threads = config.max_threads;
 	sched.preempt = config.preempt && os_membarrier_init() == 0;
 	make_ps(&config);
+	stats_start();
 	struct m *first = m_make(); /* goroutines look at Ms: the memory is there before the first one starts */
 	if (!first)
 		fatal("out of memory");
