@@ -45,7 +45,7 @@ static struct line last_line(char *words, int *lines)
 }
 
 static int (*app)(void);
-static const char *debug = "schedtrace=2";
+static const char *debug = "schedtrace=10";
 
 static void run_traced(void)
 {
@@ -125,7 +125,7 @@ static int queued(void)
 TEST(what_waits_is_counted)
 {
 	int lines;
-	debug = "nopreempt,schedtrace=2";
+	debug = "nopreempt,schedtrace=10";
 	struct line l = of(queued, &lines);
 	CHECK_EQ(l.goroutines, 8);
 	CHECK(l.runq[0] >= 5);
