@@ -137,7 +137,7 @@ static void quit_p2(void)
 
 static void check_quit(void (*run)(void))
 {
-	static const char head[] = "SIGQUIT: 7 goroutines\n\ngoroutine 1 [sleep]:\n";
+	static const char head[] = "SIGQUIT: 7 goroutines\n\ngoroutine 1 [";
 	struct test_child child;
 	test_in_child(&child, run);
 	CHECK_EQ(child.status, 2);
