@@ -386,6 +386,13 @@ int os_cpu_quota(void)
 	return least > INT_MAX ? INT_MAX : (int)least;
 }
 
+int os_peek(uintptr_t address, uintptr_t *word)
+{
+	struct iovec to = {word, sizeof *word}, from = {(void *)address, sizeof *word};
+	ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+	return n == (ssize_t)sizeof *word ? 0 : n < 0 ? -errno : -EFAULT;
+}
+
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {
 	struct timespec t = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};

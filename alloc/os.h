@@ -92,6 +92,9 @@ void os_exact_timers(void);
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
 void os_futex_wake(_Atomic uint32_t *word);
 
+/* The word at an address of this process, which may not be mapped, or be written meanwhile. 0, or a negative errno. */
+int os_peek(uintptr_t address, uintptr_t *word);
+
 /* How many threads the process has; 0 if that cannot be found out. */
 int os_threads(void);
 

@@ -4,11 +4,18 @@
 
 #include "lockfree/assert.h"
 
+#include <semaphore.h>
+
 /* "fatal: all goroutines are asleep - deadlock!", every goroutine, main first; status 2. */
 _Noreturn COLD void dump_deadlock(void);
 
 /* From now on a fatal error prints every goroutine. */
 void dump_install(void);
+
+/* From now on SIGQUIT posts the semaphore, unless the program ignores the signal or has a handler of its own; and its waiter
+ * calls dump_if_asked, which prints every goroutine and ends the program with status 2, if that was why. */
+void dump_on_sigquit(sem_t *post);
+void dump_if_asked(void);
 
 /* All goroutines, main first. */
 void dump_all(int fd);

@@ -220,6 +220,7 @@ static struct g *steal(struct p *p, int64_t now)
 		for (unsigned i = 0; i < n; i++) {
 			struct p *victim = sched.ps[p->victims[begin + (offset + i) % n]];
 			struct g *g = steal_from(p, victim);
+			stats_stole(p, ring, g);
 			if (g || (do_its_chores(p, victim, now) && (g = run_queue_get(p))))
 				return g;
 		}
@@ -237,8 +238,13 @@ static void start_timer_goroutine(void (*fn)(void *), void *arg)
 
 bool fire_timers(struct p *owner, int64_t now)
 {
-	return load_rlx(&owner->wheel.xnext) <= now &&
-	       wheel_advance(&owner->wheel, now, start_timer_goroutine) > 0;
+	if (load_rlx(&owner->wheel.xnext) > now)
+		return false;
+	struct p *p = m_p(m_self());
+	stats_batch_begin(p);
+	unsigned fired = wheel_advance(&owner->wheel, now, start_timer_goroutine);
+	stats_batch_end(p);
+	return fired > 0;
 }
 
 void fire_late_timers_of_another(struct p *p, int64_t now)
@@ -527,6 +533,7 @@ struct g *find_work(struct m *m)
 		if (woken && p->spinning)
 			wake_was_useless();
 		bool looked = p->spinning;
+		stats_spun(looked ? &p->seen.spin_vain : NULL, now - spinning_since);
 		watched = sleep_until_woken(p);
 		woken = p->spinning && load_rlx(&p->xwake) == WAKE_WORK;
 		if (looked && !p->spinning && !watched)
@@ -537,6 +544,8 @@ struct g *find_work(struct m *m)
 		bump(&p->stats.spin_ns, now - spinning_since);
 		learn_gap(p, now - began);
 	}
+	stats_spun(now > spinning_since ? &p->seen.spin_found : NULL, now - spinning_since);
+	stats_slice_none(p);
 	p->looking = false;
 	stop_spinning(p);
 	sysmon_p_is_up();

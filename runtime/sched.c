@@ -36,6 +36,7 @@
 enum {
 	STEPS_MAX = 61,
 	LOOK_CYCLES = 20000,
+	SAMPLE_EVERY = 4, /* looks, while steps are short */
 	G_BATCH = 64,        /* goroutine objects taken from the slab at once */
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
@@ -177,6 +178,7 @@ static inline struct context *prepare(struct m *m, struct g *next)
 		give_stack(m_p(m), next);
 	store_rlx(&next->ctx.xon_cpu, 1);
 	g_set_state(next, G_RUNNING);
+	stats_runs(m, next);
 	store_rlx(&m->g, next);
 	return &next->ctx;
 }
@@ -224,6 +226,8 @@ static COLD void look_at_clock(struct p *p)
 /* Turns: the global queue, the inbox and the ring's head each get theirs, before runnext. */
 static COLD struct g *look_around(struct p *p)
 {
+	if (stats_slice_ends(p))
+		return NULL;
 	uint64_t cycles = cycles_now(), spent = cycles - p->looked;
 	bump(&p->tick, 1);
 	if (spent >= LOOK_CYCLES) {
@@ -231,10 +235,13 @@ static COLD struct g *look_around(struct p *p)
 		p->quantum = fewer ? (int)fewer : 1;
 		p->looked = cycles;
 		look_at_clock(p);
+		cycles = cycles_now();
 	} else if (p->quantum < STEPS_MAX) {
 		p->quantum++;
 	}
 	store_rlx(&p->countdown, p->quantum);
+	if (spent >= LOOK_CYCLES || load_rlx(&p->tick) % SAMPLE_EVERY == 0)
+		stats_looked(p, m_g(m_self()), cycles);
 	struct g *g = take_shared(p);
 	return g ? g : ring_pop(p);
 }
@@ -251,7 +258,7 @@ bool step_is_due(struct p *p)
 {
 	enum { STEPS_A_CALL = 8 };
 	store_rlx(&p->countdown, load_rlx(&p->countdown) - STEPS_A_CALL);
-	return load_rlx(&p->countdown) <= 0;
+	return load_rlx(&p->countdown) + p->seen.rest <= 0;
 }
 
 static inline __attribute__((always_inline)) struct g *pick(struct p *p)
@@ -402,6 +409,12 @@ static COLD void park_thread(struct g *g)
 	fiber_observe(g);
 }
 
+static COLD void take_back_park(struct m *m, struct g *g)
+{
+	g_set_state(g, G_RUNNING);
+	stats_runs(m, g);
+}
+
 void park(void)
 {
 	struct m *m = m_self();
@@ -413,7 +426,7 @@ void park(void)
 	void *me = sched_enter(m);
 	struct g *next = pick(m_p(m));
 	if (unlikely(next == g)) /* readied meanwhile, and at the head already */
-		g_set_state(g, G_RUNNING);
+		take_back_park(m, g);
 	else
 		leave(m, g, next);
 	sched_leave(me);
@@ -447,6 +460,7 @@ static inline void consider_waking(struct p *p)
 /* A goroutine that was not runnable before. */
 static inline void run_queue_put_new(struct p *p, struct g *g)
 {
+	stats_ready(p, g);
 	run_queue_put(p, g);
 	if (p->solo)
 		return;
@@ -475,6 +489,7 @@ static COLD void ready_elsewhere(struct g *g)
 
 void ready_on(struct p *p, struct g *g)
 {
+	stats_ready(p, g);
 	if (unlikely(load_rlx(&g->is_thread) || load_rlx(&g->pin))) {
 		ready_elsewhere(g);
 		return;
@@ -534,6 +549,8 @@ void weft_yield(void)
 		else
 			run_queue_put(m_p(m), g);
 		leave(m, g, next);
+	} else {
+		g->stamp = STAMP_NONE;
 	}
 	sched_leave(me);
 	if (outermost)
@@ -826,6 +843,7 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 		n->stack = s;
 		store_rlx(&n->ctx.xon_cpu, 1);
 		g_set_state(n, G_RUNNING);
+		stats_runs(m, n);
 		store_rlx(&m->g, n);
 		return true;
 	}

@@ -15,6 +15,7 @@
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/placement.h"
+#include "runtime/schedtrace.h"
 #include "runtime/spare.h"
 #include "runtime/sysmon.h"
 
@@ -49,6 +50,7 @@ static struct {
 	char **argv;
 	int (*app)(int, char **);
 	int result;
+	unsigned schedtrace_ms;
 	sem_t ended; /* the first thread waits */
 	int policy; /* how the first thread is scheduled */
 	struct sched_param priority;
@@ -90,6 +92,7 @@ void m_take_p(struct m *m, struct p *p)
 {
 	if (sched.pin)
 		os_pin(load_rlx(&p->cpu));
+	stats_slice_cut(p);
 	store_rlx(&p->xm, m);
 	store_rlx(&m->p, p);
 	epoch_online();
@@ -277,6 +280,7 @@ static void prepare(void)
 	sched.max_threads = config.max_threads;
 	sched.preempt = config.preempt && os_membarrier_init() == 0;
 	make_ps(&config);
+	stats_start();
 	struct m *first = m_make(); /* goroutines look at Ms: the memory is there before the first one starts */
 	if (!first)
 		fatal("out of memory");
@@ -284,6 +288,7 @@ static void prepare(void)
 	dump_install();
 	overflow_init();
 	fork_init();
+	program.schedtrace_ms = config.schedtrace_ms;
 	store_seq(&sched.running, true);
 }
 
@@ -295,9 +300,11 @@ static void await_end(void)
 	for (;;) {
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec += PLACEMENT_EVERY_S;
-		if (sem_timedwait(&program.ended, &until) == 0)
+		int err = sem_timedwait(&program.ended, &until) ? errno : 0;
+		dump_if_asked();
+		if (!err)
 			return;
-		if (errno == ETIMEDOUT)
+		if (err == ETIMEDOUT)
 			placement_look_again();
 	}
 }
@@ -313,11 +320,14 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	sem_init(&program.ended, 0, 0);
 	pthread_getschedparam(pthread_self(), &program.policy, &program.priority);
 	prepare();
+	dump_on_sigquit(&program.ended);
 	start_main_goroutine();
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		if (!m_start(sched.ps[i]))
 			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
 	sysmon_start();
+	if (program.schedtrace_ms)
+		schedtrace_start(program.schedtrace_ms);
 	await_end();
 	return program.result;
 }

@@ -714,7 +714,7 @@ static void run_with_variable(void)
 static void refused(const char *name, const char *val, const char *why)
 {
 	static struct test_child child;
-	static char want[256];
+	static char want[1024];
 	variable = name;
 	value = val;
 	snprintf(want, sizeof want, "weft: %s=%s: %s\n", name, val, why);
@@ -733,12 +733,24 @@ static void accepted(const char *name, const char *val)
 	CHECK_EQ(child.status, 0);
 }
 
+#define KEYS                                                                                                           \
+	"there are: nosteal (Ps do not steal from each other), nopreempt (a goroutine that computes keeps its P), "    \
+	"schedtrace=MS (a line about the scheduler on stderr, every so many milliseconds), "                          \
+	"help (prints this list, and ends the program)"
+
 TEST(bad_settings_are_one_line_and_status_2)
 {
 	refused("WEFT_PIN", "yes", "one of auto, on, off is wanted");
 	refused("WEFT_SPIN", "fast", "one of off, auto, poll is wanted");
 	refused("WEFT_NET", "carrier-pigeon", "one of epoll is wanted");
-	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; there are: nosteal (Ps do not steal from each other), nopreempt (a goroutine that computes keeps its P)");
+	refused("WEFT_DEBUG", "nosteal=1", "'nosteal' takes no value");
+	refused("WEFT_DEBUG", "schedtrace", "'schedtrace' wants a value: schedtrace=MS");
+	refused("WEFT_DEBUG", "nosteal,schedtrace=", "a number from 1 to 3600000 is wanted");
+	refused("WEFT_DEBUG", "schedtrace=0", "a number from 1 to 3600000 is wanted");
+	refused("WEFT_DEBUG", "schedtrace=3600001", "a number from 1 to 3600000 is wanted");
+	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; " KEYS);
+	refused("WEFT_DEBUG", "schedtrac=1", "unknown key 'schedtrac=1'; " KEYS);
+	refused("WEFT_DEBUG", "schedtracer=1", "unknown key 'schedtracer=1'; " KEYS);
 	refused("WEFT_PROC", "1", "unknown variable");
 	refused("WEFT_GOGC", "100", "this build has no collector to tune");
 	variable = "WEFT_PIN";
@@ -752,6 +764,7 @@ TEST(good_settings_and_empty_ones_are_taken)
 	accepted("WEFT_SPIN", "poll");
 	accepted("WEFT_SPIN", "off");
 	accepted("WEFT_DEBUG", "nosteal");
+	accepted("WEFT_DEBUG", "nosteal,schedtrace=3600000,nopreempt");
 	accepted("WEFT_UNHEARD_OF", "");
 }
 
