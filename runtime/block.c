@@ -88,6 +88,7 @@ static bool take_p_again(struct m *m)
 	if (!cas_acqrel(&p->xstatus, &blocked, P_RUNNING))
 		return false;
 	sub_seq(&sysmon.xblocked_ps, 1);
+	store_rlx(&p->xm, m); /* it may have been somebody else's meanwhile */
 	store_rlx(&m->p, p);
 	epoch_online();
 	return true;

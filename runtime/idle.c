@@ -106,7 +106,7 @@ static struct p *claim_any(void)
 	return NULL;
 }
 
-static bool somebody_is_worth_waking(void)
+bool somebody_is_worth_waking(void)
 {
 	if (load_rlx(&sched.active) == sched.nprocs)
 		return load_seq(&sched.xidle);
@@ -275,10 +275,13 @@ static struct g *look_everywhere(struct p *p, int64_t now)
  * others: it says what it has seen, for who made that runnable may have relied on its looking. */
 static bool work_anywhere(const struct p *p)
 {
-	if (load_acq(&sched.global.xcount) || load_acq(&sched.stopping))
+	if (load_acq(&sched.stopping) || load_acq(&p->inbox.xcount))
 		return true;
-	if (load_acq(&p->inbox.xcount))
-		return true;
+	if (load_acq(&sched.global.xcount)) {
+		if (!is_resting(p))
+			return true;
+		wake_any(WAKE_LOOK);
+	}
 	for (unsigned i = 0; sched.steal && i < sched.nprocs; i++)
 		if (load_acq(&sched.ps[i]->xrunnext) || runq_len(&sched.ps[i]->runq)) {
 			if (sched.ps[i] == p || !is_resting(p))

@@ -242,8 +242,16 @@ static COLD struct g *look_around(struct p *p)
 	store_rlx(&p->countdown, p->quantum);
 	if (spent >= LOOK_CYCLES || load_rlx(&p->tick) % SAMPLE_EVERY == 0)
 		stats_looked(p, m_g(m_self()), cycles);
-	struct g *g = take_shared(p);
-	return g ? g : ring_pop(p);
+	/* When every step is a look, the others have every other one, and runnext goes to the end of the ring: it would never
+	 * have its turn. */
+	bool always = p->quantum == 1;
+	struct g *g = always && load_rlx(&p->tick) % 2 ? NULL : take_shared(p);
+	if (g)
+		return g;
+	struct g *next = always ? take_runnext(p) : NULL;
+	if (next)
+		run_queue_put(p, next);
+	return ring_pop(p);
 }
 
 static inline int step(struct p *p)
@@ -302,8 +310,6 @@ static COLD void queue_left(struct m *m)
 	struct g *g = m->queue;
 	m->queue = NULL;
 	ready_elsewhere(g);
-	if (load_rlx(&m->lowered))
-		sub_seq(&sched.xdetached, 1);
 }
 
 /* The M's own context: runs goroutines until the runtime stops, or the M is not wanted any more. */

@@ -99,6 +99,9 @@ bool fire_timers(struct p *, int64_t now);
  * an idle P does it for all (idle.c), but there may be none. */
 void fire_late_timers_of_another(struct p *, int64_t now);
 
+/* Does a P sleep that may be woken for work? */
+bool somebody_is_worth_waking(void);
+
 /* Wakes one sleeping P, if there is one and nobody is looking for work already. */
 void wake_one(void);
 

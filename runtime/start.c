@@ -54,6 +54,7 @@ static struct {
 	sem_t ended; /* the first thread waits */
 	int policy; /* how the first thread is scheduled */
 	struct sched_param priority;
+	sigset_t blocked; /* and which signals it blocks */
 } program;
 
 /* ---- Ms ---- */
@@ -123,7 +124,7 @@ static void see_m(void *object, void *arg)
 	const struct see_m *s = arg;
 	struct p *p = m_p(m);
 	int thread = load_rlx(&m->tid);
-	if (p && thread)
+	if (p && thread && !load_rlx(&m->lowered))
 		s->see(p, thread, s->arg);
 }
 
@@ -165,10 +166,11 @@ static void *m_thread(void *arg)
 	return NULL;
 }
 
-/* As the thread that has called weft_main is scheduled, whoever starts it. Only real-time policies need saying: a thread
- * that has been lowered starts no M (takeover.c). */
-static void schedule_as_program(pthread_attr_t *attr)
+/* As the thread that has called weft_main is scheduled, and with the signals that it blocks, whoever starts it: sysmon
+ * blocks them all. Only real-time policies need saying: a thread that has been lowered starts no M (takeover.c). */
+static void start_as_program(pthread_attr_t *attr)
 {
+	pthread_attr_setsigmask_np(attr, &program.blocked);
 	if (program.policy != SCHED_FIFO && program.policy != SCHED_RR)
 		return;
 	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
@@ -188,7 +190,7 @@ struct m *m_start(struct p *p)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, M_STACK);
-	schedule_as_program(&attr);
+	start_as_program(&attr);
 	pthread_t thread;
 	int err = pthread_create(&thread, &attr, m_thread, m);
 	pthread_attr_destroy(&attr);
@@ -319,6 +321,7 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	program.app = app;
 	sem_init(&program.ended, 0, 0);
 	pthread_getschedparam(pthread_self(), &program.policy, &program.priority);
+	pthread_sigmask(SIG_SETMASK, NULL, &program.blocked);
 	prepare();
 	dump_on_sigquit(&program.ended);
 	start_main_goroutine();

@@ -1,7 +1,7 @@
 /* sysmon looks at each P and remembers what it saw.
  *
- * A P that is in the same blocking section as at the last look is handed on (block.c). While something new is blocked
- * the looks are 20 µs apart; as long as nothing comes of them they become rarer.
+ * A P that is in the same blocking section as at the last look is handed on (block.c). The looks are 20 µs apart at
+ * first; while sections are there and nothing comes of the looks, they become rarer, down to one in 0.64 ms.
  *
  * A P that has made no step for PATIENCE runs a goroutine that computes. It is taken away (takeover.c) as soon as
  * something waits for it: a goroutine, a timer that is due, a socket. First the goroutine is asked to yield at its next
@@ -27,6 +27,7 @@
 
 enum {
 	BLOCKED_EVERY = 20000,
+	BLOCKED_EVERY_MOST = 640000,
 	BLOCKED_PATIENCE = 50, /* looks without a hand-over before they become rarer */
 	COMPUTING_EVERY = 5000000,
 	PATIENCE = 10000000,
@@ -62,12 +63,12 @@ static bool has_stepped(struct p *p, struct sight *s)
 	return stepped;
 }
 
-/* The global queue is everybody's: it wants this P only if no other is idle. */
+/* The global queue is everybody's: it wants this P only if no other that works is idle. */
 static bool somebody_waits_for(struct p *p, int64_t now)
 {
 	const struct poller *poller = load_acq(&sched.poller);
 	return load_rlx(&p->xrunnext) || runq_len(&p->runq) || !gqueue_empty(&p->inbox) ||
-	       (!gqueue_empty(&sched.global) && !load_rlx(&sched.xidle)) || load_rlx(&p->wheel.xnext) <= now ||
+	       (!gqueue_empty(&sched.global) && !somebody_is_worth_waking()) || load_rlx(&p->wheel.xnext) <= now ||
 	       (poller && poller->has_something(p->index));
 }
 
@@ -161,7 +162,9 @@ static void *sysmon_run(void *unused)
 			continue;
 		}
 		looks = taken ? 0 : looks + 1;
-		if (looks > BLOCKED_PATIENCE && blocked_every < COMPUTING_EVERY)
+		if (taken)
+			blocked_every = BLOCKED_EVERY;
+		else if (looks > BLOCKED_PATIENCE && blocked_every < BLOCKED_EVERY_MOST)
 			blocked_every *= 2;
 		pause_while_blocked(sooner(pause, blocked_every));
 	}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -398,6 +399,75 @@ TEST_GO(threads_that_many_blocking_calls_needed_end_again)
 	while (threads_now() > (uint64_t)weft_procs() + SPARE_AT_MOST)
 		weft_sleep(WEFT_MS);
 	return 0;
+}
+
+/* Threads that sysmon starts block no signals of the program's. */
+TEST_GO(threads_that_take_over_ps_block_no_signals)
+{
+	sigset_t blocked;
+	weft_waitgroup_add(&join, MANY_BLOCKED);
+	for (int i = 0; i < MANY_BLOCKED; i++)
+		weft_go(block_until_all_do, NULL);
+	for (int i = 0; i < 20; i++) {
+		weft_sleep(WEFT_MS);
+		CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &blocked), 0);
+		CHECK(!sigismember(&blocked, SIGTERM) && !sigismember(&blocked, SIGSEGV));
+	}
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+/* ---- goroutines that each run for long ---- */
+
+static _Atomic int turns;
+
+static void compute_a_little(void *pinned)
+{
+	while (!stop) {
+		for (int64_t until = weft_now() + 100 * WEFT_US; weft_now() < until;)
+			;
+		turns += !pinned;
+		weft_yield();
+	}
+	weft_waitgroup_done(&join);
+}
+
+/* Every step is as long as many: each is a look around, and runnext has its turn all the same. */
+static int tick_beside_long_steps(void)
+{
+	weft_ticker *t = weft_ticker_make(WEFT_MS);
+	weft_waitgroup_add(&join, 2);
+	weft_go(compute_a_little, NULL);
+	weft_go(compute_a_little, NULL);
+	for (int i = 0; i < 300; i++)
+		CHECK(weft_recv(weft_ticker_chan(t), NULL));
+	stop = true;
+	weft_waitgroup_wait(&join);
+	weft_ticker_free(t);
+	return 0;
+}
+
+TEST(long_steps_do_not_starve_who_is_readied)
+{
+	CHECK_EQ(run_weft(1, tick_beside_long_steps), 0);
+}
+
+static int turn_beside_pinned_ones(void)
+{
+	weft_waitgroup_add(&join, 3);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 1}, compute_a_little, &join), 0);
+	weft_go(compute_a_little, NULL);
+	while (turns < 1000)
+		weft_yield();
+	stop = true;
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+TEST(long_steps_of_pinned_goroutines_do_not_starve_the_ring)
+{
+	CHECK_EQ(run_weft(1, turn_beside_pinned_ones), 0);
 }
 
 /* ---- a P that computes, and others that could help ---- */

@@ -304,6 +304,59 @@ TEST_GO(one_whose_p_is_taken_may_end_exit_and_block)
 	return 0;
 }
 
+static void block_shortly(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 500; i++) {
+		weft_block_begin();
+		usleep(60);
+		weft_block_end();
+	}
+	weft_waitgroup_done(&computing);
+}
+
+/* Whoever has a P after all these sections is known to be the one. */
+TEST_GO(one_that_computes_after_many_blocking_calls_is_taken_too)
+{
+	for (int i = 0; i < 5; i++) {
+		done = false;
+		weft_waitgroup_add(&computing, 4);
+		for (int j = 0; j < 4; j++)
+			weft_go(block_shortly, NULL);
+		weft_waitgroup_wait(&computing);
+		have_every_p_wanted();
+		compute_until_taken();
+		stop_computing();
+	}
+	return 0;
+}
+
+static int compute_and_wait_for_ever(void)
+{
+	have_every_p_wanted();
+	compute_until_taken();
+	stop_computing();
+	weft_select(NULL, 0);
+	return 0;
+}
+
+static void deadlock_without_p(void)
+{
+	cpu_set_t one;
+	int cpus[1];
+	CHECK_EQ(os_affinity(cpus, 1), 1);
+	CPU_ZERO(&one);
+	CPU_SET((size_t)cpus[0], &one);
+	CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+	run_weft(1, compute_and_wait_for_ever);
+}
+
+/* On one core, where its new M runs before the thread that it has left. */
+TEST(a_deadlock_of_one_whose_p_was_taken_is_fatal)
+{
+	test_dies(deadlock_without_p, "fatal: all goroutines are asleep - deadlock!\n");
+}
+
 static weft_mutex contested;
 
 static void lock_and_compute(void *lockers)
