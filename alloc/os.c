@@ -266,6 +266,17 @@ void os_short_slice(void)
 	syscall(SYS_sched_setattr, 0, &a, 0);
 }
 
+void os_go_before_equals(void)
+{
+	struct sched_param priority;
+	int policy = sched_getscheduler(0);
+	if ((policy != SCHED_FIFO && policy != SCHED_RR) || sched_getparam(0, &priority))
+		return;
+	if (priority.sched_priority < sched_get_priority_max(policy))
+		priority.sched_priority++;
+	sched_setscheduler(0, policy, &priority);
+}
+
 void os_lower(int tid)
 {
 	struct attributes a = {.size = sizeof a, .policy = SCHED_BATCH, .nice = NICE_LOWERED, .runtime = LONG_SLICE};
@@ -373,6 +384,13 @@ int os_cpu_quota(void)
 	if (f)
 		fclose(f);
 	return least > INT_MAX ? INT_MAX : (int)least;
+}
+
+int os_peek(uintptr_t address, uintptr_t *word)
+{
+	struct iovec to = {word, sizeof *word}, from = {(void *)address, sizeof *word};
+	ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+	return n == (ssize_t)sizeof *word ? 0 : n < 0 ? -errno : -EFAULT;
 }
 
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)

@@ -76,6 +76,10 @@ void os_membarrier(void);
  * one with a longer slice, instead of after it. Only under the ordinary policy; a hint. */
 void os_short_slice(void);
 
+/* Under a real-time policy the calling thread gets one priority more, as far as there is one: who watches the others must
+ * come before them. */
+void os_go_before_equals(void);
+
 /* Puts a thread of this process behind others, for good: SCHED_BATCH, nice 10, long slices, on any core of the
  * process. As much of it as is allowed. */
 void os_lower(int tid);
@@ -87,6 +91,9 @@ void os_exact_timers(void);
  * reason. */
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
 void os_futex_wake(_Atomic uint32_t *word);
+
+/* The word at an address of this process, which may not be mapped, or be written meanwhile. 0, or a negative errno. */
+int os_peek(uintptr_t address, uintptr_t *word);
 
 /* How many threads the process has; 0 if that cannot be found out. */
 int os_threads(void);

@@ -36,16 +36,24 @@
 
 enum {
 	SLOT = STACK_DEFAULT + STACK_GUARD,
-	SLOTS_PER_CHUNK = 256,
 	CUT_AT_ONCE = 16,
+	CHUNK_LEAST = 16, /* slots; each chunk has twice as many as the one before */
+	CHUNK_MOST = 1024,
+	DEPOT_BATCH = 16, /* stacks that one holding of the lock moves */
+	TRIM_BATCH = 16,
+	TRIM_EVERY_NS = 10000000,
 	COLOUR_STEP = 64,
 	NODES = 64, /* those beyond it are not told apart */
 };
+
+_Static_assert(CHUNK_LEAST >= CUT_AT_ONCE, "the first chunk is worth a call");
+_Static_assert(STACK_KEPT % OS_PAGE == 0 && STACK_KEPT < STACK_DEFAULT, "a part of the stack, in pages");
 
 /* Those of one node, and address space there that is not yet cut; up to `guarded` it has its guards. */
 struct store {
 	struct stack *warm, *cold; /* with pages, without */
 	char *chunk, *guarded, *chunk_end;
+	size_t slots; /* of the newest chunk */
 };
 
 /* Everything that the P's lists do not hold. Store 0 prefers no node, store i node i - 1. */
@@ -105,17 +113,29 @@ static char *reserve(size_t bytes, int list)
 	return base;
 }
 
+/* Chunks grow, so that few goroutines have little address space (all of which is there at once where it is locked), and
+ * many of them few mappings. */
+static bool new_chunk_locked(int list)
+{
+	struct store *d = &depot.store[list];
+	size_t slots = !d->slots ? CHUNK_LEAST : d->slots < CHUNK_MOST ? 2 * d->slots : CHUNK_MOST;
+	char *chunk = reserve(SLOT * slots, list);
+	if (!chunk && slots > CHUNK_LEAST)
+		chunk = reserve(SLOT * (slots = CHUNK_LEAST), list);
+	if (!chunk)
+		return false;
+	d->slots = slots;
+	d->chunk = d->guarded = chunk;
+	d->chunk_end = chunk + SLOT * slots;
+	return true;
+}
+
 /* Guards the next few slots, and has the top pages there that their goroutines will touch at once. */
 static bool guard_slots_locked(int list)
 {
 	struct store *d = &depot.store[list];
-	if (d->chunk == d->chunk_end) {
-		char *chunk = reserve((size_t)SLOT * SLOTS_PER_CHUNK, list);
-		if (!chunk)
-			return false;
-		d->chunk = d->guarded = chunk;
-		d->chunk_end = chunk + (size_t)SLOT * SLOTS_PER_CHUNK;
-	}
+	if (d->chunk == d->chunk_end && !new_chunk_locked(list))
+		return false;
 	int left = (int)((d->chunk_end - d->chunk) / SLOT);
 	int n = os_guard_many(d->chunk, STACK_GUARD, SLOT, left < CUT_AT_ONCE ? left : CUT_AT_ONCE);
 	if (n < 0)
@@ -198,37 +218,74 @@ struct stack *stack_take(struct stack_cache *c, size_t size)
 	return size > STACK_DEFAULT ? take_large(size, store_of(c)) : stack_take_default(c);
 }
 
-static void give_to_depot_locked(struct stack *s)
+/* Of n that come back to the depot, so many may be warm: they are counted before they are there. */
+static int take_warm_places(int n)
 {
-	struct store *d = &depot.store[s->list];
-	if (depot.nwarm < STACK_DEPOT_WARM) {
-		s->next = d->warm;
-		d->warm = s;
-		depot.nwarm++;
-		return;
+	spin_lock(&depot.lock);
+	size_t left = STACK_DEPOT_WARM - depot.nwarm;
+	if ((size_t)n > left)
+		n = (int)left;
+	depot.nwarm += (size_t)n;
+	spin_unlock(&depot.lock);
+	return n;
+}
+
+/* The first n of a list, `warm` of them to be warm; the rest. */
+static struct stack *put_in_depot(struct stack *s, int n, int warm)
+{
+	spin_lock(&depot.lock);
+	for (int i = 0; i < n; i++) {
+		struct stack *next = s->next;
+		struct store *d = &depot.store[s->list];
+		struct stack **list = i < warm ? &d->warm : &d->cold;
+		s->next = *list;
+		*list = s;
+		s = next;
 	}
-	os_discard(s->base, stack_size(s)); /* refused: it keeps its pages, and is as good as warm */
-	s->next = d->cold;
-	d->cold = s;
+	spin_unlock(&depot.lock);
+	return s;
+}
+
+/* The system calls are made without the lock. One that is refused, as of locked memory: the stack keeps its pages. */
+static void give_to_depot(struct stack *s)
+{
+	while (s) {
+		int n = 0;
+		for (struct stack *t = s; t && n < DEPOT_BATCH; t = t->next)
+			n++;
+		int warm = take_warm_places(n), i = 0;
+		for (struct stack *t = s; i < n; t = t->next)
+			os_discard(t->base, stack_size(t) - (i++ < warm ? STACK_KEPT : 0));
+		s = put_in_depot(s, n, warm);
+	}
+}
+
+static struct stack *nth(struct stack *s, int n)
+{
+	while (n--)
+		s = s->next;
+	return s;
 }
 
 /* The older half goes: the newer one is hot. */
 void stack_give_slow(struct stack_cache *c, struct stack *s)
 {
-	struct stack *keep = c->first;
-	for (int i = 1; i < STACK_CACHE_MAX / 2; i++)
-		keep = keep->next;
-	struct stack *rest = keep->next;
+	struct stack *keep = nth(c->first, STACK_CACHE_MAX / 2 - 1), *rest = keep->next;
 	keep->next = NULL;
 	c->n = STACK_CACHE_MAX / 2;
-	spin_lock(&depot.lock);
-	while (rest) {
-		struct stack *next = rest->next;
-		give_to_depot_locked(rest);
-		rest = next;
-	}
-	spin_unlock(&depot.lock);
+	give_to_depot(rest);
 	stack_give_default(c, s);
+}
+
+void stack_trim_slow(struct stack_cache *c, int64_t now)
+{
+	c->trim_at = now + TRIM_EVERY_NS;
+	unsigned n = c->n - STACK_HOT < TRIM_BATCH ? c->n - STACK_HOT : TRIM_BATCH;
+	struct stack *keep = nth(c->first, STACK_HOT - 1), *from = keep->next, *last = nth(keep, (int)n);
+	keep->next = last->next;
+	last->next = NULL;
+	c->n -= n;
+	give_to_depot(from);
 }
 
 void stack_give(struct stack_cache *c, struct stack *s)
@@ -242,14 +299,10 @@ void stack_give(struct stack_cache *c, struct stack *s)
 
 void stack_flush(struct stack_cache *c)
 {
-	spin_lock(&depot.lock);
-	while (c->first) {
-		struct stack *next = c->first->next;
-		give_to_depot_locked(c->first);
-		c->first = next;
-	}
+	struct stack *all = c->first;
+	c->first = NULL;
 	c->n = 0;
-	spin_unlock(&depot.lock);
+	give_to_depot(all);
 }
 
 size_t stack_bytes_reserved(void)

@@ -7,9 +7,17 @@
  * Pages come when they are touched (1.6 µs each), but for the topmost of a new stack, which comes with those
  * of its neighbours in one call, as their guards do; so recycling one whose top is still in the cache is what
  * makes goroutines cheap: each P keeps a list of those that its goroutines left (struct stack_cache, last
- * in, first out), the depot behind them exchanges half a list at a time, and beyond STACK_DEPOT_WARM a stack
- * that comes back gives its pages up. On a machine of several NUMA nodes the depot has address space and lists for
+ * in, first out), and the depot behind them exchanges many at a time. On a machine of several NUMA nodes the depot has address space and lists for
  * each of them; a goroutine that was stolen leaves its stack to the thief's P all the same, for it is hot there.
+ *
+ * What a goroutine has grown is given back, but not when it ends: to find out whether there is anything would cost a
+ * look at a page that is not hot, or a system call (0.3 µs), where ending costs a few nanoseconds, and the next goroutine
+ * may want just those pages. So a P's newest STACK_HOT stacks keep what they have; every 10 ms a few of the others go to the
+ * depot (stack_trim), which costs 5 µs when there is nothing to give. In the depot a stack has its top STACK_KEPT
+ * bytes at most, and beyond STACK_DEPOT_WARM of them nothing.
+ *
+ * Locked memory (mlockall) is all there from the beginning, cannot be given back, and takes no guard regions:
+ * guards are made with mprotect then, at two mappings for each stack. docs/stacks.md says what to do about it.
  *
  * The descriptor is not on the stack itself: a stack that nobody uses need not touch a page.
  *
@@ -23,13 +31,16 @@
 #include "lockfree/atomic.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
 	STACK_DEFAULT = 256 * 1024,
 	STACK_LEAST = 16 * 1024,
 	STACK_GUARD = 16 * 4096,
 	STACK_CACHE_MAX = 1024,  /* in a P's list; half of it goes to the depot when it is full */
-	STACK_DEPOT_WARM = 2048, /* in the depot with their pages */
+	STACK_HOT = 8,           /* of them with all of their pages, whatever happens */
+	STACK_DEPOT_WARM = 2048, /* in the depot with some of their pages */
+	STACK_KEPT = 16 * 1024,  /* bytes of them, at the top */
 	STACK_COLOURS = 16,
 };
 
@@ -46,6 +57,7 @@ struct stack {
 struct stack_cache {
 	struct stack *first;
 	unsigned n;
+	int64_t trim_at; /* not before then again */
 	int node; /* 0, or 1 + the NUMA node from which new stacks are to have their pages */
 };
 
@@ -64,6 +76,15 @@ size_t stack_bytes_reserved(void);
 static inline size_t stack_size(const struct stack *s)
 {
 	return (size_t)(s->top - s->base);
+}
+
+COLD void stack_trim_slow(struct stack_cache *, int64_t now);
+
+/* Every now and then: some of the stacks that have not been used lately give back what they have grown. */
+static inline void stack_trim(struct stack_cache *c, int64_t now)
+{
+	if (unlikely(c->n > STACK_HOT) && now >= c->trim_at)
+		stack_trim_slow(c, now);
 }
 
 COLD struct stack *stack_take_slow(struct stack_cache *, size_t size);

@@ -2,6 +2,7 @@
 #include <urcu/static/urcu-qsbr.h>
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "lockfree/assert.h"
 #include "lockfree/epoch.h"
@@ -41,7 +42,12 @@ static void forget_visitor(void *unused)
 
 void epoch_init(void)
 {
-	if (!get_default_call_rcu_data())
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); /* liburcu's thread takes no signals of the program's */
+	struct call_rcu_data *thread = get_default_call_rcu_data();
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!thread)
 		fatal("cannot start liburcu's thread");
 	if (pthread_key_create(&visitor_ends, forget_visitor))
 		fatal("out of thread-specific keys");

@@ -2,6 +2,7 @@
 #include "net/error.h"
 #include "net/sys.h"
 #include "runtime/call.h"
+#include "runtime/overflow.h"
 #include "runtime/panic.h"
 
 #include <weft/mem.h>
@@ -83,6 +84,8 @@ ssize_t weft_read(weft_conn *c, void *buf, size_t size)
 	ssize_t n = ready_enter(&c->ready);
 	if (!n) {
 		n = read_some(&c->ready, buf, size);
+		if (unlikely(n == -EFAULT))
+			overflow_check(buf, size);
 		ready_leave(&c->ready, reclaim);
 	}
 	call_end_blocking(outermost);
@@ -102,6 +105,8 @@ static ssize_t write_all(struct weft_conn *c, const char *buf, size_t size)
 		}
 		if (n == -EINTR || (n == -EAGAIN && ready_use(&r->out)))
 			continue;
+		if (unlikely(n == -EFAULT))
+			overflow_check(buf + done, size - done);
 		int err = n == -EAGAIN ? ready_wait(r, &r->out, WAIT_WRITE) : (int)n;
 		if (err && done == 0)
 			return err;

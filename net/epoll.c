@@ -57,6 +57,9 @@ static int wait(unsigned index, unsigned of, int64_t timeout_ns)
 		sleep_on(epoll, timeout_ns);
 	int n = sys_epoll_look(epoll, events, BATCH);
 	int seen = 0;
+	if (n <= 0)
+		return 0;
+	stats_batch_begin(sched.ps[index]);
 	for (int i = 0; i < n; i++) {
 		struct ready *r = events[i].data.ptr;
 		if (!r)
@@ -64,6 +67,7 @@ static int wait(unsigned index, unsigned of, int64_t timeout_ns)
 		ready_notify(r, events_of(events[i].events));
 		seen++;
 	}
+	stats_batch_end(sched.ps[index]);
 	return seen;
 }
 

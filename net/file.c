@@ -1,4 +1,5 @@
 #include "net/section.h"
+#include "runtime/overflow.h"
 
 #include <weft/file.h>
 #include <weft/net.h>
@@ -18,6 +19,8 @@ int weft_file_open(const char *path, int flags, mode_t mode)
 		err = fd < 0 ? last_error() : 0;
 		section_end(s);
 	} while (err == EINTR);
+	if (err == EFAULT)
+		overflow_check(path, 1);
 	return err ? -err : fd;
 }
 
@@ -28,6 +31,8 @@ static ssize_t read_once(int fd, void *to, size_t size, off_t at)
 	if (n < 0)
 		n = -last_error();
 	section_end(s);
+	if (n == -EFAULT)
+		overflow_check(to, size);
 	return n;
 }
 
@@ -38,6 +43,8 @@ static ssize_t write_once(int fd, const void *from, size_t size, off_t at)
 	if (n < 0)
 		n = -last_error();
 	section_end(s);
+	if (n == -EFAULT)
+		overflow_check(from, size);
 	return n;
 }
 

@@ -7,7 +7,8 @@
  *
  * One compare-and-swap decides who has the P. If it is the M, nothing has happened and block_end costs one
  * locked operation; if it is sysmon, the goroutine queues for a P like any other, and its M joins the spare
- * ones. A section begun without a P, which has been taken from a computing goroutine (takeover.c), ends like that too.
+ * ones. A goroutine whose P has been taken while it computed (takeover.c) waits for one before its section begins, so
+ * that what it does in there it does on an ordinary thread: a process that it starts inherits no low priority.
  *
  * R1 block_begin: store_rel(xstatus) ->  A1 block_take_back: cas_acqrel(xstatus)    the P's own data
  */
@@ -65,18 +66,15 @@ void weft_block_begin(void)
 		weft_panic("weft_block_begin outside a goroutine");
 	if (load_rlx(&m_g(m)->state) == G_SYSCALL)
 		weft_panic("weft_block_begin inside a blocking section");
-	bool outermost = call_begin();
-	struct g *g = m_g(m);
+	bool outermost = call_begin_blocking();
+	m = m_self(); /* another one, perhaps */
 	struct p *p = m_p(m);
 	void *me = sched_enter(m); /* the P's data go over to whoever takes it */
-	store_rlx(&g->since, p ? load_rlx(&p->now) : weft_now());
-	g_set_state(g, G_SYSCALL);
+	store_rlx(&m_g(m)->since, load_rlx(&p->now));
+	g_set_state(m_g(m), G_SYSCALL);
 	add_seq(&sched.xblocked, 1);
 	store_rlx(&m->blocked_p, p);
-	if (p)
-		leave_p(m, p);
-	else
-		epoch_offline();
+	leave_p(m, p);
 	sched_leave(me);
 	if (outermost)
 		store_rel(&m->xinside, false);
@@ -87,9 +85,10 @@ static bool take_p_again(struct m *m)
 {
 	uint32_t blocked = P_BLOCKED;
 	struct p *p = load_rlx(&m->blocked_p);
-	if (!p || !cas_acqrel(&p->xstatus, &blocked, P_RUNNING))
+	if (!cas_acqrel(&p->xstatus, &blocked, P_RUNNING))
 		return false;
 	sub_seq(&sysmon.xblocked_ps, 1);
+	store_rlx(&p->xm, m); /* it may have been somebody else's meanwhile */
 	store_rlx(&m->p, p);
 	epoch_online();
 	return true;

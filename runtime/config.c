@@ -15,7 +15,7 @@ static _Noreturn void refuse(const char *name, const char *value, const char *fm
 /* Names and values come from outside: what would break the line, or the terminal, is shown as '?'. */
 static _Noreturn void refuse(const char *name, const char *value, const char *fmt, ...)
 {
-	char why[256], line[1024];
+	char why[640], line[1280];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof why, fmt, ap);
@@ -28,14 +28,20 @@ static _Noreturn void refuse(const char *name, const char *value, const char *fm
 	exit(2);
 }
 
-static unsigned number(const char *name, const char *value, long least, long most)
+/* The number that `digits`, a part of value, says. */
+static unsigned number_in(const char *name, const char *value, const char *digits, long least, long most)
 {
 	char *end;
 	errno = 0;
-	long n = strtol(value, &end, 10);
-	if (errno || *end || !isdigit((unsigned char)*value) || n < least || n > most)
+	long n = strtol(digits, &end, 10);
+	if (errno || *end || !isdigit((unsigned char)*digits) || n < least || n > most)
 		refuse(name, value, "a number from %ld to %ld is wanted", least, most);
 	return (unsigned)n;
+}
+
+static unsigned number(const char *name, const char *value, long least, long most)
+{
+	return number_in(name, value, value, least, most);
 }
 
 static void read_procs(struct config *c, const char *name, const char *value)
@@ -82,33 +88,84 @@ static void read_net(struct config *c, const char *name, const char *value)
 	one_of(name, value, (const char *const[]){"epoll", NULL});
 }
 
-static void debug_nosteal(struct config *c)
+/* A debug key as it was given: in which variable of which value, and what stands behind its '='. */
+struct given {
+	const char *name, *value, *argument;
+};
+
+static void debug_nosteal(struct config *c, const struct given *g)
 {
+	(void)g;
 	c->steal = false;
 }
 
-static void debug_nopreempt(struct config *c)
+static void debug_nopreempt(struct config *c, const struct given *g)
 {
+	(void)g;
 	c->preempt = false;
 }
 
+static void debug_schedtrace(struct config *c, const struct given *g)
+{
+	c->schedtrace_ms = number_in(g->name, g->value, g->argument, 1, SCHEDTRACE_MS_MAX);
+}
+
+static _Noreturn void debug_help(struct config *, const struct given *);
+
 /* One table is the parser and the documentation of the debug keys. */
-static const struct {
+static const struct key {
 	const char *key;
-	void (*set)(struct config *);
+	const char *argument; /* NULL: takes none */
+	void (*set)(struct config *, const struct given *);
 	const char *help;
 } debug_keys[] = {
-	{"nosteal", debug_nosteal, "Ps do not steal from each other"},
-	{"nopreempt", debug_nopreempt, "a goroutine that computes keeps its P"},
+	{"nosteal", NULL, debug_nosteal, "Ps do not steal from each other"},
+	{"nopreempt", NULL, debug_nopreempt, "a goroutine that computes keeps its P"},
+	{"schedtrace", "MS", debug_schedtrace, "a line about the scheduler on stderr, every so many milliseconds"},
+	{"help", NULL, debug_help, "prints this list, and ends the program"},
 };
+
+static void usage_of(const struct key *k, char *usage, size_t size)
+{
+	snprintf(usage, size, "%s%s%s", k->key, k->argument ? "=" : "", k->argument ? k->argument : "");
+}
+
+static _Noreturn void debug_help(struct config *c, const struct given *g)
+{
+	(void)c, (void)g;
+	for (size_t i = 0; i < ARRAY_LEN(debug_keys); i++) {
+		char usage[64];
+		usage_of(&debug_keys[i], usage, sizeof usage);
+		printf("%-16s%s\n", usage, debug_keys[i].help);
+	}
+	exit(fflush(stdout) ? 1 : 0);
+}
 
 static _Noreturn void refuse_key(const char *name, const char *value, const char *word)
 {
-	char list[256] = "";
-	for (size_t i = 0; i < ARRAY_LEN(debug_keys); i++)
-		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s (%s)", i ? ", " : "",
-			 debug_keys[i].key, debug_keys[i].help);
+	char list[512] = "", usage[64];
+	for (size_t i = 0; i < ARRAY_LEN(debug_keys); i++) {
+		usage_of(&debug_keys[i], usage, sizeof usage);
+		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s (%s)", i ? ", " : "", usage,
+			 debug_keys[i].help);
+	}
 	refuse(name, value, "unknown key '%s'; there are: %s", word, list);
+}
+
+static void read_key(struct config *c, const char *name, const char *value, const char *word)
+{
+	size_t i = 0, length = strcspn(word, "=");
+	const char *argument = word[length] ? word + length + 1 : NULL;
+	while (i < ARRAY_LEN(debug_keys) &&
+	       (strlen(debug_keys[i].key) != length || strncmp(word, debug_keys[i].key, length)))
+		i++;
+	if (i == ARRAY_LEN(debug_keys))
+		refuse_key(name, value, word);
+	const struct key *k = &debug_keys[i];
+	if (!k->argument != !argument)
+		refuse(name, value, k->argument ? "'%s' wants a value: %s=%s" : "'%s' takes no value", k->key, k->key,
+		       k->argument);
+	k->set(c, &(struct given){.name = name, .value = value, .argument = argument});
 }
 
 static void read_debug(struct config *c, const char *name, const char *value)
@@ -117,14 +174,8 @@ static void read_debug(struct config *c, const char *name, const char *value)
 	if (strlen(value) >= sizeof words)
 		refuse(name, value, "too long");
 	strcpy(words, value);
-	for (char *word; (word = strsep(&rest, ","));) {
-		size_t i = 0;
-		while (i < ARRAY_LEN(debug_keys) && strcmp(word, debug_keys[i].key))
-			i++;
-		if (i == ARRAY_LEN(debug_keys))
-			refuse_key(name, value, word);
-		debug_keys[i].set(c);
-	}
+	for (char *word; (word = strsep(&rest, ","));)
+		read_key(c, name, value, word);
 }
 
 static const struct {

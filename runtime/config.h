@@ -4,7 +4,7 @@
 
 #include "runtime/sched.h"
 
-enum { MAX_THREADS = 100000, THREADS_BY_DEFAULT = 1000 };
+enum { MAX_THREADS = 100000, THREADS_BY_DEFAULT = 1000, SCHEDTRACE_MS_MAX = 3600000 };
 
 enum pin_mode { PIN_AUTO, PIN_ON, PIN_OFF };
 
@@ -15,6 +15,7 @@ struct config {
 	bool steal;
 	bool preempt;
 	unsigned max_threads; /* without a P */
+	unsigned schedtrace_ms; /* between two lines; 0: none */
 };
 
 /* Fills in what the environment says. A bad value, or an unknown variable or debug key, is one line on stderr

@@ -1,3 +1,15 @@
+/* A dump: every goroutine, as it is at the moment of its turn. The others run on meanwhile, so everything here is read beside
+ * its writers: a goroutine's words are atomics, its name and creator are copied byte by byte and may mix two goroutines', and its
+ * stack is read through the kernel (trace.c). Nothing of that is dereferenced, and an object that was a goroutine stays
+ * readable for ever (alloc/slab.h).
+ *
+ * SIGQUIT. Its handler may do next to nothing: it leaves a note and posts the semaphore on which the first thread
+ * waits for the program's end. That thread holds no P and no lock, whatever the goroutines do, and it has a stack large
+ * enough for libdw. After the dump the program ends with status 2, as Go's do: whoever sends SIGQUIT asks for the
+ * end and for an account of it; weft_dump is for programs that go on.
+ *
+ * R1 on_quit: store_seq(asked)  ->  A1 dump_if_asked: load_seq(asked)   the semaphore is posted in between
+ */
 #include "runtime/dump.h"
 #include "runtime/panic.h"
 #include "runtime/sched.h"
@@ -5,6 +17,8 @@
 
 #include <weft/go.h>
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,62 +65,116 @@ static void print_duration(int fd, int64_t ns)
 		dprintf(fd, ", %llds", (long long)s);
 }
 
-static void print_head(int fd, const struct g *g)
+/* What others may write meanwhile. */
+struct origin {
+	char name[G_NAME];
+	uint64_t creator;
+	void *creator_pc;
+	bool has_run;
+};
+
+static NO_TSAN struct origin origin_of(const struct g *g)
+{
+	struct origin o = {.creator = g->creator, .creator_pc = g->creator_pc, .has_run = g->stack != NULL};
+	const volatile char *from = g->name; /* not by memcpy, which ThreadSanitizer would watch */
+	for (size_t i = 0; i + 1 < sizeof o.name && from[i]; i++)
+		o.name[i] = from[i];
+	return o;
+}
+
+static void print_head(int fd, const struct g *g, const struct origin *o)
 {
 	uint8_t state = load_rlx(&g->state);
 	dprintf(fd, "\ngoroutine %llu [%s", (unsigned long long)load_rlx(&g->id), state_words(g));
 	if (state == G_WAITING || state == G_SYSCALL)
 		print_duration(fd, weft_now() - load_rlx(&g->since));
-	dprintf(fd, "]%s%s:\n", g->name[0] ? " name=" : "", g->name);
+	dprintf(fd, "]%s%s:\n", o->name[0] ? " name=" : "", o->name);
 }
 
-static void print_creator(int fd, const struct g *g)
+static void print_creator(int fd, const struct origin *o)
 {
-	if (!g->creator_pc)
+	if (!o->creator_pc)
 		return;
-	if (g->creator)
-		dprintf(fd, "created by goroutine %llu ", (unsigned long long)g->creator);
+	if (o->creator)
+		dprintf(fd, "created by goroutine %llu ", (unsigned long long)o->creator);
 	else
 		dprintf(fd, "created by a thread ");
-	trace_print_place(fd, (uintptr_t)g->creator_pc);
+	trace_print_place(fd, (uintptr_t)o->creator_pc);
 	dprintf(fd, "\n");
 }
 
-/* One that runs elsewhere, or has not run, has no trace. */
+void dump_creator(int fd, const struct g *g)
+{
+	struct origin o = origin_of(g);
+	print_creator(fd, &o);
+}
+
+/* One that runs elsewhere has no trace, nor one in a blocking section or that has not run: their contexts are not saved. */
 static void print_g(int fd, const struct g *g, const struct g *self)
 {
 	struct trace t = {0};
-	print_head(fd, g);
+	struct origin o = origin_of(g);
+	print_head(fd, g, &o);
 	if (g == self)
 		trace_here(&t, 2);
-	else if (g->stack && load_rlx(&g->state) != G_RUNNING && !load_acq(&g->ctx.xon_cpu))
+	else if (o.has_run && load_rlx(&g->state) != G_RUNNING && !load_acq(&g->ctx.xon_cpu))
 		trace_context(&t, &g->ctx);
 	trace_print(fd, &t);
-	print_creator(fd, g);
+	print_creator(fd, &o);
 }
+
+/* Whom a visit is about. */
+enum whom { MAIN, OTHERS };
 
 struct visit {
 	int fd;
-	bool main; /* only the main goroutine, or all but it */
+	enum whom whom;
 	const struct g *self;
+	unsigned long seen;
 };
+
+static bool exists(const struct g *g)
+{
+	return load_rlx(&g->state) != G_FREE && !load_rlx(&g->is_thread);
+}
+
+static void count_g(void *object, void *arg)
+{
+	struct visit *v = arg;
+	v->seen += exists(object);
+}
 
 static void visit_g(void *object, void *arg)
 {
 	const struct g *g = object;
 	const struct visit *v = arg;
-	if (load_rlx(&g->state) == G_FREE || load_rlx(&g->is_thread) || (load_rlx(&g->id) == 1) != v->main)
-		return;
-	print_g(v->fd, g, v->self);
+	if (exists(g) && (load_rlx(&g->id) == 1 ? MAIN : OTHERS) == v->whom)
+		print_g(v->fd, g, v->self);
+}
+
+/* One dump at a time. A thread that dies while it prints one prints the next as well. */
+static pthread_mutex_t printing = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+
+static bool printing_begin(void)
+{
+	return pthread_mutex_lock(&printing) == 0;
+}
+
+static void printing_end(bool begun)
+{
+	if (begun)
+		pthread_mutex_unlock(&printing);
 }
 
 void dump_all(int fd)
 {
 	struct m *m = m_self();
-	struct visit v = {.fd = fd, .main = true, .self = m ? m_g(m) : NULL};
+	struct visit v = {.fd = fd, .whom = MAIN, .self = m ? m_g(m) : NULL};
+	bool begun = printing_begin();
 	slab_each(&sched.gs, visit_g, &v);
-	v.main = false;
+	v.whom = OTHERS;
 	slab_each(&sched.gs, visit_g, &v);
+	printing_end(begun);
 }
 
 void weft_dump(int fd)
@@ -120,14 +188,17 @@ void dump_self(int fd, unsigned skip_frames)
 	const struct g *g = m ? m_g(m) : NULL;
 	struct trace t;
 	trace_here(&t, skip_frames + 1);
-	if (!g) {
+	bool begun = printing_begin();
+	if (g) {
+		struct origin o = origin_of(g);
+		print_head(fd, g, &o);
+		trace_print(fd, &t);
+		print_creator(fd, &o);
+	} else {
 		dprintf(fd, "\nthread outside the runtime:\n");
 		trace_print(fd, &t);
-		return;
 	}
-	print_head(fd, g);
-	trace_print(fd, &t);
-	print_creator(fd, g);
+	printing_end(begun);
 }
 
 static void dump_on_crash(void)
@@ -143,6 +214,40 @@ void dump_install(void)
 void dump_deadlock(void)
 {
 	fatal("all goroutines are asleep - deadlock!");
+}
+
+/* ---- SIGQUIT ---- */
+
+static struct {
+	_Atomic bool asked;
+	sem_t *post;
+} quit;
+
+static void on_quit(int signo)
+{
+	(void)signo;
+	store_seq(&quit.asked, true); /* R1 */
+	sem_post(quit.post);
+}
+
+void dump_on_sigquit(sem_t *post)
+{
+	struct sigaction before, action = {.sa_handler = on_quit, .sa_flags = SA_ONSTACK | SA_RESTART};
+	quit.post = post;
+	sigfillset(&action.sa_mask);
+	if (sigaction(SIGQUIT, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+		sigaction(SIGQUIT, &action, NULL);
+}
+
+void dump_if_asked(void)
+{
+	struct visit v = {.seen = 0};
+	if (!load_seq(&quit.asked)) /* A1 */
+		return;
+	slab_each(&sched.gs, count_g, &v);
+	dprintf(STDERR_FILENO, "SIGQUIT: %lu goroutines\n", v.seen);
+	dump_all(STDERR_FILENO);
+	_exit(2);
 }
 
 /* The message first, in one write: whatever goes wrong with the trace, it has been said. */

@@ -19,6 +19,7 @@
 #include "alloc/stack.h"
 #include "lockfree/runq.h"
 #include "lockfree/spin.h"
+#include "runtime/stats.h"
 #include "runtime/switch.h"
 #include "runtime/wheel.h"
 
@@ -53,6 +54,7 @@ struct g {
 	_Atomic bool timed_out;  /* park_until: the deadline claimed the wait */
 	_Atomic bool is_thread;         /* stands for a thread outside the runtime */
 	bool extras;             /* there is something in pin, stack_want, name or arg_copy */
+	uint8_t stamp;           /* enum stamp; who readies and who runs it */
 	_Atomic uint16_t pin;    /* 0, or 1 + the only P it may run on */
 	void (*fn)(void *);
 	void *arg;
@@ -66,6 +68,7 @@ struct g {
 	void *fake_stack;      /* fiber.h, as is fiber */
 	void *fiber;
 	_Atomic uint32_t xfutex; /* threads outside the runtime wait here */
+	uint64_t ready_at;       /* with a stamp */
 
 	/* Options of weft_go_with. */
 	ON_OWN_LINE void *arg_copy; /* heap memory, when it did not fit inline */
@@ -146,7 +149,8 @@ struct p {
 	struct p_stats stats;
 	_Atomic int64_t pollwait; /* its share of the goroutines that wait for sockets; may be negative */
 	unsigned *victims; /* the other Ps, nearest first */
-	unsigned ring_end[4]; /* victims[ring_end[d-1] .. ring_end[d]) are at distance d */
+	unsigned ring_end[STEAL_RINGS]; /* victims[ring_end[d-1] .. ring_end[d]) are at distance d */
+	struct stats_part seen;
 
 	/* Others write too. */
 	ON_OWN_LINE _Atomic(struct g *) xrunnext; /* holder swaps, thieves CAS */
@@ -179,7 +183,7 @@ struct m {
 	_Atomic uint32_t xtold; /* futex: a P has been handed over, or the M is to end (spare.c) */
 	struct p *handed;
 	struct p *first_p; /* NULL: it is started to wait for one */
-	bool fresh;     /* has not waited for a P yet */
+	bool fresh;     /* was started to wait for a P, and has not done so yet: it is on no list */
 	struct g *held; /* to be run next, once it has left its CPU */
 	struct g *queue; /* to be queued, now that its stack has been left */
 	struct epoch_reader *reader;
@@ -218,6 +222,32 @@ static inline struct g *m_g(struct m *m)
 static inline struct p *m_p(struct m *m)
 {
 	return (struct p *)((uintptr_t)load_rlx(&m->p) & ~(uintptr_t)1);
+}
+
+/* It is being made runnable on p; before others can see it. */
+static inline void stats_ready(struct p *p, struct g *g)
+{
+	if (unlikely(p->seen.stamping))
+		stats_stamp(p, g);
+}
+
+/* It runs, from here on. */
+static inline void stats_runs(struct m *m, struct g *g)
+{
+	if (unlikely(g->stamp))
+		stats_stamped_runs(m_p(m), g);
+}
+
+static inline void stats_stole(struct p *p, unsigned ring, const struct g *g)
+{
+	if (g)
+		bump(&p->seen.steals_at[ring], 1);
+}
+
+static inline void stats_spun(struct small_histogram *h, int64_t ns)
+{
+	if (h)
+		small_histogram_record(h, (uint64_t)ns);
 }
 
 static inline void g_set_state(struct g *g, enum g_state s)

@@ -22,7 +22,7 @@
  * look finds something, has been seen looking: it is counted again, or nobody would wake the next.)
  *
  * A P that computes says nothing: it fires no timer, asks no poller, and what it has readied may have been left
- * without a wake (sched.c). So the sleepers do not sleep for ever: one keeps watch (wait_for_wake).
+ * without a wake (sched.c). So while there are such, one of the sleepers keeps watch (wait_for_wake).
  *
  * How long to spin: the running mean of how long work lets itself be waited for decides. If work usually
  * comes soon, spinning three times as long catches nearly all of it and saves the 20 µs that waking a halted
@@ -43,7 +43,6 @@
 
 enum {
 	LATE_NS = 1000000,
-	WATCH_NS = 10000000,
 	THREADS_NS = 100000000,
 	SPIN_LEAST = 2000,
 	SPIN_MOST = 200000,
@@ -68,10 +67,9 @@ static bool claim(unsigned index)
  * is a wake useless. */
 enum wake { WAKE_NONE, WAKE_WORK, WAKE_LOOK };
 
-static void poke(struct p *p, enum wake why)
+/* Ends its sleep, and leaves it among the idle ones. */
+static void nudge(struct p *p)
 {
-	bump(&p->stats.wakes, 1);
-	store_seq(&p->xwake, why);
 	const struct poller *poller = load_seq(&p->xin_poller) ? load_acq(&sched.poller) : NULL;
 	if (poller)
 		poller->wake(p->index);
@@ -79,10 +77,11 @@ static void poke(struct p *p, enum wake why)
 		os_futex_wake(&p->xwake);
 }
 
-/* There are fewer cores than at the start (placement.c). */
-static bool is_resting(const struct p *p)
+static void poke(struct p *p, enum wake why)
 {
-	return p->index >= load_rlx(&sched.active);
+	bump(&p->stats.wakes, 1);
+	store_seq(&p->xwake, why);
+	nudge(p);
 }
 
 /* Those of a word of idle_mask that are worth waking. */
@@ -107,7 +106,7 @@ static struct p *claim_any(void)
 	return NULL;
 }
 
-static bool somebody_is_worth_waking(void)
+bool somebody_is_worth_waking(void)
 {
 	if (load_rlx(&sched.active) == sched.nprocs)
 		return load_seq(&sched.xidle);
@@ -221,6 +220,7 @@ static struct g *steal(struct p *p, int64_t now)
 		for (unsigned i = 0; i < n; i++) {
 			struct p *victim = sched.ps[p->victims[begin + (offset + i) % n]];
 			struct g *g = steal_from(p, victim);
+			stats_stole(p, ring, g);
 			if (g || (do_its_chores(p, victim, now) && (g = run_queue_get(p))))
 				return g;
 		}
@@ -238,8 +238,13 @@ static void start_timer_goroutine(void (*fn)(void *), void *arg)
 
 bool fire_timers(struct p *owner, int64_t now)
 {
-	return load_rlx(&owner->wheel.xnext) <= now &&
-	       wheel_advance(&owner->wheel, now, start_timer_goroutine) > 0;
+	if (load_rlx(&owner->wheel.xnext) > now)
+		return false;
+	struct p *p = m_p(m_self());
+	stats_batch_begin(p);
+	unsigned fired = wheel_advance(&owner->wheel, now, start_timer_goroutine);
+	stats_batch_end(p);
+	return fired > 0;
 }
 
 void fire_late_timers_of_another(struct p *p, int64_t now)
@@ -270,10 +275,13 @@ static struct g *look_everywhere(struct p *p, int64_t now)
  * others: it says what it has seen, for who made that runnable may have relied on its looking. */
 static bool work_anywhere(const struct p *p)
 {
-	if (load_acq(&sched.global.xcount) || load_acq(&sched.stopping))
+	if (load_acq(&sched.stopping) || load_acq(&p->inbox.xcount))
 		return true;
-	if (load_acq(&p->inbox.xcount))
-		return true;
+	if (load_acq(&sched.global.xcount)) {
+		if (!is_resting(p))
+			return true;
+		wake_any(WAKE_LOOK);
+	}
 	for (unsigned i = 0; sched.steal && i < sched.nprocs; i++)
 		if (load_acq(&sched.ps[i]->xrunnext) || runq_len(&sched.ps[i]->runq)) {
 			if (sched.ps[i] == p || !is_resting(p))
@@ -414,59 +422,57 @@ static bool sleep_for(struct p *p, const struct poller *poller, int64_t timeout)
 	return false;
 }
 
-/* Every round is a look at a few words: the watcher stays announced as a sleeper between them, because going off
- * and on again it would take the lines of the idle words, and everybody's last look, from the busy ones. While
- * xwatching is only WATCH_IDLE, nobody relies on it (sched.c). */
-static void watch(struct p *p, const struct poller *poller)
-{
-	for (;;) {
-		bool busy = load_seq(&sched.xidle) < sched.nprocs;
-		int64_t round = busy ? LATE_NS : WATCH_NS, timeout = time_to_next_timer(p);
-		bool until_timer = timeout >= 0 && timeout <= round;
-		store_seq(&sched.xwatching, busy ? WATCH_BUSY : WATCH_IDLE);
-		if (sleep_for(p, poller, until_timer ? timeout : round) || until_timer || !busy)
-			return;
-		if (load_seq(&p->xwake) || somebody_needs_help(p, weft_now()))
-			return;
-	}
-}
-
-/* A watcher that finds work leaves, and nobody is told: the others come to look, the first one soon, and later the
- * more of them sleep, so that many sleepers wake no oftener than few. */
-static int64_t until_watch_is_vacant(const struct p *p)
-{
-	int64_t before = 0;
-	for (unsigned word = 0; word <= p->index / 64; word++) {
-		uint64_t bits = load_rlx(&sched.idle_mask[word]);
-		if (word == p->index / 64)
-			bits &= (1ull << p->index % 64) - 1;
-		before += __builtin_popcountll(bits);
-	}
-	return WATCH_NS * (1 + before);
-}
-
-/* One P, and something outside may still happen: a thread may end, and leave a deadlock behind. */
+/* Something outside may still happen when nothing else can: a thread may end, and leave a deadlock behind. */
 static int64_t until_threads_have_ended(int64_t timeout)
 {
 	return nothing_can_happen() && (timeout < 0 || timeout > THREADS_NS) ? THREADS_NS : timeout;
 }
 
-/* One of the sleeping Ps keeps watch: every millisecond while others are busy, every ten while nobody is, it looks
- * whether somebody computes and leaves goroutines, timers or sockets lying. False: there are no others. */
+/* Every round is a look at a few words: the watcher stays announced as a sleeper between them, because going off
+ * and on again it would take the lines of the idle words, and everybody's last look, from the busy ones. While nobody is
+ * busy it only sleeps, and nobody relies on it (sched.c): sysmon wakes it. */
+static void watch(struct p *p, const struct poller *poller)
+{
+	while (load_seq(&sched.xidle) < sched.nprocs) {
+		int64_t timeout = time_to_next_timer(p);
+		bool until_timer = timeout >= 0 && timeout <= LATE_NS;
+		store_seq(&sched.xwatching, WATCH_BUSY);
+		if (sleep_for(p, poller, until_timer ? timeout : LATE_NS) || until_timer)
+			return;
+		if (load_seq(&p->xwake) || somebody_needs_help(p, weft_now()))
+			return;
+	}
+	store_seq(&sched.xwatching, WATCH_IDLE);
+	sleep_for(p, poller, until_threads_have_ended(time_to_next_timer(p)));
+}
+
+void appoint_watch(void)
+{
+	uint32_t idle = load_seq(&sched.xidle), watching = load_seq(&sched.xwatching);
+	if (idle == 0 || idle == sched.nprocs || watching == WATCH_BUSY)
+		return;
+	if (watching == WATCH_IDLE)
+		nudge(sched.ps[load_rlx(&sched.watcher)]);
+	else
+		wake_any(WAKE_LOOK);
+}
+
+/* One of the sleeping Ps keeps watch while others are busy: every millisecond it looks whether somebody computes and
+ * leaves goroutines, timers or sockets lying. A watcher that finds work leaves, and sysmon appoints another. False: there are
+ * no others. */
 static bool wait_for_wake(struct p *p, const struct poller *poller)
 {
-	int64_t timeout = time_to_next_timer(p);
 	uint32_t nobody = WATCH_NOBODY;
 	if (p->solo) {
-		sleep_for(p, poller, until_threads_have_ended(timeout));
+		sleep_for(p, poller, until_threads_have_ended(time_to_next_timer(p)));
 		return false;
 	}
 	if (!is_resting(p) && cas_seq(&sched.xwatching, &nobody, WATCH_IDLE)) {
+		store_rlx(&sched.watcher, p->index);
 		watch(p, poller);
 		store_seq(&sched.xwatching, WATCH_NOBODY);
 	} else {
-		int64_t most = until_watch_is_vacant(p);
-		sleep_for(p, poller, timeout < 0 || timeout > most ? most : timeout);
+		sleep_for(p, poller, until_threads_have_ended(time_to_next_timer(p)));
 	}
 	return true;
 }
@@ -492,7 +498,6 @@ static bool sleep_until_woken(struct p *p)
 	}
 	/* Claimed by a waker: it has counted us among those who look. Otherwise we count ourselves out. */
 	p->spinning = !claim(p->index);
-	sysmon_p_is_up();
 	return watched && !p->spinning;
 }
 
@@ -531,6 +536,7 @@ struct g *find_work(struct m *m)
 		if (woken && p->spinning)
 			wake_was_useless();
 		bool looked = p->spinning;
+		stats_spun(looked ? &p->seen.spin_vain : NULL, now - spinning_since);
 		watched = sleep_until_woken(p);
 		woken = p->spinning && load_rlx(&p->xwake) == WAKE_WORK;
 		if (looked && !p->spinning && !watched)
@@ -541,8 +547,11 @@ struct g *find_work(struct m *m)
 		bump(&p->stats.spin_ns, now - spinning_since);
 		learn_gap(p, now - began);
 	}
+	stats_spun(now > spinning_since ? &p->seen.spin_found : NULL, now - spinning_since);
+	stats_slice_none(p);
 	p->looking = false;
 	stop_spinning(p);
+	sysmon_p_is_up();
 	store_rlx(&p->countdown, p->quantum);
 	return g;
 }

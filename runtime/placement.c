@@ -14,8 +14,7 @@
  *
  * How many Ps are worth waking, sched.active, follows the smaller of mask and quota, unless WEFT_PROCS has said how many
  * there are to be. The others rest: they are not woken for work that others have, and take none from them. What is theirs
- * alone (pinned goroutines, timers, sockets, what is on their queue already) they still do, and the global queue they
- * look at while they are awake (idle.c). There are never more Ps than at the start. A fractional quota turns spinning
+ * alone (pinned goroutines, timers, sockets, what is on their queue already) they still do (idle.c). There are never more Ps than at the start. A fractional quota turns spinning
  * off, as at the start.
  *
  * Rejected: looking from the idle Ps' watch and from busy Ps by the clock. A process that only sleeps has no

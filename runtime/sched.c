@@ -21,6 +21,7 @@
 #include "lockfree/fence.h"
 #include "runtime/call.h"
 #include "runtime/fiber.h"
+#include "runtime/fork.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/spare.h"
@@ -35,6 +36,7 @@
 enum {
 	STEPS_MAX = 61,
 	LOOK_CYCLES = 20000,
+	SAMPLE_EVERY = 4, /* looks, while steps are short */
 	G_BATCH = 64,        /* goroutine objects taken from the slab at once */
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
@@ -106,7 +108,7 @@ static inline struct g *put_runnext(struct p *p, struct g *g)
 static struct g *take_global(struct p *p)
 {
 	uint32_t waiting = load_rlx(&sched.global.xcount);
-	if (!waiting)
+	if (!waiting || is_resting(p))
 		return NULL;
 	uint32_t want = waiting / sched.nprocs + 1;
 	uint32_t room = RUNQ_SLOTS - runq_len(&p->runq);
@@ -146,7 +148,9 @@ struct g *run_queue_get(struct p *p)
 
 static COLD _Noreturn void no_stack(struct g *g)
 {
-	fatal("out of memory for the stack of goroutine %llu", (unsigned long long)load_rlx(&g->id));
+	crash_hook = NULL; /* a dump wants memory */
+	fatal("out of memory for the stack of goroutine %llu%s%s", (unsigned long long)load_rlx(&g->id),
+	      g->name[0] ? " name=" : "", g->name);
 }
 
 /* A goroutine that has not run gets its stack. */
@@ -174,6 +178,7 @@ static inline struct context *prepare(struct m *m, struct g *next)
 		give_stack(m_p(m), next);
 	store_rlx(&next->ctx.xon_cpu, 1);
 	g_set_state(next, G_RUNNING);
+	stats_runs(m, next);
 	store_rlx(&m->g, next);
 	return &next->ctx;
 }
@@ -198,6 +203,7 @@ void free_dead_stacks(struct p *p)
 		p->dead_stacks = s->next;
 		stack_give(&p->stacks, s);
 	}
+	stack_trim(&p->stacks, load_rlx(&p->now));
 }
 
 static COLD void look_at_clock(struct p *p)
@@ -220,6 +226,8 @@ static COLD void look_at_clock(struct p *p)
 /* Turns: the global queue, the inbox and the ring's head each get theirs, before runnext. */
 static COLD struct g *look_around(struct p *p)
 {
+	if (stats_slice_ends(p))
+		return NULL;
 	uint64_t cycles = cycles_now(), spent = cycles - p->looked;
 	bump(&p->tick, 1);
 	if (spent >= LOOK_CYCLES) {
@@ -227,12 +235,23 @@ static COLD struct g *look_around(struct p *p)
 		p->quantum = fewer ? (int)fewer : 1;
 		p->looked = cycles;
 		look_at_clock(p);
+		cycles = cycles_now();
 	} else if (p->quantum < STEPS_MAX) {
 		p->quantum++;
 	}
 	store_rlx(&p->countdown, p->quantum);
-	struct g *g = take_shared(p);
-	return g ? g : ring_pop(p);
+	if (spent >= LOOK_CYCLES || load_rlx(&p->tick) % SAMPLE_EVERY == 0)
+		stats_looked(p, m_g(m_self()), cycles);
+	/* When every step is a look, the others have every other one, and runnext goes to the end of the ring: it would never
+	 * have its turn. */
+	bool always = p->quantum == 1;
+	struct g *g = always && load_rlx(&p->tick) % 2 ? NULL : take_shared(p);
+	if (g)
+		return g;
+	struct g *next = always ? take_runnext(p) : NULL;
+	if (next)
+		run_queue_put(p, next);
+	return ring_pop(p);
 }
 
 static inline int step(struct p *p)
@@ -247,7 +266,7 @@ bool step_is_due(struct p *p)
 {
 	enum { STEPS_A_CALL = 8 };
 	store_rlx(&p->countdown, load_rlx(&p->countdown) - STEPS_A_CALL);
-	return load_rlx(&p->countdown) <= 0;
+	return load_rlx(&p->countdown) + p->seen.rest <= 0;
 }
 
 static inline __attribute__((always_inline)) struct g *pick(struct p *p)
@@ -291,8 +310,6 @@ static COLD void queue_left(struct m *m)
 	struct g *g = m->queue;
 	m->queue = NULL;
 	ready_elsewhere(g);
-	if (load_rlx(&m->lowered))
-		sub_seq(&sched.xdetached, 1);
 }
 
 /* The M's own context: runs goroutines until the runtime stops, or the M is not wanted any more. */
@@ -343,6 +360,7 @@ static void make_stand_in_key(void)
 COLD struct g *stand_in(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	fork_check();
 	if (thread_g)
 		return thread_g;
 	if (!load_acq(&sched.running))
@@ -397,6 +415,12 @@ static COLD void park_thread(struct g *g)
 	fiber_observe(g);
 }
 
+static COLD void take_back_park(struct m *m, struct g *g)
+{
+	g_set_state(g, G_RUNNING);
+	stats_runs(m, g);
+}
+
 void park(void)
 {
 	struct m *m = m_self();
@@ -408,7 +432,7 @@ void park(void)
 	void *me = sched_enter(m);
 	struct g *next = pick(m_p(m));
 	if (unlikely(next == g)) /* readied meanwhile, and at the head already */
-		g_set_state(g, G_RUNNING);
+		take_back_park(m, g);
 	else
 		leave(m, g, next);
 	sched_leave(me);
@@ -442,6 +466,7 @@ static inline void consider_waking(struct p *p)
 /* A goroutine that was not runnable before. */
 static inline void run_queue_put_new(struct p *p, struct g *g)
 {
+	stats_ready(p, g);
 	run_queue_put(p, g);
 	if (p->solo)
 		return;
@@ -470,6 +495,7 @@ static COLD void ready_elsewhere(struct g *g)
 
 void ready_on(struct p *p, struct g *g)
 {
+	stats_ready(p, g);
 	if (unlikely(load_rlx(&g->is_thread) || load_rlx(&g->pin))) {
 		ready_elsewhere(g);
 		return;
@@ -529,6 +555,8 @@ void weft_yield(void)
 		else
 			run_queue_put(m_p(m), g);
 		leave(m, g, next);
+	} else {
+		g->stamp = STAMP_NONE;
 	}
 	sched_leave(me);
 	if (outermost)
@@ -660,6 +688,7 @@ static COLD struct g *take_from_outside(void)
 
 static COLD void must_be_running(void)
 {
+	fork_check();
 	if (!load_acq(&sched.running))
 		weft_panic("weft is not running: goroutines start inside weft_main");
 }
@@ -820,6 +849,7 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 		n->stack = s;
 		store_rlx(&n->ctx.xon_cpu, 1);
 		g_set_state(n, G_RUNNING);
+		stats_runs(m, n);
 		store_rlx(&m->g, n);
 		return true;
 	}

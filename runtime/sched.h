@@ -36,6 +36,7 @@ struct sched {
 	_Atomic uint32_t xidle;                 /* Ps whose M sleeps */
 	_Atomic uint32_t xwake_skip;            /* how many small wakes to leave out (sched.c) */
 	_Atomic uint32_t xwatching;             /* enum watching */
+	_Atomic uint32_t watcher;               /* which P; it writes */
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
 	_Atomic uint32_t xdetached;             /* Ms that compute without a P (takeover.c) */
@@ -98,8 +99,14 @@ bool fire_timers(struct p *, int64_t now);
  * an idle P does it for all (idle.c), but there may be none. */
 void fire_late_timers_of_another(struct p *, int64_t now);
 
+/* Does a P sleep that may be woken for work? */
+bool somebody_is_worth_waking(void);
+
 /* Wakes one sleeping P, if there is one and nobody is looking for work already. */
 void wake_one(void);
+
+/* idle.c, for sysmon: while some P is busy and another idle, one of the idle ones is to keep watch. */
+void appoint_watch(void);
 
 /* Wakes this P if it sleeps. */
 void wake_p(struct p *);
@@ -131,6 +138,12 @@ int64_t clock_read(struct timespec *);
 static inline bool somebody_could_help(void)
 {
 	return load_seq(&sched.xidle) != 0 && load_seq(&sched.xspinning) == 0;
+}
+
+/* There are fewer cores than at the start (placement.c): it does what is its own, and nothing else. */
+static inline bool is_resting(const struct p *p)
+{
+	return p->index >= load_rlx(&sched.active);
 }
 
 /* May it help the goroutine that runs on p to wait for another by spinning? Not while others wait for p, nor when nobody

@@ -10,9 +10,12 @@
 #include "runtime/config.h"
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
+#include "runtime/fork.h"
+#include "runtime/overflow.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/placement.h"
+#include "runtime/schedtrace.h"
 #include "runtime/spare.h"
 #include "runtime/sysmon.h"
 
@@ -47,7 +50,11 @@ static struct {
 	char **argv;
 	int (*app)(int, char **);
 	int result;
+	unsigned schedtrace_ms;
 	sem_t ended; /* the first thread waits */
+	int policy; /* how the first thread is scheduled */
+	struct sched_param priority;
+	sigset_t blocked; /* and which signals it blocks */
 } program;
 
 /* ---- Ms ---- */
@@ -86,6 +93,7 @@ void m_take_p(struct m *m, struct p *p)
 {
 	if (sched.pin)
 		os_pin(load_rlx(&p->cpu));
+	stats_slice_cut(p);
 	store_rlx(&p->xm, m);
 	store_rlx(&m->p, p);
 	epoch_online();
@@ -116,7 +124,7 @@ static void see_m(void *object, void *arg)
 	const struct see_m *s = arg;
 	struct p *p = m_p(m);
 	int thread = load_rlx(&m->tid);
-	if (p && thread)
+	if (p && thread && !load_rlx(&m->lowered))
 		s->see(p, thread, s->arg);
 }
 
@@ -128,6 +136,8 @@ void m_each_with_p(void (*see)(struct p *, int thread, void *arg), void *arg)
 /* The calling thread is an M, until the runtime stops or the M is one too many. */
 static void m_run(struct m *m)
 {
+	struct overflow_part overflow;
+	overflow_open(&overflow);
 	m_current = m;
 	store_rlx(&m->xinside, true);
 	store_rlx(&m->fiber, fiber_current());
@@ -144,6 +154,7 @@ static void m_run(struct m *m)
 	epoch_unregister();
 	store_rlx(&m->tid, 0);
 	m_current = NULL;
+	overflow_close(&overflow);
 }
 
 static void *m_thread(void *arg)
@@ -155,18 +166,31 @@ static void *m_thread(void *arg)
 	return NULL;
 }
 
+/* As the thread that has called weft_main is scheduled, and with the signals that it blocks, whoever starts it: sysmon
+ * blocks them all. Only real-time policies need saying: a thread that has been lowered starts no M (takeover.c). */
+static void start_as_program(pthread_attr_t *attr)
+{
+	pthread_attr_setsigmask_np(attr, &program.blocked);
+	if (program.policy != SCHED_FIFO && program.policy != SCHED_RR)
+		return;
+	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(attr, program.policy);
+	pthread_attr_setschedparam(attr, &program.priority);
+}
+
 struct m *m_start(struct p *p)
 {
 	struct m *m = m_make();
 	if (!m)
 		return NULL;
 	m->first_p = p;
-	m->fresh = true;
+	m->fresh = !p;
 	add_seq(&sched.xthreads, 1);
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, M_STACK);
+	start_as_program(&attr);
 	pthread_t thread;
 	int err = pthread_create(&thread, &attr, m_thread, m);
 	pthread_attr_destroy(&attr);
@@ -258,11 +282,15 @@ static void prepare(void)
 	sched.max_threads = config.max_threads;
 	sched.preempt = config.preempt && os_membarrier_init() == 0;
 	make_ps(&config);
+	stats_start();
 	struct m *first = m_make(); /* goroutines look at Ms: the memory is there before the first one starts */
 	if (!first)
 		fatal("out of memory");
 	m_free(first);
 	dump_install();
+	overflow_init();
+	fork_init();
+	program.schedtrace_ms = config.schedtrace_ms;
 	store_seq(&sched.running, true);
 }
 
@@ -274,9 +302,11 @@ static void await_end(void)
 	for (;;) {
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_sec += PLACEMENT_EVERY_S;
-		if (sem_timedwait(&program.ended, &until) == 0)
+		int err = sem_timedwait(&program.ended, &until) ? errno : 0;
+		dump_if_asked();
+		if (!err)
 			return;
-		if (errno == ETIMEDOUT)
+		if (err == ETIMEDOUT)
 			placement_look_again();
 	}
 }
@@ -290,12 +320,17 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	program.argv = argv;
 	program.app = app;
 	sem_init(&program.ended, 0, 0);
+	pthread_getschedparam(pthread_self(), &program.policy, &program.priority);
+	pthread_sigmask(SIG_SETMASK, NULL, &program.blocked);
 	prepare();
+	dump_on_sigquit(&program.ended);
 	start_main_goroutine();
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		if (!m_start(sched.ps[i]))
 			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
 	sysmon_start();
+	if (program.schedtrace_ms)
+		schedtrace_start(program.schedtrace_ms);
 	await_end();
 	return program.result;
 }

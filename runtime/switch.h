@@ -19,6 +19,9 @@
 
 #include "lockfree/atomic.h"
 
+/* Bytes at the stack pointer of a suspended context: the program counter it goes on with, then the frame pointer. */
+enum { CONTEXT_SAVED = 16 };
+
 struct context {
 	void *sp;
 	_Atomic uint8_t xon_cpu; /* whoever runs it sets it; the switch away clears it */
@@ -60,15 +63,6 @@ static inline void context_make(struct context *c, char *top)
 	c->sp = sp;
 }
 
-/* What a suspended context will go on with: program counter, stack pointer, frame pointer. */
-static inline void context_registers(const struct context *c, uintptr_t *pc, uintptr_t *sp, uintptr_t *fp)
-{
-	const uintptr_t *saved = c->sp;
-	*pc = saved[0];
-	*fp = saved[1];
-	*sp = (uintptr_t)(saved + 2);
-}
-
 #elif defined(__aarch64__)
 
 static inline __attribute__((always_inline)) void context_switch(struct context *from, struct context *to)
@@ -103,20 +97,13 @@ static inline void context_make(struct context *c, char *top)
 	c->sp = sp;
 }
 
-static inline void context_registers(const struct context *c, uintptr_t *pc, uintptr_t *sp, uintptr_t *fp)
-{
-	const uintptr_t *saved = c->sp;
-	*pc = saved[0];
-	*fp = saved[1];
-	*sp = (uintptr_t)(saved + 2);
-}
-
 #else
 #error "weft runs on x86-64 and AArch64"
 #endif
 
-/* Where a context that others may be running keeps its top frame: for prefetching, and possibly out of date. */
-static inline void *context_peek(struct context *c)
+/* Where a context that others may be running keeps its top frame: possibly out of date. For prefetching, and for traces, which
+ * read there through the kernel. */
+static inline void *context_peek(const struct context *c)
 {
 	return __atomic_load_n(&c->sp, __ATOMIC_RELAXED);
 }

@@ -1,7 +1,7 @@
 /* sysmon looks at each P and remembers what it saw.
  *
- * A P that is in the same blocking section as at the last look is handed on (block.c). While something new is blocked
- * the looks are 20 µs apart; as long as nothing comes of them they become rarer.
+ * A P that is in the same blocking section as at the last look is handed on (block.c). The looks are 20 µs apart at
+ * first; while sections are there and nothing comes of the looks, they become rarer, down to one in 0.64 ms.
  *
  * A P that has made no step for PATIENCE runs a goroutine that computes. It is taken away (takeover.c) as soon as
  * something waits for it: a goroutine, a timer that is due, a socket. First the goroutine is asked to yield at its next
@@ -22,10 +22,12 @@
 #include "runtime/takeover.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 enum {
 	BLOCKED_EVERY = 20000,
+	BLOCKED_EVERY_MOST = 640000,
 	BLOCKED_PATIENCE = 50, /* looks without a hand-over before they become rarer */
 	COMPUTING_EVERY = 5000000,
 	PATIENCE = 10000000,
@@ -61,12 +63,12 @@ static bool has_stepped(struct p *p, struct sight *s)
 	return stepped;
 }
 
-/* The global queue is everybody's: it wants this P only if no other is idle. */
+/* The global queue is everybody's: it wants this P only if no other that works is idle. */
 static bool somebody_waits_for(struct p *p, int64_t now)
 {
 	const struct poller *poller = load_acq(&sched.poller);
 	return load_rlx(&p->xrunnext) || runq_len(&p->runq) || !gqueue_empty(&p->inbox) ||
-	       (!gqueue_empty(&sched.global) && !load_rlx(&sched.xidle)) || load_rlx(&p->wheel.xnext) <= now ||
+	       (!gqueue_empty(&sched.global) && !somebody_is_worth_waking()) || load_rlx(&p->wheel.xnext) <= now ||
 	       (poller && poller->has_something(p->index));
 }
 
@@ -107,6 +109,7 @@ static bool look_at_blocked(void)
 static int64_t look_at_all(int64_t now)
 {
 	int64_t next = COMPUTING_EVERY;
+	appoint_watch();
 	for (unsigned i = 0; sched.preempt && i < sched.nprocs; i++)
 		next = sooner(next, look_at_computing(sched.ps[i], &sights[i], now));
 	return next;
@@ -139,6 +142,7 @@ static void *sysmon_run(void *unused)
 	int looks = 0;
 	os_exact_timers();
 	os_short_slice();
+	os_go_before_equals();
 	for (;; now = weft_now()) {
 		if (!all_is_idle())
 			busy_at = now;
@@ -158,7 +162,9 @@ static void *sysmon_run(void *unused)
 			continue;
 		}
 		looks = taken ? 0 : looks + 1;
-		if (looks > BLOCKED_PATIENCE && blocked_every < COMPUTING_EVERY)
+		if (taken)
+			blocked_every = BLOCKED_EVERY;
+		else if (looks > BLOCKED_PATIENCE && blocked_every < BLOCKED_EVERY_MOST)
 			blocked_every *= 2;
 		pause_while_blocked(sooner(pause, blocked_every));
 	}
@@ -175,8 +181,11 @@ void sysmon_start(void)
 {
 	pthread_t thread;
 	pthread_attr_t attr;
+	sigset_t all;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all); /* the program's signals are for others */
 	store_seq(&sysmon.xstate, SYSMON_AWAKE);
 	int err = pthread_create(&thread, &attr, sysmon_run, NULL);
 	if (err)

@@ -23,6 +23,7 @@
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
 #include "runtime/call.h"
+#include "runtime/fork.h"
 #include "runtime/panic.h"
 #include "runtime/spare.h"
 #include "runtime/takeover.h"
@@ -152,6 +153,7 @@ void call_begin_blocking_slow(struct m *m)
 		panic_in_section();
 	await_detached(m);
 	queue_without_p(m);
+	sub_seq(&sched.xdetached, 1); /* by the goroutine, on its new P: whoever parks next and sees a deadlock is right */
 }
 
 /* Hands its own P on, and stays without. */
@@ -163,7 +165,6 @@ static void give_up_p(struct m *m)
 		return;
 	store_rlx(&m->p, NULL);
 	epoch_offline();
-	os_lower(load_rlx(&m->tid));
 	store_rlx(&m->lowered, true);
 	add_seq(&sched.xdetached, 1);
 	store_rel(&m->xdetached, true);
@@ -171,6 +172,7 @@ static void give_up_p(struct m *m)
 	fiber_observe(&m->fiber); /* what it has done to the P, as the scheduler, goes on with the P */
 	add_rlx(&sched.given_up, 1);
 	spare_hand(heir, p);
+	os_lower(load_rlx(&m->tid)); /* last: the P waits for nobody who stands behind others */
 }
 
 /* Takes the note away; whether it is still about what runs now. */
@@ -201,6 +203,7 @@ void call_end_blocking_slow(void)
 
 void call_begin_outside(void)
 {
+	fork_check();
 	epoch_enter();
 }
 

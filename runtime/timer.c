@@ -115,16 +115,21 @@ void weft_timer_start(weft_timer *timer, int64_t ns, void (*fn)(void *), void *a
 	struct timer *t = inside(timer);
 	if (!fn)
 		weft_panic("timer without a function");
+	bool outermost = call_begin();
 	timer_cancel(t);
 	t->kind = TIMER_GO;
 	t->go = fn;
 	t->arg = arg;
-	arm(t, later(weft_now(), ns));
+	arm_inside(t, later(weft_now(), ns));
+	call_end(outermost);
 }
 
 bool weft_timer_stop(weft_timer *timer)
 {
-	return timer_cancel(inside(timer));
+	bool outermost = call_begin();
+	bool pending = timer_cancel(inside(timer));
+	call_end(outermost);
+	return pending;
 }
 
 bool weft_timer_reset(weft_timer *timer, int64_t ns)
@@ -132,8 +137,10 @@ bool weft_timer_reset(weft_timer *timer, int64_t ns)
 	struct timer *t = inside(timer);
 	if (t->kind == TIMER_NEW)
 		weft_panic("reset of a timer that was never started");
+	bool outermost = call_begin();
 	bool pending = timer_cancel(t);
-	arm(t, later(weft_now(), ns));
+	arm_inside(t, later(weft_now(), ns));
+	call_end(outermost);
 	return pending;
 }
 

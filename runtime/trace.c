@@ -1,3 +1,13 @@
+/* Two unwinders. The caller's own stack is libunwind's: it reads memory directly, and takes a microsecond. Another goroutine's is
+ * libdw's, because it reads through a function of ours: that goroutine may be picked up, run, end and have its stack unmapped
+ * while we follow it, and nothing stops it. Every word comes through the kernel (os_peek), which refuses what is not there; so
+ * the worst that can come of it is a trace that ends early, or mixes two moments.
+ *
+ * Rejected: to hold the goroutine by its on_cpu byte. Whoever runs it would have to take that by compare-and-swap, at
+ * every switch. To stop the threads: one may hold the lock of malloc, which libdw needs.
+ *
+ * Names, lines and other goroutines are for one thread at a time (dump.c has the lock).
+ */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
 
@@ -7,11 +17,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alloc/os.h"
 #include "runtime/trace.h"
+
+enum { LEFT_OUT_MAX = 10000 };
 
 static void walk(struct trace *t, unw_cursor_t *cursor)
 {
-	t->n = t->left_out = 0;
 	do {
 		unw_word_t pc;
 		if (unw_get_reg(cursor, UNW_REG_IP, &pc) || pc == 0)
@@ -20,41 +32,14 @@ static void walk(struct trace *t, unw_cursor_t *cursor)
 			t->pc[t->n++] = pc;
 		else
 			t->left_out++;
-	} while (unw_step(cursor) > 0 && t->left_out < 10000);
-}
-
-/* The frame that context_switch was expanded in: its registers, but for those that the switch gave up. */
-void trace_context(struct trace *t, const struct context *c)
-{
-	unw_context_t here;
-	unw_cursor_t cursor;
-	uintptr_t pc, sp, fp;
-	t->n = t->left_out = 0;
-	context_registers(c, &pc, &sp, &fp);
-#if defined(__aarch64__)
-	/* Its stack pointer cannot be set afterwards. */
-	if (unw_getcontext(&here))
-		return;
-	here.uc_mcontext.pc = pc;
-	here.uc_mcontext.sp = sp;
-	here.uc_mcontext.regs[29] = fp;
-	if (unw_init_local(&cursor, &here))
-		return;
-#else
-	if (unw_getcontext(&here) || unw_init_local(&cursor, &here))
-		return;
-	unw_set_reg(&cursor, UNW_REG_IP, pc);
-	unw_set_reg(&cursor, UNW_REG_SP, sp);
-	unw_set_reg(&cursor, UNW_X86_64_RBP, fp);
-#endif
-	walk(t, &cursor);
+	} while (unw_step(cursor) > 0 && t->left_out < LEFT_OUT_MAX);
 }
 
 void trace_here(struct trace *t, unsigned skip)
 {
 	unw_context_t here;
 	unw_cursor_t cursor;
-	t->n = t->left_out = 0;
+	*t = (struct trace){0};
 	if (unw_getcontext(&here) || unw_init_local(&cursor, &here))
 		return;
 	for (unsigned i = 0; i < skip; i++)
@@ -63,7 +48,60 @@ void trace_here(struct trace *t, unsigned skip)
 	walk(t, &cursor);
 }
 
-/* ---- names and lines ---- */
+void trace_signal(struct trace *t, const ucontext_t *at)
+{
+	unw_context_t *interrupted = (unw_context_t *)(uintptr_t)at; /* a ucontext_t by another name */
+	unw_cursor_t cursor;
+	*t = (struct trace){.exact = 1};
+	if (unw_init_local2(&cursor, interrupted, UNW_INIT_SIGNAL_FRAME) == 0)
+		walk(t, &cursor);
+}
+
+/* ---- another goroutine ---- */
+
+/* Where the unwinding begins: the frame that context_switch was expanded in. */
+static struct registers {
+	Dwarf_Word pc, sp, fp;
+} first;
+
+/* libdw wants a process with threads: there is one at a time, the goroutine. */
+static pid_t next_thread(Dwfl *dwfl, void *process, void **thread)
+{
+	(void)dwfl;
+	if (*thread)
+		return 0;
+	*thread = process;
+	return getpid();
+}
+
+static bool read_word(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *word, void *process)
+{
+	uintptr_t here;
+	(void)dwfl, (void)process;
+	if (os_peek(address, &here))
+		return false;
+	*word = here;
+	return true;
+}
+
+static bool set_registers(Dwfl_Thread *thread, void *process)
+{
+	(void)process;
+	dwfl_thread_state_register_pc(thread, first.pc);
+#if defined(__x86_64__)
+	enum { RBP = 6, RSP = 7, RIP = 16 };
+	return dwfl_thread_state_registers(thread, RBP, 1, &first.fp) &&
+	       dwfl_thread_state_registers(thread, RSP, 1, &first.sp) &&
+	       dwfl_thread_state_registers(thread, RIP, 1, &first.pc);
+#elif defined(__aarch64__)
+	enum { X29 = 29, SP = 31 };
+	return dwfl_thread_state_registers(thread, X29, 1, &first.fp) &&
+	       dwfl_thread_state_registers(thread, SP, 1, &first.sp);
+#endif
+}
+
+static const Dwfl_Thread_Callbacks goroutine_callbacks = {
+	.next_thread = next_thread, .memory_read = read_word, .set_initial_registers = set_registers};
 
 /* One session for the life of the process: a second dump finds the symbols already read. */
 static Dwfl *session(void)
@@ -76,12 +114,45 @@ static Dwfl *session(void)
 	if (dwfl)
 		return dwfl;
 	dwfl = dwfl_begin(&callbacks);
-	if (dwfl && (dwfl_linux_proc_report(dwfl, getpid()) || dwfl_report_end(dwfl, NULL, NULL))) {
+	if (dwfl && (dwfl_linux_proc_report(dwfl, getpid()) || dwfl_report_end(dwfl, NULL, NULL) ||
+		     !dwfl_attach_state(dwfl, NULL, getpid(), &goroutine_callbacks, &first))) {
 		dwfl_end(dwfl);
 		dwfl = NULL;
 	}
 	return dwfl;
 }
+
+static int add_frame(Dwfl_Frame *frame, void *arg)
+{
+	struct trace *t = arg;
+	Dwarf_Addr pc;
+	if (!dwfl_frame_pc(frame, &pc, NULL) || pc == 0)
+		return DWARF_CB_ABORT;
+	if (t->n < TRACE_MAX)
+		t->pc[t->n++] = pc;
+	else
+		t->left_out++;
+	return t->left_out < LEFT_OUT_MAX ? DWARF_CB_OK : DWARF_CB_ABORT;
+}
+
+static int unwind(Dwfl_Thread *thread, void *trace)
+{
+	dwfl_thread_getframes(thread, add_frame, trace);
+	return DWARF_CB_ABORT;
+}
+
+void trace_context(struct trace *t, const struct context *c)
+{
+	uintptr_t saved = (uintptr_t)context_peek(c), pc, fp;
+	Dwfl *dwfl = session();
+	t->n = t->left_out = 0;
+	if (!dwfl || os_peek(saved, &pc) || os_peek(saved + sizeof pc, &fp))
+		return;
+	first = (struct registers){.pc = pc, .fp = fp, .sp = saved + CONTEXT_SAVED};
+	dwfl_getthreads(dwfl, unwind, t);
+}
+
+/* ---- names and lines ---- */
 
 struct place {
 	const char *name; /* NULL: unknown */
@@ -103,30 +174,30 @@ static void find_line_in_units(Dwfl_Module *module, uintptr_t pc, struct place *
 	}
 }
 
-/* The line of a return address is that of the call: one byte before. */
-static struct place find_place(uintptr_t pc)
+/* Of pc, which stands for what `inside` is a byte of. */
+static struct place find_place(uintptr_t pc, uintptr_t inside)
 {
 	struct place p = {0};
 	Dwfl *dwfl = session();
-	Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, pc - 1) : NULL;
+	Dwfl_Module *module = dwfl ? dwfl_addrmodule(dwfl, inside) : NULL;
 	if (!module)
 		return p;
 	GElf_Sym symbol;
-	p.name = dwfl_module_addrinfo(module, pc - 1, &p.offset, &symbol, NULL, NULL, NULL);
-	p.offset += 1;
-	Dwfl_Line *line = dwfl_module_getsrc(module, pc - 1);
+	p.name = dwfl_module_addrinfo(module, inside, &p.offset, &symbol, NULL, NULL, NULL);
+	p.offset += pc - inside;
+	Dwfl_Line *line = dwfl_module_getsrc(module, inside);
 	if (line)
 		p.file = dwfl_lineinfo(line, NULL, &p.line, NULL, NULL, NULL);
 	else
-		find_line_in_units(module, pc - 1, &p);
+		find_line_in_units(module, inside, &p);
 	if (p.file && strrchr(p.file, '/'))
 		p.file = strrchr(p.file, '/') + 1;
 	return p;
 }
 
-static void print_frame(int fd, uintptr_t pc)
+static void print_frame(int fd, uintptr_t pc, uintptr_t inside)
 {
-	struct place p = find_place(pc);
+	struct place p = find_place(pc, inside);
 	if (!p.name)
 		dprintf(fd, "  0x%llx\n", (unsigned long long)pc);
 	else if (!p.file)
@@ -135,17 +206,20 @@ static void print_frame(int fd, uintptr_t pc)
 		dprintf(fd, "  %s+0x%llx  %s:%d\n", p.name, (unsigned long long)p.offset, p.file, p.line);
 }
 
-void trace_print(int fd, const struct trace *t)
+/* The line of a return address is that of the call: one byte before. */
+void trace_print(int fd, struct trace *t)
 {
-	for (unsigned i = 0; i < t->n; i++)
-		print_frame(fd, t->pc[i]);
+	for (t->shown = 0; t->shown < t->n; t->shown++) {
+		uintptr_t pc = t->pc[t->shown];
+		print_frame(fd, pc, t->shown < t->exact ? pc : pc - 1);
+	}
 	if (t->left_out)
 		dprintf(fd, "  ... %u more\n", t->left_out);
 }
 
 void trace_print_place(int fd, uintptr_t pc)
 {
-	struct place p = find_place(pc);
+	struct place p = find_place(pc, pc - 1);
 	if (p.name && p.file)
 		dprintf(fd, "at %s:%d in %s", p.file, p.line, p.name);
 	else if (p.name)

@@ -62,6 +62,8 @@ CONDITIONS = {
     "debug": lambda skip: skip.flavour == "debug",
     "one-cpu": lambda skip: len(os.sched_getaffinity(0)) < 2,
     "no-chromium": lambda skip: not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    "no-gdb": lambda skip: not shutil.which("gdb"),
+    "no-core": lambda skip: Path("/proc/sys/kernel/core_pattern").read_text().startswith("|"),
     "no-go": lambda skip: not shutil.which("go"),
     "no-cargo": lambda skip: not (shutil.which("cargo") and shutil.which("rustc")),
     "no-io_uring": lambda skip: _io_uring_is_refused(),

@@ -58,7 +58,9 @@ WEFT_API void weft_block_end(void);
 WEFT_API int weft_attach(void);
 WEFT_API void weft_detach(void);
 
-/* Writes all goroutines to a descriptor, one block each; the program goes on. */
+/* Writes all goroutines to a descriptor, one block each; the program goes on. SIGQUIT, unless the program ignores or handles it, writes
+ * the same to stderr after `SIGQUIT: N goroutines`, and ends the program with status 2. What runs on another thread, or is in
+ * a blocking section, has no trace; what runs on meanwhile may have one that is cut short. */
 WEFT_API void weft_dump(int fd);
 
 WEFT_END_DECLS

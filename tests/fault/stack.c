@@ -1,10 +1,11 @@
 /* Stacks when the kernel refuses: an error, nothing lost, and the next time it works. */
 #include "alloc/os.h"
 #include "alloc/stack.h"
-#include "tests/test.h"
+#include "tests/unit/go.h"
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 static struct stack_cache cache;
@@ -129,5 +130,57 @@ TEST(pages_that_cannot_be_given_back_are_kept)
 	os_fail_at(OS_DISCARD, 1, EINVAL);
 	stack_flush(&cache);
 	for (int i = 0; i < MANY; i++)
+		CHECK(stack_take(&cache, 0));
+}
+
+/* ---- a goroutine that cannot run ---- */
+
+static void never(void *unused)
+{
+	(void)unused;
+	_exit(1);
+}
+
+static const weft_go_opts *opts;
+static enum os_call refused;
+
+static int start_refused(void)
+{
+	os_fail_at(refused, 1, ENOMEM);
+	CHECK_EQ(weft_go_with(opts, never, NULL), 0);
+	weft_sleep(60 * WEFT_S);
+	return 0;
+}
+
+static void run_refused(void)
+{
+	_exit(run_weft(1, start_refused));
+}
+
+/* One line: a dump would want memory, and there is none. */
+static void dies_with(const char *line)
+{
+	static struct test_child child;
+	test_in_child(&child, run_refused);
+	CHECK_EQ(child.status, 2);
+	CHECK_STR(child.err, line);
+}
+
+TEST(no_stack_for_a_goroutine_is_one_line_that_names_it)
+{
+	opts = &(weft_go_opts){.stack_size = 1 << 20};
+	dies_with("fatal: out of memory for the stack of goroutine 2\n");
+	refused = OS_GUARD;
+	dies_with("fatal: out of memory for the stack of goroutine 2\n");
+	opts = &(weft_go_opts){.name = "worker"};
+	dies_with("fatal: out of memory for the stack of goroutine 2 name=worker\n");
+}
+
+TEST(where_there_is_no_room_for_a_large_chunk_a_small_one_does)
+{
+	for (int i = 0; i < 16; i++) /* the first chunk, whole */
+		CHECK(stack_take(&cache, 0));
+	os_fail_at(OS_RESERVE, 1, ENOMEM);
+	for (int i = 0; i < 16; i++)
 		CHECK(stack_take(&cache, 0));
 }

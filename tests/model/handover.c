@@ -67,6 +67,7 @@ static void start(void)
 		gs[i].stack = &any;
 		gs[i].ctx.xon_cpu = 1;
 		model_m[i].p = &ps[i];
+		model_m[i].xinside = true;
 		model_m[i].g = &gs[i];
 		model_m[i].held = NULL;
 		explorer_private(&gs[i].state, sizeof gs[i] - offsetof(struct g, state));
@@ -76,8 +77,10 @@ static void start(void)
 	explorer_private(ps, sizeof ps);
 	explorer_private(&model_m[0].g, sizeof model_m[0].g);
 	explorer_private(&model_m[1].g, sizeof model_m[1].g);
-	explorer_private(&model_m[0].p, sizeof model_m[0].p);
-	explorer_private(&model_m[1].p, sizeof model_m[1].p);
+	for (unsigned i = 0; i < MS; i++) {
+		explorer_private(&model_m[i].p, sizeof model_m[i].p);
+		explorer_private(&model_m[i].xinside, sizeof model_m[i].xinside);
+	}
 }
 
 /* What m_loop does with what leave() left to it. */

@@ -166,7 +166,7 @@ static void start(void)
 	explorer_private(&sched.spin, sizeof sched.spin);
 	sched.steal = true;
 	sched.global.spare = &spare[PS];
-	explorer_private(&sched.xwake_skip, sizeof sched.xwake_skip + sizeof sched.xwatching);
+	explorer_private(&sched.xwake_skip, sizeof sched.xwake_skip + sizeof sched.xwatching + sizeof sched.watcher);
 	explorer_private(&sched.xblocked, sizeof sched - offsetof(struct sched, xblocked));
 	explorer_private(gs, sizeof gs);
 	explorer_private(model_m, sizeof model_m);

@@ -1,6 +1,7 @@
 /* Calls against close: a call that has been let in has the descriptor until it leaves, the descriptor is
  * closed once, and the memory is reclaimed once. Edges, deadlines and close against waits: none is lost. */
 #include "net/ready.h"
+#include "runtime/call.h"
 #include "tests/random.h"
 #include "tests/unit/go.h"
 
@@ -15,6 +16,22 @@ const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
 	return "called_from_lib:liburcu-qsbr.so\n";
+}
+
+/* What a socket's functions do between beginning and end of a call. */
+#define IN_CALL(what)                                                                              \
+	do {                                                                                       \
+		bool outermost_ = call_begin();                                                    \
+		what;                                                                              \
+		call_end(outermost_);                                                              \
+	} while (0)
+
+static int in_call_wait(struct ready *r, struct ready_half *h)
+{
+	bool outermost = call_begin_blocking();
+	int err = ready_wait(r, h, WAIT_READ);
+	call_end_blocking(outermost);
+	return err;
 }
 
 static struct object {
@@ -62,7 +79,7 @@ static void call(void *arg)
 			continue;
 		}
 		CHECK(fcntl(o->ready.fd, F_GETFD) >= 0);
-		ready_leave(&o->ready, reclaim);
+		IN_CALL(ready_leave(&o->ready, reclaim));
 	}
 	weft_waitgroup_done(&join);
 }
@@ -80,8 +97,8 @@ static int calls_against_close(void)
 		ready_init(&o->ready, dup(fd));
 		meet(0, i + 1);
 		stagger(&random);
-		ready_close(&o->ready);
-		ready_leave(&o->ready, reclaim);
+		IN_CALL(ready_close(&o->ready));
+		IN_CALL(ready_leave(&o->ready, reclaim));
 	}
 	weft_waitgroup_wait(&join);
 	epoch_drain();
@@ -113,7 +130,7 @@ static void feed(void *arg)
 		if (deadlines && draw_below(&random, 8) == 0)
 			weft_sleep(1 + (int64_t)draw_below(&random, 20000));
 		(void)add_seq(&bytes, 1);
-		ready_notify(&fed, draw_below(&random, 2) ? READY_IN : READY_IN | READY_OUT);
+		IN_CALL(ready_notify(&fed, draw_below(&random, 2) ? READY_IN : READY_IN | READY_OUT));
 		for (int spins = 1; load_acq(&bytes); spins++) {
 			if (spins % 256 == 0)
 				weft_yield();
@@ -129,9 +146,9 @@ static void hurry(void *arg)
 	uint64_t random = 4;
 	(void)arg;
 	while (load_acq(&at[0]) == 0) {
-		ready_set_deadline(&fed.in, weft_in((int64_t)draw_below(&random, 20000)));
+		IN_CALL(ready_set_deadline(&fed.in, weft_in((int64_t)draw_below(&random, 20000))));
 		weft_sleep(1 + (int64_t)draw_below(&random, 20000));
-		ready_set_deadline(&fed.in, WEFT_NEVER);
+		IN_CALL(ready_set_deadline(&fed.in, WEFT_NEVER));
 		weft_yield();
 	}
 	weft_waitgroup_done(&join);
@@ -157,7 +174,7 @@ static int edges_against_waits(bool with_deadlines)
 		if (n)
 			continue;
 		stagger(&random);
-		int err = ready_wait(&fed, &fed.in, WAIT_READ); /* a lost edge: for ever */
+		int err = in_call_wait(&fed, &fed.in); /* a lost edge: for ever */
 		CHECK(err == 0 || (with_deadlines && err == -ETIMEDOUT));
 		if (err)
 			too_late++; /* and only an edge may make good for it */
@@ -199,7 +216,7 @@ static void wait_until_closed(void *arg)
 	struct ready_half *h = arg;
 	int err;
 	do
-		err = ready_wait(&shut, h, WAIT_READ);
+		err = in_call_wait(&shut, h);
 	while (err == 0 || err == -ETIMEDOUT);
 	CHECK_EQ(err, -ECANCELED);
 	weft_waitgroup_done(&join);
@@ -217,9 +234,9 @@ static int close_against_waits(void)
 		if (draw_below(&random, 2))
 			weft_yield();
 		stagger(&random);
-		ready_notify(&shut, READY_IN | READY_OUT);
-		ready_set_deadline(&shut.in, weft_in((int64_t)draw_below(&random, 2000)));
-		ready_close(&shut);
+		IN_CALL(ready_notify(&shut, READY_IN | READY_OUT));
+		IN_CALL(ready_set_deadline(&shut.in, weft_in((int64_t)draw_below(&random, 2000))));
+		IN_CALL(ready_close(&shut));
 		weft_waitgroup_wait(&join);
 	}
 	return 0;

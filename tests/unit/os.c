@@ -227,3 +227,20 @@ TEST(a_node_that_is_refused_costs_nothing_but_the_preference)
 	struct stack_cache far = {.node = 1 << 20}; /* more nodes than there are lists */
 	CHECK(stack_take(&far, 0));
 }
+
+TEST(a_peek_reads_what_is_mapped_and_refuses_the_rest)
+{
+	uintptr_t word = 7, got = 0;
+	char *pages = os_reserve(2 * OS_PAGE);
+	CHECK(pages);
+	CHECK_EQ(os_peek((uintptr_t)&word, &got), 0);
+	CHECK_EQ(got, 7);
+	CHECK_EQ(os_guard(pages + OS_PAGE, OS_PAGE), 0);
+	CHECK_EQ(os_peek((uintptr_t)pages, &got), 0);
+	CHECK_EQ(got, 0);
+	CHECK_EQ(os_peek((uintptr_t)pages + OS_PAGE, &got), -EFAULT);
+	CHECK_EQ(os_peek((uintptr_t)pages + OS_PAGE - 4, &got), -EFAULT);
+	os_release(pages, 2 * OS_PAGE);
+	CHECK_EQ(os_peek((uintptr_t)pages, &got), -EFAULT);
+	CHECK_EQ(os_peek(0, &got), -EFAULT);
+}

@@ -1,5 +1,6 @@
 /* Where the Ms of a running program are, by what the kernel says of their threads, and how they follow a mask or a
  * quota that changes. */
+#include "runtime/call.h"
 #include "runtime/placement.h"
 #include "alloc/os.h"
 #include "runtime/sched.h"
@@ -564,7 +565,10 @@ static _Atomic long ran_on[2];
 
 static int my_p(void)
 {
-	return (int)m_p(m_self())->index;
+	bool outermost = call_begin_blocking(); /* or the P might be taken while we look at it */
+	int index = (int)m_p(m_self())->index;
+	call_end_blocking(outermost);
+	return index;
 }
 
 static void work(void *done)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -367,6 +368,109 @@ TEST_GO(blocking_calls_in_a_row_starve_nobody)
 	return 0;
 }
 
+enum { MANY_BLOCKED = 60, SPARE_AT_MOST = 16 };
+
+static _Atomic int blocked_now;
+
+static void block_until_all_do(void *arg)
+{
+	(void)arg;
+	weft_block_begin();
+	blocked_now++;
+	while (blocked_now < MANY_BLOCKED)
+		usleep(1000);
+	weft_block_end();
+	weft_waitgroup_done(&join);
+}
+
+static uint64_t threads_now(void)
+{
+	weft_schedstats s;
+	weft_sched_stats(&s);
+	return s.threads;
+}
+
+/* Each needs a thread, all at once; afterwards they are not kept. */
+TEST_GO(threads_that_many_blocking_calls_needed_end_again)
+{
+	weft_waitgroup_add(&join, MANY_BLOCKED);
+	for (int i = 0; i < MANY_BLOCKED; i++)
+		weft_go(block_until_all_do, NULL);
+	weft_waitgroup_wait(&join);
+	while (threads_now() > (uint64_t)weft_procs() + SPARE_AT_MOST)
+		weft_sleep(WEFT_MS);
+	return 0;
+}
+
+/* Threads that sysmon starts block no signals of the program's. */
+TEST_GO(threads_that_take_over_ps_block_no_signals)
+{
+	sigset_t blocked;
+	weft_waitgroup_add(&join, MANY_BLOCKED);
+	for (int i = 0; i < MANY_BLOCKED; i++)
+		weft_go(block_until_all_do, NULL);
+	for (int i = 0; i < 20; i++) {
+		weft_sleep(WEFT_MS);
+		CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &blocked), 0);
+		CHECK(!sigismember(&blocked, SIGTERM) && !sigismember(&blocked, SIGSEGV));
+	}
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+/* ---- goroutines that each run for long ---- */
+
+static _Atomic int turns;
+
+static void compute_a_little(void *pinned)
+{
+	while (!stop) {
+		for (int64_t until = weft_now() + 100 * WEFT_US; weft_now() < until;)
+			;
+		turns += !pinned;
+		weft_yield();
+	}
+	weft_waitgroup_done(&join);
+}
+
+/* Every step is as long as many: each is a look around, and runnext has its turn all the same. */
+static int tick_beside_long_steps(void)
+{
+	weft_ticker *t = weft_ticker_make(WEFT_MS);
+	weft_waitgroup_add(&join, 2);
+	weft_go(compute_a_little, NULL);
+	weft_go(compute_a_little, NULL);
+	for (int i = 0; i < 300; i++)
+		CHECK(weft_recv(weft_ticker_chan(t), NULL));
+	stop = true;
+	weft_waitgroup_wait(&join);
+	weft_ticker_free(t);
+	return 0;
+}
+
+TEST(long_steps_do_not_starve_who_is_readied)
+{
+	CHECK_EQ(run_weft(1, tick_beside_long_steps), 0);
+}
+
+static int turn_beside_pinned_ones(void)
+{
+	weft_waitgroup_add(&join, 3);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 1}, compute_a_little, &join), 0);
+	weft_go(compute_a_little, NULL);
+	while (turns < 1000)
+		weft_yield();
+	stop = true;
+	weft_waitgroup_wait(&join);
+	return 0;
+}
+
+TEST(long_steps_of_pinned_goroutines_do_not_starve_the_ring)
+{
+	CHECK_EQ(run_weft(1, turn_beside_pinned_ones), 0);
+}
+
 /* ---- a P that computes, and others that could help ---- */
 
 static _Atomic bool helped;
@@ -646,6 +750,9 @@ TEST(a_deadlock_that_a_thread_outside_leaves_behind_is_fatal)
 
 TEST(a_dump_names_states_creators_and_lines)
 {
+	uintptr_t word = 1, seen;
+	if (os_peek((uintptr_t)&word, &seen) == -ENOSYS)
+		test_skip("no process_vm_readv(2)");
 	static struct test_child child;
 	misuse = wait_for_nobody;
 	test_in_child(&child, run_misuse);
@@ -683,7 +790,7 @@ static void run_with_variable(void)
 static void refused(const char *name, const char *val, const char *why)
 {
 	static struct test_child child;
-	static char want[256];
+	static char want[1024];
 	variable = name;
 	value = val;
 	snprintf(want, sizeof want, "weft: %s=%s: %s\n", name, val, why);
@@ -702,12 +809,24 @@ static void accepted(const char *name, const char *val)
 	CHECK_EQ(child.status, 0);
 }
 
+#define KEYS                                                                                                           \
+	"there are: nosteal (Ps do not steal from each other), nopreempt (a goroutine that computes keeps its P), "    \
+	"schedtrace=MS (a line about the scheduler on stderr, every so many milliseconds), "                          \
+	"help (prints this list, and ends the program)"
+
 TEST(bad_settings_are_one_line_and_status_2)
 {
 	refused("WEFT_PIN", "yes", "one of auto, on, off is wanted");
 	refused("WEFT_SPIN", "fast", "one of off, auto, poll is wanted");
 	refused("WEFT_NET", "carrier-pigeon", "one of epoll is wanted");
-	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; there are: nosteal (Ps do not steal from each other), nopreempt (a goroutine that computes keeps its P)");
+	refused("WEFT_DEBUG", "nosteal=1", "'nosteal' takes no value");
+	refused("WEFT_DEBUG", "schedtrace", "'schedtrace' wants a value: schedtrace=MS");
+	refused("WEFT_DEBUG", "nosteal,schedtrace=", "a number from 1 to 3600000 is wanted");
+	refused("WEFT_DEBUG", "schedtrace=0", "a number from 1 to 3600000 is wanted");
+	refused("WEFT_DEBUG", "schedtrace=3600001", "a number from 1 to 3600000 is wanted");
+	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; " KEYS);
+	refused("WEFT_DEBUG", "schedtrac=1", "unknown key 'schedtrac=1'; " KEYS);
+	refused("WEFT_DEBUG", "schedtracer=1", "unknown key 'schedtracer=1'; " KEYS);
 	refused("WEFT_PROC", "1", "unknown variable");
 	refused("WEFT_GOGC", "100", "this build has no collector to tune");
 	variable = "WEFT_PIN";
@@ -721,6 +840,7 @@ TEST(good_settings_and_empty_ones_are_taken)
 	accepted("WEFT_SPIN", "poll");
 	accepted("WEFT_SPIN", "off");
 	accepted("WEFT_DEBUG", "nosteal");
+	accepted("WEFT_DEBUG", "nosteal,schedtrace=3600000,nopreempt");
 	accepted("WEFT_UNHEARD_OF", "");
 }
 

@@ -87,6 +87,44 @@ TEST(a_long_list_shrinks_and_cold_stacks_have_no_pages)
 	CHECK_EQ(stack_bytes_reserved(), reserved); /* the same ones */
 }
 
+/* How many of its pages are there. */
+static int resident_pages(struct stack *s)
+{
+	static unsigned char page[STACK_DEFAULT / OS_PAGE];
+	CHECK_EQ(mincore(s->base, stack_size(s), page), 0);
+	int n = 0;
+	for (size_t i = 0; i < sizeof page; i++)
+		n += page[i] & 1;
+	return n;
+}
+
+TEST(a_trim_leaves_the_newest_alone_and_of_some_others_their_tops)
+{
+	enum { MANY = 100, PAGES = STACK_DEFAULT / OS_PAGE, KEPT = STACK_KEPT / OS_PAGE };
+	struct stack *s[MANY];
+	for (int i = 0; i < MANY; i++)
+		s[i] = take(0);
+	for (int i = 0; i < MANY; i++) {
+		memset(s[i]->base, 1, stack_size(s[i]));
+		stack_give(&cache, s[i]);
+	}
+	stack_trim(&cache, 1);
+	int trimmed = 0;
+	for (int i = 0; i < MANY; i++)
+		trimmed += resident_pages(s[i]) == KEPT;
+	CHECK(trimmed > 0 && trimmed < MANY / 2); /* it takes no longer than a scheduling step may */
+	stack_trim(&cache, 2); /* too soon */
+	for (int i = 0; i < MANY; i++)
+		trimmed -= resident_pages(s[i]) == KEPT;
+	CHECK_EQ(trimmed, 0);
+	for (int64_t now = 1; now < MANY; now++)
+		stack_trim(&cache, now * 1000000000);
+	CHECK_EQ(cache.n, STACK_HOT);
+	for (int i = 0; i < MANY; i++)
+		CHECK_EQ(resident_pages(s[i]), i < MANY - STACK_HOT ? KEPT : PAGES);
+	CHECK(take(0) == s[MANY - 1]);
+}
+
 TEST(another_p_finds_what_was_flushed)
 {
 	struct stack_cache other = {0};

@@ -1,9 +1,12 @@
 /* The switch without a scheduler: contexts on stacks of their own, which begin in test_begin. What must survive is put
  * where it is lost if the switch does not say that a register changes: more values than there are registers live across
  * it, and the other side fills every register before it switches back. */
+#include "alloc/os.h"
 #include "runtime/switch.h"
 #include "runtime/trace.h"
 #include "tests/test.h"
+
+#include <errno.h>
 
 #if defined(__aarch64__)
 #include <link.h>
@@ -327,9 +330,17 @@ static unsigned frames(const struct trace *t)
 	return t->n;
 }
 
+/* Suspended stacks are read through the kernel, which qemu does not hand on. */
+static void need_peek(void)
+{
+	uintptr_t word = 1, seen_word;
+	if (os_peek((uintptr_t)&word, &seen_word) == -ENOSYS)
+		test_skip("no process_vm_readv(2)");
+}
+
 static void trace_at(int down, unsigned *inside, unsigned *outside)
 {
-	struct trace t;
+	struct trace t = {0};
 	depth = down;
 	start(look_from_depth);
 	context_switch(&main_context, &other);
@@ -344,6 +355,7 @@ static void trace_at(int down, unsigned *inside, unsigned *outside)
 TEST(a_trace_ends_where_the_stack_begins)
 {
 	unsigned inside[2], outside[2];
+	need_peek();
 	trace_at(3, &inside[0], &outside[0]);
 	trace_at(7, &inside[1], &outside[1]);
 	CHECK_EQ(inside[1] - inside[0], 4);
@@ -352,21 +364,10 @@ TEST(a_trace_ends_where_the_stack_begins)
 
 TEST(the_trace_of_a_context_that_has_not_run_begins_at_its_entry)
 {
-	struct trace t;
+	struct trace t = {0};
+	need_peek();
 	start(count_turns);
 	trace_context(&t, &other);
 	CHECK(t.n > 0);
 	CHECK_EQ(t.pc[0], (uintptr_t)context_entry);
-}
-
-TEST(a_suspended_context_tells_its_registers)
-{
-	uintptr_t pc, sp, fp;
-	start(count_turns);
-	context_registers(&other, &pc, &sp, &fp);
-	CHECK(pc == (uintptr_t)context_entry && on_stack(sp) && fp == 0);
-	context_switch(&main_context, &other);
-	context_registers(&other, &pc, &sp, &fp);
-	CHECK(pc != (uintptr_t)context_entry && on_stack(sp) && on_stack(fp) && sp <= fp);
-	CHECK(context_peek(&other) < (void *)sp);
 }

@@ -304,6 +304,61 @@ TEST_GO(one_whose_p_is_taken_may_end_exit_and_block)
 	return 0;
 }
 
+static void block_shortly(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 500; i++) {
+		weft_block_begin();
+		usleep(60);
+		weft_block_end();
+	}
+	weft_waitgroup_done(&computing);
+}
+
+/* Whoever has a P after all these sections is known to be the one. */
+TEST_GO(one_that_computes_after_many_blocking_calls_is_taken_too)
+{
+	for (int i = 0; i < 5; i++) {
+		done = false;
+		weft_waitgroup_add(&computing, 4);
+		for (int j = 0; j < 4; j++)
+			weft_go(block_shortly, NULL);
+		weft_waitgroup_wait(&computing);
+		have_every_p_wanted();
+		compute_until_taken();
+		stop_computing();
+	}
+	return 0;
+}
+
+static int compute_and_wait_for_ever(void)
+{
+	static _Atomic int left = 1;
+	weft_after_func(WEFT_MS, count_down, &left);
+	compute_until_taken();
+	for (int64_t until = weft_now() + 20 * WEFT_MS; left || weft_now() < until;)
+		; /* the timer's goroutine has ended, and the P sleeps */
+	weft_select(NULL, 0);
+	return 0;
+}
+
+static void deadlock_without_p(void)
+{
+	cpu_set_t one;
+	int cpus[1];
+	CHECK_EQ(os_affinity(cpus, 1), 1);
+	CPU_ZERO(&one);
+	CPU_SET((size_t)cpus[0], &one);
+	CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+	run_weft(1, compute_and_wait_for_ever);
+}
+
+/* On one core, where its new M runs before the thread that it has left. */
+TEST(a_deadlock_of_one_whose_p_was_taken_is_fatal)
+{
+	test_dies(deadlock_without_p, "fatal: all goroutines are asleep - deadlock!\n");
+}
+
 static weft_mutex contested;
 
 static void lock_and_compute(void *lockers)
@@ -349,6 +404,34 @@ TEST_GO(one_that_computes_holds_up_no_reclamation)
 		weft_sleep(WEFT_MS);
 	stop_computing();
 	return 0;
+}
+
+/* ---- real-time policies ---- */
+
+static int compute_in_real_time(void)
+{
+	have_every_p_wanted();
+	CHECK_EQ(sched_getscheduler(0), SCHED_RR);
+	compute_until_taken();
+	weft_yield();
+	CHECK_EQ(sched_getscheduler(0), SCHED_RR);
+	stop_computing();
+	return 0;
+}
+
+/* On one core, where sysmon must come before the thread that computes, and the new M must not come before others. */
+TEST(one_that_computes_in_real_time_is_taken_too)
+{
+	cpu_set_t one;
+	int cpus[1];
+	struct sched_param priority = {.sched_priority = 1};
+	CHECK_EQ(os_affinity(cpus, 1), 1);
+	CPU_ZERO(&one);
+	CPU_SET((size_t)cpus[0], &one);
+	CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+	if (sched_setscheduler(0, SCHED_RR, &priority))
+		test_skip("no real-time scheduling without privileges");
+	CHECK_EQ(run_weft(1, compute_in_real_time), 0);
 }
 
 /* ---- when it cannot be done ---- */

@@ -1,0 +1,147 @@
+/* Wake-ups against Ps that are about to sleep. In each round a goroutine waits, its P goes to sleep, or looks for work, or is
+ * just about to do either, and at that moment somebody wakes it: another P, a thread outside, or a timer. One wake-up that is
+ * lost, and the test waits for ever. `./dev soak` makes ten million rounds of it in some ten minutes. */
+#include "tests/random.h"
+#include "tests/unit/go.h"
+
+#include <pthread.h>
+
+enum { ROUNDS = 20000, WITHIN_NS = 30000 };
+
+static weft_chan *there, *back;
+static int64_t rounds;
+static uint64_t seed;
+
+/* From not at all to longer than a P takes to fall asleep. */
+static void dawdle(uint64_t *random)
+{
+	int64_t until = weft_now() + (int64_t)draw_below(random, WITHIN_NS);
+	while (draw_below(random, 8) && weft_now() < until)
+		;
+}
+
+static void answer(void *arg)
+{
+	(void)arg;
+	for (int64_t i = 0; i < rounds; i++) {
+		CHECK(weft_recv(there, NULL));
+		weft_send(back, NULL);
+	}
+}
+
+static void *ask(void *random)
+{
+	for (int64_t i = 0; i < rounds; i++) {
+		dawdle(random);
+		weft_send(there, NULL);
+		CHECK(weft_recv(back, NULL));
+	}
+	return NULL;
+}
+
+static void set_up(void)
+{
+	rounds = test_rounds(ROUNDS);
+	there = weft_chan_make(0, 0);
+	back = weft_chan_make(0, 1);
+}
+
+static void answer_on(int p)
+{
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = p}, answer, NULL), 0);
+}
+
+/* ---- another P ---- */
+
+static int ask_from_a_p(void)
+{
+	set_up();
+	answer_on(1 + (seed & 1));
+	ask(&seed);
+	return 0;
+}
+
+TEST(a_p_wakes_another)
+{
+	seed = random_seed();
+	CHECK_EQ(run_weft(2, ask_from_a_p), 0);
+}
+
+TEST(a_p_wakes_another_that_does_not_spin)
+{
+	setenv("WEFT_SPIN", "off", 1);
+	seed = random_seed();
+	CHECK_EQ(run_weft(2, ask_from_a_p), 0);
+}
+
+/* ---- a thread outside ---- */
+
+static int ask_from_outside(void)
+{
+	pthread_t thread;
+	set_up();
+	weft_go(answer, NULL);
+	CHECK_EQ(pthread_create(&thread, NULL, ask, &seed), 0);
+	weft_block_begin();
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	weft_block_end();
+	return 0;
+}
+
+TEST(a_thread_outside_wakes_the_only_p)
+{
+	seed = random_seed();
+	CHECK_EQ(run_weft(1, ask_from_outside), 0);
+}
+
+TEST(a_thread_outside_wakes_one_of_two_ps)
+{
+	seed = random_seed();
+	CHECK_EQ(run_weft(2, ask_from_outside), 0);
+}
+
+/* ---- timers, of a P that sleeps in its poller ---- */
+
+static int sleep_often(void)
+{
+	weft_listener *l;
+	CHECK_EQ(weft_listen(&l, "tcp://127.0.0.1:0", NULL), 0);
+	rounds = test_rounds(ROUNDS);
+	for (int64_t i = 0; i < rounds; i++)
+		weft_sleep((int64_t)draw_below(&seed, WITHIN_NS));
+	weft_listener_close(l);
+	return 0;
+}
+
+TEST(a_timer_wakes_the_only_p)
+{
+	seed = random_seed();
+	CHECK_EQ(run_weft(1, sleep_often), 0);
+}
+
+TEST(a_timer_wakes_one_of_two_ps)
+{
+	seed = random_seed();
+	CHECK_EQ(run_weft(2, sleep_often), 0);
+}
+
+/* ---- no more than one ---- */
+
+/* Each round readies one goroutine: at most one P is woken for it. */
+static int count_wakes(void)
+{
+	weft_schedstats before, after;
+	set_up();
+	weft_go(answer, NULL);
+	weft_sched_stats(&before);
+	ask(&seed);
+	weft_sched_stats(&after);
+	CHECK(after.wakes - before.wakes <= 2 * (uint64_t)rounds + (uint64_t)rounds / 10 + 100);
+	return 0;
+}
+
+TEST(a_readied_goroutine_wakes_at_most_one_p)
+{
+	seed = random_seed();
+	CHECK_EQ(run_weft(4, count_wakes), 0);
+}
