@@ -162,11 +162,9 @@ TEST_GO(calls_that_never_block_do_not_keep_a_p)
 	weft_waitgroup_add(&join, weft_procs());
 	for (int i = 0; i < weft_procs(); i++)
 		weft_go(try_until_done, NULL);
-	weft_sleep(WEFT_MS);
-	for (int i = 0; i < 5; i++)
+	while (stats().taken + stats().given_up == 0)
 		weft_sleep(WEFT_MS);
 	stop_computing();
-	CHECK(stats().taken + stats().given_up >= 1);
 	weft_chan_free(full);
 	return 0;
 }
@@ -187,10 +185,9 @@ TEST_GO(calls_that_may_block_yield_when_asked)
 	weft_waitgroup_add(&join, weft_procs());
 	for (int i = 0; i < weft_procs(); i++)
 		weft_go(send_and_receive_until_done, NULL);
-	for (int i = 0; i < 5; i++)
+	while (!stats().asked) /* on a busy machine the P may be taken first */
 		weft_sleep(WEFT_MS);
 	stop_computing();
-	CHECK(stats().asked >= 1);
 	weft_chan_free(roomy);
 	return 0;
 }
