@@ -80,10 +80,16 @@ static inline size_t stack_size(const struct stack *s)
 
 COLD void stack_trim_slow(struct stack_cache *, int64_t now);
 
+/* When there is something to trim; INT64_MAX: nothing. */
+static inline int64_t stack_trim_due(const struct stack_cache *c)
+{
+	return likely(c->n <= STACK_HOT) ? INT64_MAX : c->trim_at;
+}
+
 /* Every now and then: some of the stacks that have not been used lately give back what they have grown. */
 static inline void stack_trim(struct stack_cache *c, int64_t now)
 {
-	if (unlikely(c->n > STACK_HOT) && now >= c->trim_at)
+	if (unlikely(now >= stack_trim_due(c)))
 		stack_trim_slow(c, now);
 }
 

@@ -357,9 +357,12 @@ static void wake_was_useless(void)
 
 /* ---- sleeping ---- */
 
-static int64_t time_to_next_timer(struct p *p)
+/* A timer, or stacks to give back. */
+static int64_t time_to_next_chore(struct p *p)
 {
-	int64_t next = load_rlx(&p->wheel.xnext);
+	int64_t next = load_rlx(&p->wheel.xnext), trim = stack_trim_due(&p->stacks);
+	if (trim < next)
+		next = trim;
 	if (next == INT64_MAX)
 		return -1;
 	int64_t left = next - weft_now();
@@ -434,16 +437,16 @@ static int64_t until_threads_have_ended(int64_t timeout)
 static void watch(struct p *p, const struct poller *poller)
 {
 	while (load_seq(&sched.xidle) < sched.nprocs) {
-		int64_t timeout = time_to_next_timer(p);
-		bool until_timer = timeout >= 0 && timeout <= LATE_NS;
+		int64_t timeout = time_to_next_chore(p);
+		bool until_chore = timeout >= 0 && timeout <= LATE_NS;
 		store_seq(&sched.xwatching, WATCH_BUSY);
-		if (sleep_for(p, poller, until_timer ? timeout : LATE_NS) || until_timer)
+		if (sleep_for(p, poller, until_chore ? timeout : LATE_NS) || until_chore)
 			return;
 		if (load_seq(&p->xwake) || somebody_needs_help(p, weft_now()))
 			return;
 	}
 	store_seq(&sched.xwatching, WATCH_IDLE);
-	sleep_for(p, poller, until_threads_have_ended(time_to_next_timer(p)));
+	sleep_for(p, poller, until_threads_have_ended(time_to_next_chore(p)));
 }
 
 void appoint_watch(void)
@@ -464,7 +467,7 @@ static bool wait_for_wake(struct p *p, const struct poller *poller)
 {
 	uint32_t nobody = WATCH_NOBODY;
 	if (p->solo) {
-		sleep_for(p, poller, until_threads_have_ended(time_to_next_timer(p)));
+		sleep_for(p, poller, until_threads_have_ended(time_to_next_chore(p)));
 		return false;
 	}
 	if (!is_resting(p) && cas_seq(&sched.xwatching, &nobody, WATCH_IDLE)) {
@@ -472,7 +475,7 @@ static bool wait_for_wake(struct p *p, const struct poller *poller)
 		watch(p, poller);
 		store_seq(&sched.xwatching, WATCH_NOBODY);
 	} else {
-		sleep_for(p, poller, until_threads_have_ended(time_to_next_timer(p)));
+		sleep_for(p, poller, until_threads_have_ended(time_to_next_chore(p)));
 	}
 	return true;
 }
@@ -535,6 +538,7 @@ struct g *find_work(struct m *m)
 		bump(&p->stats.spin_ns, now - spinning_since);
 		if (woken && p->spinning)
 			wake_was_useless();
+		stack_trim(&p->stacks, now);
 		bool looked = p->spinning;
 		stats_spun(looked ? &p->seen.spin_vain : NULL, now - spinning_since);
 		watched = sleep_until_woken(p);
