@@ -54,7 +54,7 @@ struct g {
 	_Atomic bool timed_out;  /* park_until: the deadline claimed the wait */
 	_Atomic bool is_thread;         /* stands for a thread outside the runtime */
 	bool extras;             /* there is something in pin, stack_want, name or arg_copy */
-	uint8_t stamp;           /* enum stamp; who readies and who runs it */
+	_Atomic uint8_t stamp;   /* enum stamp; who readies and who runs it */
 	_Atomic uint16_t pin;    /* 0, or 1 + the only P it may run on */
 	void (*fn)(void *);
 	void *arg;
@@ -68,7 +68,7 @@ struct g {
 	void *fake_stack;      /* fiber.h, as is fiber */
 	void *fiber;
 	_Atomic uint32_t xfutex; /* threads outside the runtime wait here */
-	uint64_t ready_at;       /* with a stamp */
+	_Atomic uint64_t ready_at; /* with a stamp */
 
 	/* Options of weft_go_with. */
 	ON_OWN_LINE void *arg_copy; /* heap memory, when it did not fit inline */
@@ -234,7 +234,7 @@ static inline void stats_ready(struct p *p, struct g *g)
 /* It runs, from here on. */
 static inline void stats_runs(struct m *m, struct g *g)
 {
-	if (unlikely(g->stamp))
+	if (unlikely(load_rlx(&g->stamp)))
 		stats_stamped_runs(m_p(m), g);
 }
 

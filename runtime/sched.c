@@ -556,7 +556,7 @@ void weft_yield(void)
 			run_queue_put(m_p(m), g);
 		leave(m, g, next);
 	} else {
-		g->stamp = STAMP_NONE;
+		store_rlx(&g->stamp, STAMP_NONE);
 	}
 	sched_leave(me);
 	if (outermost)

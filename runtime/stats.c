@@ -34,11 +34,11 @@ COLD void stats_stamp(struct p *p, struct g *g)
 	if (load_rlx(&g->is_thread))
 		return; /* it runs on no P */
 	if (p->seen.stamping == STAMPING_BATCH) {
-		g->stamp = STAMP_WAKE;
-		g->ready_at = p->seen.batch_at;
+		store_rlx(&g->stamp, STAMP_WAKE);
+		store_rlx(&g->ready_at, (uint64_t)p->seen.batch_at);
 	} else {
-		g->stamp = STAMP_OTHER;
-		g->ready_at = cycles_now();
+		store_rlx(&g->stamp, STAMP_OTHER);
+		store_rlx(&g->ready_at, cycles_now());
 		p->seen.stamping = STAMPING_NONE;
 	}
 }
@@ -52,8 +52,9 @@ static uint64_t ticks_since(uint64_t then)
 
 COLD void stats_stamped_runs(struct p *p, struct g *g)
 {
-	small_histogram_record(g->stamp == STAMP_WAKE ? &p->seen.wake : &p->seen.other, ticks_since(g->ready_at));
-	g->stamp = STAMP_NONE;
+	small_histogram_record(load_rlx(&g->stamp) == STAMP_WAKE ? &p->seen.wake : &p->seen.other,
+			       ticks_since(load_rlx(&g->ready_at)));
+	store_rlx(&g->stamp, STAMP_NONE);
 }
 
 /* ---- slices ---- */
@@ -65,8 +66,8 @@ static void sample_ready(struct p *p, struct g *g, uint64_t ticks)
 		p->seen.stamping = STAMPING_NEXT;
 		return;
 	}
-	g->stamp = STAMP_OTHER;
-	g->ready_at = ticks;
+	store_rlx(&g->stamp, STAMP_OTHER);
+	store_rlx(&g->ready_at, (uint64_t)ticks);
 }
 
 void stats_looked(struct p *p, struct g *g, uint64_t ticks)
