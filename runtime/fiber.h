@@ -130,6 +130,16 @@ static inline void fiber_enter_stack(void *fake)
 #endif
 }
 
+/* The same, and what the stack was that was left. */
+static inline void fiber_enter_stack_from(void *fake, const void **bottom, size_t *size)
+{
+#if WEFT_ASAN
+	__sanitizer_finish_switch_fiber(fake, bottom, size);
+#else
+	(void)fake, (void)bottom, (void)size;
+#endif
+}
+
 /* The frames of the goroutine that lived on this stack are gone. */
 static inline void fiber_unpoison(const void *bottom, size_t size)
 {

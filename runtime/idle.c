@@ -48,6 +48,7 @@ enum {
 	SPIN_MOST = 200000,
 	GAP_CAP = 1000000,
 	CYCLES_BETWEEN_LOOKS = 1500,
+	NS_BETWEEN_LOOKS = 600, /* the same, to a simulation */
 	CYCLES_WITHOUT_STEP = 20000,
 	WAKE_SKIP_MOST = 65536,
 };
@@ -70,6 +71,10 @@ enum wake { WAKE_NONE, WAKE_WORK, WAKE_LOOK };
 /* Ends its sleep, and leaves it among the idle ones. */
 static void nudge(struct p *p)
 {
+	if (unlikely(sim_on)) {
+		sim_wake(p);
+		return;
+	}
 	const struct poller *poller = load_seq(&p->xin_poller) ? load_acq(&sched.poller) : NULL;
 	if (poller)
 		poller->wake(p->index);
@@ -243,6 +248,8 @@ bool fire_timers(struct p *owner, int64_t now)
 	struct p *p = m_p(m_self());
 	stats_batch_begin(p);
 	unsigned fired = wheel_advance(&owner->wheel, now, start_timer_goroutine);
+	if (unlikely(sim_on))
+		sim_trace(SIM_FIRE, owner->index, fired);
 	stats_batch_end(p);
 	return fired > 0;
 }
@@ -417,6 +424,10 @@ static bool somebody_needs_help(struct p *p, int64_t now)
 /* True: sockets had something. */
 static bool sleep_for(struct p *p, const struct poller *poller, int64_t timeout)
 {
+	if (unlikely(sim_on)) {
+		sim_sleep(p, timeout);
+		return false;
+	}
 	if (poller)
 		return poller->wait(p->index, p->index, timeout) > 0; /* off-line around its own system call */
 	epoch_offline();
@@ -485,6 +496,8 @@ static bool sleep_until_woken(struct p *p)
 {
 	bool watched = false;
 	const struct poller *poller = load_acq(&sched.poller);
+	if (unlikely(sim_on))
+		sim_point(SIM_DROWSE);
 	store_seq(&p->xwake, WAKE_NONE);
 	store_seq(&p->xin_poller, poller != NULL);
 	bump(&p->stats.sleeps, 1);
@@ -495,6 +508,8 @@ static bool sleep_until_woken(struct p *p)
 		sub_seq(&sched.xspinning, 1);
 	}
 	fence_full();
+	if (unlikely(sim_on))
+		sim_point(SIM_DROWSE);
 	if (!work_anywhere(p) && load_seq(&sched.poller) == poller) {
 		check_deadlock();
 		watched = wait_for_wake(p, poller);
@@ -509,7 +524,9 @@ static bool sleep_until_woken(struct p *p)
 /* Asking the poller is a pause in itself, and a P without others disturbs nobody. */
 static void pause_between_looks(const struct p *p)
 {
-	if (p->solo || load_rlx(&sched.poller))
+	if (unlikely(sim_on))
+		sim_pause(p, NS_BETWEEN_LOOKS);
+	else if (p->solo || load_rlx(&sched.poller))
 		cpu_relax();
 	else
 		pause_for(CYCLES_BETWEEN_LOOKS);

@@ -164,6 +164,13 @@ static void give_stack(struct p *p, struct g *g)
 	context_make(&g->ctx, s->top - s->colour);
 }
 
+static COLD void wait_off_cpu(struct p *p, struct context *c)
+{
+	if (sim_on)
+		sim_wait_off_cpu(p, c);
+	context_wait_off_cpu(c);
+}
+
 /* Makes next the M's goroutine and returns the context to switch to. */
 static inline struct context *prepare(struct m *m, struct g *next)
 {
@@ -172,7 +179,8 @@ static inline struct context *prepare(struct m *m, struct g *next)
 		fiber_leave_stack(NULL, m->stack_bottom, m->stack_size);
 		return &m->ctx;
 	}
-	context_wait_off_cpu(&next->ctx);
+	if (unlikely(load_acq(&next->ctx.xon_cpu)))
+		wait_off_cpu(m_p(m), &next->ctx);
 	fiber_observe(&next->ctx);
 	if (!next->stack)
 		give_stack(m_p(m), next);
@@ -254,6 +262,17 @@ static COLD struct g *look_around(struct p *p)
 	return ring_pop(p);
 }
 
+/* In a simulation every step comes to a look, and others go on before it. */
+static COLD struct g *look(struct p *p)
+{
+	if (likely(!sim_on))
+		return look_around(p);
+	sim_point(SIM_STEP);
+	struct g *g = look_around(p);
+	sim_looked(p);
+	return g;
+}
+
 static inline int step(struct p *p)
 {
 	int left = load_rlx(&p->countdown) - 1;
@@ -272,7 +291,7 @@ bool step_is_due(struct p *p)
 static inline __attribute__((always_inline)) struct g *pick(struct p *p)
 {
 	struct g *g;
-	if (unlikely(step(p) <= 0) && (g = look_around(p)))
+	if (unlikely(step(p) <= 0) && (g = look(p)))
 		return g;
 	g = take_runnext(p);
 	if (!g)
@@ -327,6 +346,8 @@ void m_loop(struct m *m)
 		m->held = NULL;
 		if (!g)
 			g = find_work(m);
+		if (unlikely(sim_on))
+			sim_found(m_p(m), g);
 		if (!g)
 			return;
 		struct context *to = prepare(m, g);
@@ -361,6 +382,7 @@ COLD struct g *stand_in(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	fork_check();
+	sim_refuse_outside();
 	if (thread_g)
 		return thread_g;
 	if (!load_acq(&sched.running))
@@ -689,6 +711,7 @@ static COLD struct g *take_from_outside(void)
 static COLD void must_be_running(void)
 {
 	fork_check();
+	sim_refuse_outside();
 	if (!load_acq(&sched.running))
 		weft_panic("weft is not running: goroutines start inside weft_main");
 }

@@ -9,6 +9,7 @@
 #include "runtime/fiber.h"
 #include "runtime/g.h"
 #include "runtime/poller.h"
+#include "runtime/sim.h"
 
 enum { MAX_PS = 1024, IDLE_WORDS = MAX_PS / 64 };
 
@@ -150,13 +151,15 @@ static inline bool is_resting(const struct p *p)
  * else runs. */
 static inline bool spinning_may_help(struct p *p)
 {
-	return !p->solo && !runq_len(&p->runq) && load_rlx(&sched.xidle) + 1 < sched.nprocs;
+	return !sim_on && !p->solo && !runq_len(&p->runq) && load_rlx(&sched.xidle) + 1 < sched.nprocs;
 }
 
 /* Ticks of a quarter to half a nanosecond. AArch64's counter goes at 1 MHz to 1 GHz, as cntfrq_el0 says: shifted it goes
  * at 2 to 4 GHz, in steps, as x86-64's does. Differences are right across an overflow, shifted ones too. */
 static inline __attribute__((always_inline)) uint64_t cycles_now(void)
 {
+	if (unlikely(sim_on))
+		return sim_cycles();
 #if defined(__x86_64__)
 	return __builtin_ia32_rdtsc();
 #else

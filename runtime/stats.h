@@ -58,7 +58,7 @@ void stats_batch_end(struct p *);
  * the next one that becomes runnable here; and whoever runs next is timed. g may be NULL. */
 void stats_looked(struct p *, struct g *, uint64_t ticks);
 
-/* A step has come to the look around. True: only because of a slice. */
+/* A step has come to the look around. True: only because of a slice, or for a simulation's sake (sim.h). */
 bool stats_slice_ends(struct p *);
 
 /* The P has gone to another M in the middle of one. */
