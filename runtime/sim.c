@@ -133,7 +133,8 @@ static bool chance(unsigned of_1024)
 /* As likely within any power of two as within the next. */
 static int64_t some_time(unsigned bits)
 {
-	return (int64_t)(sim_random() & ((1ull << below(bits + 1)) - 1));
+	uint64_t mask = (1ull << below(bits + 1)) - 1; /* first: in one expression either may be first */
+	return (int64_t)(sim_random() & mask);
 }
 
 static bool may_delay(void)
@@ -236,6 +237,20 @@ static struct sim_m *one_of(int64_t now, bool pauses_count)
 	return n == 1 ? found[0] : found[below(n)];
 }
 
+/* No wake-up is lost: when the clock goes on because all Ps sleep, nothing is left that could run. */
+static void check_nothing_waits(void)
+{
+	bool waits = !gqueue_empty(&sched.global);
+	for (unsigned i = 0; i < sim.nms; i++) {
+		struct p *p = sched.ps[i];
+		if (sim.ms[i].state != SIM_ASLEEP)
+			return;
+		waits |= load_rlx(&p->xrunnext) || runq_len(&p->runq) || !gqueue_empty(&p->inbox);
+	}
+	if (waits)
+		fatal("all Ps sleep, and a goroutine is runnable");
+}
+
 static struct sim_m *next_m(void)
 {
 	int64_t now = load_rlx(&sim.now), soonest = INT64_MAX;
@@ -246,6 +261,8 @@ static struct sim_m *next_m(void)
 			soonest = s->at;
 		ready |= s->state == SIM_READY && s->at <= now;
 	}
+	if (soonest > now)
+		check_nothing_waits();
 	assert_always(soonest != INT64_MAX);
 	if (sim_machine)
 		now = soonest > now ? soonest : now;
@@ -432,8 +449,11 @@ static void bounds_of_thread(void)
 static void m_main(void *arg)
 {
 	struct sim_m *s = arg;
+	struct p *p = sched.ps[s - sim.ms];
 	store_rlx(&s->m.xinside, true);
 	store_rlx(&s->m.g, NULL);
+	m_take_p(&s->m, p);
+	p->random = (uint32_t)sim_random() | 1;
 	go_to(&thread);
 	m_loop(&s->m);
 	go_to(&thread); /* the program has ended, and with it the others */
@@ -453,8 +473,14 @@ static void m_make(struct sim_m *s, struct p *p)
 	store_rlx(&s->m.xnote, NOTE_GIVE_UP);
 	s->m.reader = epoch_self();
 	context_make(&s->ctx, s->stack->top - s->stack->colour);
-	m_take_p(&s->m, p);
-	p->random = (uint32_t)sim_random() | 1;
+}
+
+void sim_make_ms(void)
+{
+	sim.nms = sched.nprocs;
+	sim.ms = weft_calloc(sim.nms, sizeof *sim.ms);
+	if (!sim.ms)
+		fatal("out of memory for %u simulated Ms", sim.nms);
 }
 
 void sim_run(void)
@@ -462,10 +488,6 @@ void sim_run(void)
 	bounds_of_thread();
 	thread.fiber = fiber_current();
 	sim.running = &thread;
-	sim.ms = weft_calloc(sched.nprocs, sizeof *sim.ms);
-	if (!sim.ms)
-		fatal("out of memory for %u simulated Ms", sched.nprocs);
-	sim.nms = sched.nprocs;
 	for (unsigned i = 0; i < sim.nms; i++) {
 		m_make(&sim.ms[i], sched.ps[i]);
 		sim.ms[i].at = load_rlx(&sim.now);

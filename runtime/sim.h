@@ -51,6 +51,9 @@ void sim_start(uint64_t seed, enum sim_delays);
 /* The simulated machine, with a core for each P. */
 void sim_topo(struct topo *, unsigned procs);
 
+/* Memory for as many Ms as there are Ps; before there is a goroutine, for goroutines look at Ms. */
+void sim_make_ms(void);
+
 /* By a thread that is a reader of grace periods: runs all Ms, until the program has ended. */
 void sim_run(void);
 

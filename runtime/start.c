@@ -287,6 +287,8 @@ static void prepare(void)
 	sched.max_threads = config.max_threads;
 	sched.preempt = config.preempt && !config.simulate && os_membarrier_init() == 0;
 	make_ps(&config);
+	if (sim_on)
+		sim_make_ms();
 	stats_start();
 	struct m *first = m_make(); /* goroutines look at Ms: the memory is there before the first one starts */
 	if (!first)

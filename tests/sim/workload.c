@@ -6,6 +6,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { SECONDS_PER_SEED = 50 };
 
 /* ---- a program under a seed ---- */
 
@@ -26,6 +29,7 @@ static void run_planned(void)
 	char debug[64];
 	snprintf(debug, sizeof debug, "seed=%" PRIu64 "%s", planned.seed, planned.more);
 	setenv("WEFT_DEBUG", debug, 1);
+	alarm(SECONDS_PER_SEED);
 	_exit(weft_main(0, NULL, run_app));
 }
 
@@ -306,6 +310,48 @@ static void grow_tree(void *unused)
 	weft_waitgroup_done(&all);
 }
 
+/* Goroutines that run on one P each, which must be woken for them: a request goes round, and comes back. */
+enum { ROUNDS = 10, MOST_PINNED = 8 };
+
+static struct stage {
+	weft_chan *in, *out;
+} stages[MOST_PINNED];
+
+static void hand_on(void *arg)
+{
+	struct stage *s = arg;
+	int64_t v;
+	while (weft_recv(s->in, &v)) {
+		v++;
+		weft_send(s->out, &v);
+	}
+	weft_close(s->out);
+	weft_waitgroup_done(&all);
+}
+
+static void go_round(void *unused)
+{
+	(void)unused;
+	int n = weft_procs() < MOST_PINNED ? weft_procs() : MOST_PINNED;
+	weft_chan *first = weft_chan_make(sizeof(int64_t), choose(2)), *in = first;
+	for (int i = 0; i < n; i++) {
+		weft_go_opts opts = {.pin = i + 1};
+		stages[i] = (struct stage){in, weft_chan_make(sizeof(int64_t), choose(2))};
+		in = stages[i].out;
+		weft_waitgroup_add(&all, 1);
+		CHECK_EQ(weft_go_with(&opts, hand_on, &stages[i]), 0);
+	}
+	for (int64_t i = 0; i < ROUNDS; i++) {
+		int64_t v = i;
+		weft_send(first, &v);
+		stir();
+		CHECK(weft_recv(in, &v));
+		CHECK_EQ(v, i + n);
+	}
+	weft_close(first);
+	weft_waitgroup_done(&all);
+}
+
 /* A deadline ends a wait, and not before its time. */
 static void sleep_and_time_out(void *unused)
 {
@@ -334,6 +380,7 @@ int workload(void)
 	for (int i = 0; i < 4; i++)
 		go(sleep_and_time_out, NULL);
 	go(grow_tree, NULL);
+	go(go_round, NULL);
 	weft_waitgroup_wait(&all);
 	CHECK_EQ(locked, LOCKERS * LOCKS);
 	check_ring();
