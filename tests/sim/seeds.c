@@ -31,7 +31,7 @@ static int by_hash(const void *a, const void *b)
 TEST(a_thousand_seeds_are_a_thousand_runs_without_fault)
 {
 	static struct sim_trace traces[1000];
-	int n = test_is_slow() ? 60 : 1000;
+	int n = test_is_slow() ? 300 : 1000;
 	for (int i = 0; i < n; i++)
 		traces[i] = run((uint64_t)i, "", workload);
 	qsort(traces, (size_t)n, sizeof traces[0], by_hash);

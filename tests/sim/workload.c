@@ -10,6 +10,13 @@
 
 enum { SECONDS_PER_SEED = 50 };
 
+/* ThreadSanitizer would let each of a thousand programs sleep for a second before it ends. */
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "atexit_sleep_ms=0";
+}
+
 /* ---- a program under a seed ---- */
 
 static struct {
@@ -76,7 +83,7 @@ static void stir(void)
 }
 
 /* Numbers through a channel arrive once each, those of one sender in order. */
-enum { PIPES = 3, SENDERS = 3, SENT = 12 };
+enum { PIPES = 3, SENDERS = 3, SENT = 20 };
 
 struct pipe {
 	weft_chan *ch;
@@ -147,7 +154,7 @@ static void start_pipes(void)
 }
 
 /* Of tokens that are passed on by select, none is lost and none comes twice. */
-enum { RING = 5, TOKENS = 3, HOPS = 30 };
+enum { RING = 5, TOKENS = 3, HOPS = 60 };
 
 static weft_chan *ring[RING];
 static weft_chan *ring_ends;
@@ -195,7 +202,7 @@ static void check_ring(void)
 }
 
 /* One at a time within a mutex, whatever happens there. */
-enum { LOCKERS = 6, LOCKS = 8 };
+enum { LOCKERS = 6, LOCKS = 12 };
 
 static weft_mutex mutex;
 static int within, locked;
@@ -311,7 +318,7 @@ static void grow_tree(void *unused)
 }
 
 /* Goroutines that run on one P each, which must be woken for them: a request goes round, and comes back. */
-enum { ROUNDS = 10, MOST_PINNED = 8 };
+enum { ROUNDS = 20, MOST_PINNED = 8 };
 
 static struct stage {
 	weft_chan *in, *out;
