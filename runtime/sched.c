@@ -164,13 +164,6 @@ static void give_stack(struct p *p, struct g *g)
 	context_make(&g->ctx, s->top - s->colour);
 }
 
-static COLD void wait_off_cpu(struct p *p, struct context *c)
-{
-	if (sim_on)
-		sim_wait_off_cpu(p, c);
-	context_wait_off_cpu(c);
-}
-
 /* Makes next the M's goroutine and returns the context to switch to. */
 static inline struct context *prepare(struct m *m, struct g *next)
 {
@@ -179,8 +172,7 @@ static inline struct context *prepare(struct m *m, struct g *next)
 		fiber_leave_stack(NULL, m->stack_bottom, m->stack_size);
 		return &m->ctx;
 	}
-	if (unlikely(load_acq(&next->ctx.xon_cpu)))
-		wait_off_cpu(m_p(m), &next->ctx);
+	context_wait_off_cpu(&next->ctx);
 	fiber_observe(&next->ctx);
 	if (!next->stack)
 		give_stack(m_p(m), next);
@@ -262,14 +254,16 @@ static COLD struct g *look_around(struct p *p)
 	return ring_pop(p);
 }
 
-/* In a simulation every step comes to a look, and others go on before it. */
+/* In a simulation every step comes to a look. Others go on before it; and what pick would take is taken here. */
 static COLD struct g *look(struct p *p)
 {
 	if (likely(!sim_on))
 		return look_around(p);
 	sim_point(SIM_STEP);
 	struct g *g = look_around(p);
-	sim_looked(p);
+	if (!g)
+		g = run_queue_get(p);
+	sim_looked(p, g);
 	return g;
 }
 

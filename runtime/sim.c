@@ -323,10 +323,26 @@ void sim_point(enum sim_event e)
 }
 
 /* The next step comes to the look, too: as for a slice (stats.h), what is left is put by. */
-void sim_looked(struct p *p)
+static void put_by_steps(struct p *p)
 {
 	p->seen.rest += load_rlx(&p->countdown) - 1;
 	store_rlx(&p->countdown, 1);
+}
+
+/* In place of spinning in prepare (sched.c). */
+static void wait_off_cpu(struct p *p, struct context *c)
+{
+	while (load_acq(&c->xon_cpu)) /* switch.h, A1 */
+		sim_pause(p, OFF_CPU_NS);
+}
+
+/* Who parks or yields leaves one that is still on its stack to m_loop: others may be waiting for the stack that it
+ * stands on itself. Who has ended goes to it directly. */
+void sim_looked(struct p *p, struct g *g)
+{
+	put_by_steps(p);
+	if (g && load_rlx(&m_g(m_self())->state) == G_FREE)
+		wait_off_cpu(p, &g->ctx);
 }
 
 void sim_found(struct p *p, struct g *g)
@@ -335,7 +351,9 @@ void sim_found(struct p *p, struct g *g)
 	sim_trace(SIM_FOUND, p->index, g ? load_rlx(&g->id) : 0);
 	sim_trace(SIM_FOUND, load_rlx(&p->stats.steals), load_rlx(&p->stats.stolen));
 	s->debt += cost_of(SIM_FOUND, s);
-	sim_looked(p);
+	put_by_steps(p);
+	if (g)
+		wait_off_cpu(p, &g->ctx);
 }
 
 void sim_pause(const struct p *p, int64_t ns)
@@ -348,12 +366,6 @@ void sim_pause(const struct p *p, int64_t ns)
 	if (timer > now && timer < s->at)
 		s->at = timer;
 	give_way();
-}
-
-void sim_wait_off_cpu(const struct p *p, struct context *c)
-{
-	while (load_acq(&c->xon_cpu)) /* switch.h, A1 */
-		sim_pause(p, OFF_CPU_NS);
 }
 
 /* As a futex: not when it has been woken already. */

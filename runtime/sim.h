@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct context;
 struct g;
 struct m;
 struct p;
@@ -69,8 +68,8 @@ int64_t sim_now(void);
 uint64_t sim_cycles(void);
 uint64_t sim_random(void);
 
-/* After a look around (sched.c), to which every step comes. */
-void sim_looked(struct p *);
+/* After a look around (sched.c), to which every step comes. g, if there is one, is what runs next. */
+void sim_looked(struct p *, struct g *);
 
 /* Others may go on here. */
 void sim_point(enum sim_event);
@@ -78,11 +77,10 @@ void sim_point(enum sim_event);
 /* After find_work; g may be NULL. */
 void sim_found(struct p *, struct g *);
 
-/* In place of a pause, and of a sleep; NULL context: just so long. */
+/* In place of a pause, and of a sleep. */
 void sim_pause(const struct p *, int64_t ns);
 void sim_sleep(struct p *, int64_t timeout);
 void sim_wake(struct p *);
-void sim_wait_off_cpu(const struct p *, struct context *);
 
 /* At the end of each outermost call; of those that may block, a goroutine may come back on another M. */
 void sim_call_ends(struct m *);

@@ -123,9 +123,9 @@ uint64_t sim_cycles(void)
 	return 0;
 }
 
-void sim_looked(struct p *p)
+void sim_looked(struct p *p, struct g *g)
 {
-	(void)p;
+	(void)p, (void)g;
 }
 
 void sim_point(enum sim_event e)
@@ -151,11 +151,6 @@ void sim_sleep(struct p *p, int64_t timeout)
 void sim_wake(struct p *p)
 {
 	(void)p;
-}
-
-void sim_wait_off_cpu(const struct p *p, struct context *c)
-{
-	(void)p, (void)c;
 }
 
 void sim_trace(enum sim_event e, uint64_t what, uint64_t how)
