@@ -229,12 +229,13 @@ static bool is_candidate(const struct sim_m *s, int64_t now, bool pauses_count)
 
 static struct sim_m *one_of(int64_t now, bool pauses_count)
 {
-	struct sim_m *found[MAX_PS];
 	unsigned n = 0;
 	for (unsigned i = 0; i < sim.nms; i++)
-		if (is_candidate(&sim.ms[i], now, pauses_count))
-			found[n++] = &sim.ms[i];
-	return n == 1 ? found[0] : found[below(n)];
+		n += is_candidate(&sim.ms[i], now, pauses_count);
+	unsigned skip = n > 1 ? below(n) : 0;
+	for (struct sim_m *s = sim.ms;; s++)
+		if (is_candidate(s, now, pauses_count) && skip-- == 0)
+			return s;
 }
 
 /* No wake-up is lost: when the clock goes on because all Ps sleep, nothing is left that could run. */
@@ -388,6 +389,7 @@ void sim_wake(struct p *p)
 	if (s->state != SIM_ASLEEP)
 		return;
 	int64_t late = cost_of(SIM_WAKE, s);
+	sim.running->debt += cost_of(SIM_POKE, sim.running);
 	if (may_delay() && chance(512))
 		late += some_time(UP_BITS);
 	s->state = SIM_READY;

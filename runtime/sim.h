@@ -26,6 +26,7 @@ enum sim_event {
 	SIM_DROWSE, /* and is about to say that it sleeps, or to look for the last time */
 	SIM_SLEEP,
 	SIM_WAKE,   /* about the one that is woken */
+	SIM_POKE,   /* and about who wakes it */
 	SIM_FIRE,   /* timers of the P */
 	SIM_SELECT,
 	SIM_WORK,
