@@ -44,8 +44,13 @@
 /* For a thread's own data, which its goroutines touch in turn. */
 #define NO_TSAN __attribute__((no_sanitize("thread"), noinline))
 #define NOT_INSTRUMENTED __attribute__((disable_sanitizer_instrumentation, noinline))
+/* The same for all functions in between: a simulation's own data, which all of its Ms touch on one thread (sim.c). */
+#define NO_TSAN_BEGIN _Pragma("clang attribute push(__attribute__((no_sanitize(\"thread\"))), apply_to = function)")
+#define NO_TSAN_END   _Pragma("clang attribute pop")
 #else
 #define NO_TSAN
+#define NO_TSAN_BEGIN
+#define NO_TSAN_END
 #define NOT_INSTRUMENTED __attribute__((no_sanitize_address))
 #endif
 

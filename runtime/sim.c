@@ -104,10 +104,7 @@ static struct {
 
 static struct sim_m thread; /* the simulation's own, before and after the Ms */
 
-#if WEFT_TSAN
-/* One thread, many identities (fiber.h): what is written here is no goroutine's. */
-#pragma clang attribute push(__attribute__((no_sanitize("thread"))), apply_to = function)
-#endif
+NO_TSAN_BEGIN
 
 /* ---- the seed ---- */
 
@@ -511,6 +508,4 @@ void sim_run(void)
 	go_to(next_m());
 }
 
-#if WEFT_TSAN
-#pragma clang attribute pop
-#endif
+NO_TSAN_END
