@@ -148,7 +148,7 @@ static inline bool is_resting(const struct p *p)
 }
 
 /* May it help the goroutine that runs on p to wait for another by spinning? Not while others wait for p, nor when nobody
- * else runs. */
+ * else runs, as in a simulation meanwhile. */
 static inline bool spinning_may_help(struct p *p)
 {
 	return !sim_on && !p->solo && !runq_len(&p->runq) && load_rlx(&sched.xidle) + 1 < sched.nprocs;

@@ -30,8 +30,9 @@ static bool passes(uint64_t seed)
 		printf("seed %" PRIu64 ": %" PRIu64 " events, trace %016" PRIx64 "\n", t.seed, t.events, t.hash);
 		return true;
 	}
-	printf("seed %" PRIu64 ": FAILED, status %d\n%sreplay: ./dev sim %" PRIu64 "\n", seed, child.status, child.err,
-	       seed);
+	const char *procs = getenv("WEFT_PROCS");
+	printf("seed %" PRIu64 ": FAILED, status %d\n%sreplay: %s%s%s./dev sim %" PRIu64 "\n", seed, child.status, child.err,
+	       procs ? "WEFT_PROCS=" : "", procs ? procs : "", procs ? " " : "", seed);
 	return false;
 }
 
