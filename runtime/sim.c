@@ -8,6 +8,7 @@
  *     every step of a P              the look around (sched.c), which comes after each: the countdown to it is put by
  *     the end of every call          xnote says that there is something to do (call.h)
  *     a pause, a sleep               in place of the instruction, of the futex
+ *     before a sleep is announced, and between that and the last look around
  *     a wait for a context           in place of spinning
  *
  * They are all quiet points (lockfree/epoch.h): a point is never within somebody's lock, nor where a reader holds something. Between
@@ -30,11 +31,18 @@
  * The trace is a hash over all of it: what happened, on which P, to which goroutine, when. No address goes into it, no number
  * of a thread, no time of the machine.
  *
+ * Invariant: when the clock goes on because all Ps sleep, nothing is runnable (check_nothing_waits). A lost wake-up is told where
+ * it happens, and not only when the program hangs for it.
+ *
+ * Another machine (struct sim_machine) may make each event cost its P something; then nobody is delayed, nothing is free, and the
+ * order of events follows from the costs alone: tests/sim/machine.c has 64 cores in 8 nodes.
+ *
  * Left out: sysmon, whose one duty here, to appoint a watch (idle.c), is done at the points; taking Ps from who computes or
- * blocks, because nothing that takes no virtual time can take too long. A blocking section keeps its P, and all others wait.
+ * blocks. A program under a seed computes in no time, and what a test makes compute (sim_work) keeps its P. A blocking section keeps its
+ * P too, and all others wait.
  *
  * Rejected: a clock for each P. Goroutines that move between Ps would see time go backwards, unless those that are ahead wait: which
- * is this. Rejected: delays at random instead of a choice among the ready. They try the same orders, but the clock would be late by
+ * is this. Rejected: delays alone, without a choice among the ready. They try the same orders, but everything would be late by
  * them, and a test of deadlines would have to know how late.
  */
 #include "runtime/sim.h"
@@ -144,7 +152,9 @@ void sim_start(uint64_t seed, enum sim_delays delays)
 	static const unsigned delay[] = {0, 2, 16, 128}, yield[] = {0, 64, 512}, stay[] = {0, 512, 960};
 	sim.seed = sim.state = seed;
 	sim.delays = delays;
-	sim.temper = (struct temper){delay[below(4)], yield[below(3)], stay[below(3)]};
+	sim.temper.delay = delay[below(ARRAY_LEN(delay))]; /* one after the other: an initializer has no order */
+	sim.temper.yield = yield[below(ARRAY_LEN(yield))];
+	sim.temper.stay = stay[below(ARRAY_LEN(stay))];
 	store_rlx(&sim.now, BEGIN_NS);
 	sim.appoint_at = BEGIN_NS + APPOINT_NS;
 	sim.hash = seed;
@@ -169,9 +179,9 @@ void sim_trace(enum sim_event e, uint64_t what, uint64_t how)
 	mix((uint64_t)load_rlx(&sim.now));
 }
 
-static void trace_m(enum sim_event e, const struct sim_m *s)
+static void trace_m(enum sim_event e, struct sim_m *s)
 {
-	struct g *g = m_g((struct m *)(uintptr_t)&s->m);
+	struct g *g = m_g(&s->m);
 	sim_trace(e, (uint64_t)(s - sim.ms), g ? load_rlx(&g->id) : 0);
 }
 
