@@ -31,7 +31,7 @@
  * The trace is a hash over all of it: what happened, on which P, to which goroutine, when. No address goes into it, no number
  * of a thread, no time of the machine.
  *
- * Invariant: when the clock goes on because all Ps sleep, nothing is runnable (check_nothing_waits). A lost wake-up is told where
+ * Invariant: when the clock goes on because all Ps sleep, nothing is runnable and nobody counts as looking. A lost wake-up is told where
  * it happens, and not only when the program hangs for it.
  *
  * Another machine (struct sim_machine) may make each event cost its P something; then nobody is delayed, nothing is free, and the
@@ -245,7 +245,8 @@ static struct sim_m *one_of(int64_t now, bool pauses_count)
 			return s;
 }
 
-/* No wake-up is lost: when the clock goes on because all Ps sleep, nothing is left that could run. */
+/* No wake-up is lost: when the clock goes on because all Ps sleep, nothing is left that could run, and nobody counts as
+ * looking, who would keep others from being woken. */
 static void check_nothing_waits(void)
 {
 	bool waits = !gqueue_empty(&sched.global);
@@ -257,6 +258,9 @@ static void check_nothing_waits(void)
 	}
 	if (waits)
 		fatal("all Ps sleep, and a goroutine is runnable");
+	if (load_rlx(&sched.xspinning) || load_rlx(&sched.xidle) != sim.nms)
+		fatal("all %u Ps sleep, but %u count as idle and %u as looking", sim.nms, load_rlx(&sched.xidle),
+		      load_rlx(&sched.xspinning));
 }
 
 static struct sim_m *next_m(void)
@@ -271,7 +275,8 @@ static struct sim_m *next_m(void)
 	}
 	if (soonest > now)
 		check_nothing_waits();
-	assert_always(soonest != INT64_MAX);
+	if (soonest == INT64_MAX)
+		fatal("all Ps sleep, and nothing is to wake one");
 	if (sim_machine)
 		now = soonest > now ? soonest : now;
 	else if (!ready && soonest > now)
