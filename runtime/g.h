@@ -19,6 +19,7 @@
 #include "alloc/stack.h"
 #include "lockfree/runq.h"
 #include "lockfree/spin.h"
+#include "runtime/clock.h"
 #include "runtime/stats.h"
 #include "runtime/switch.h"
 #include "runtime/wheel.h"
@@ -143,7 +144,8 @@ struct p {
 	struct suspect *suspects; /* idle.c: the other Ps' runnexts that may be stuck */
 	uint64_t id_next, id_end;
 	struct stack_cache stacks;
-	struct timespec clock; /* scheduler code keeps what escapes here, not on the goroutine's stack: see fiber.h */
+	struct clock_part clock;
+	struct timespec kernel_time; /* scheduler code keeps what escapes here, not on the goroutine's stack: see fiber.h */
 	void *scratch[RUNQ_SLOTS / 2 + 1];
 	struct stack *dead_stacks; /* large ones, to be freed once we stand elsewhere */
 	struct p_stats stats;

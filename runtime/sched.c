@@ -208,7 +208,7 @@ void free_dead_stacks(struct p *p)
 
 static COLD void look_at_clock(struct p *p)
 {
-	int64_t now = clock_read(&p->clock);
+	int64_t now = clock_read(&p->kernel_time);
 	if (unlikely(load_acq(&sched.stopping)))
 		leave_for_good(m_self(), NULL); /* abandons whoever runs */
 	store_rlx(&p->now, now);

@@ -282,6 +282,7 @@ static void prepare(void)
 	sched.max_threads = config.max_threads;
 	sched.preempt = config.preempt && os_membarrier_init() == 0;
 	make_ps(&config);
+	clock_start();
 	stats_start();
 	struct m *first = m_make(); /* goroutines look at Ms: the memory is there before the first one starts */
 	if (!first)
