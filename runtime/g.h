@@ -26,7 +26,7 @@
 
 #include <time.h>
 
-enum g_state { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_SYSCALL };
+enum g_state { G_FREE, G_FRESH, G_ASIDE, G_RUNNABLE, G_RUNNING, G_WAITING, G_SYSCALL };
 
 /* Why a goroutine waits; the words of a dump (dump.c) are in this order. */
 enum wait_reason {
@@ -63,12 +63,13 @@ struct g {
 	_Atomic uint64_t id;
 	_Atomic uint32_t xclaim; /* park.h: who wakes it, when several may */
 	uint32_t stack_want;     /* bytes, 0 for the default */
-	uint64_t creator;
+	_Atomic uint64_t creator; /* 0: none; thieves' victims look */
 	void *creator_pc;
 	_Atomic int64_t since; /* when the wait began, coarsely */
 	void *fake_stack;      /* fiber.h, as is fiber */
 	void *fiber;
 	_Atomic uint32_t xfutex; /* threads outside the runtime wait here */
+	bool joined; /* it was begun because its creator waits in a wait group */
 	_Atomic uint64_t ready_at; /* with a stamp */
 
 	/* Options of weft_go_with. */
@@ -133,6 +134,8 @@ struct p {
 	int quantum;       /* what countdown starts from */
 	_Atomic int64_t now; /* the clock at the last look around */
 	uint64_t looked;   /* and the cycle counter */
+	uint64_t joined;   /* sched.c: whose children are gone through */
+	int64_t head_turn; /* when a look around last took the ring's head */
 	_Atomic int64_t polled; /* when the poller was last asked, by whomever */
 	int64_t idle_gap;  /* running mean of how long work lets itself be waited for */
 	struct g *gfree;
