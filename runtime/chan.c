@@ -68,6 +68,7 @@ static inline struct waiter *waitq_take(struct waitq *q)
 {
 	struct waiter *w;
 	while ((w = q->first)) {
+		prefetch_to_write(w->g); /* it may have run on another core */
 		waitq_remove(q, w);
 		if (likely(!w->many) || wait_claim(w->g))
 			return w;

@@ -79,9 +79,10 @@ struct g {
 };
 _Static_assert(offsetof(struct g, arg_copy) == CACHE_LINE, "what is hot fits into two lines");
 
-/* Goroutines under a lock, oldest first, as many as there are: the global queue, and each P's inbox. An unrolled
- * list: what spills from a ring is copied as an array of pointers, and no goroutine's memory is touched. */
-enum { SEGMENT_SLOTS = 125 };
+/* Goroutines under a lock, oldest first, as many as there are: the global queue, and each P's inbox. The first few are in
+ * the line of the lock, so that a core that is handed one has it with that line. Behind them is an unrolled list: what spills from a
+ * ring is copied as an array of pointers, and no goroutine's memory is touched. */
+enum { SEGMENT_SLOTS = 125, GQUEUE_SLOTS = 11 };
 
 struct segment {
 	struct segment *next; /* first, as struct slab_free wants it */
@@ -91,16 +92,24 @@ struct segment {
 
 struct gqueue {
 	ON_OWN_LINE struct spin lock;
+	_Atomic uint32_t xcount;
+	uint32_t head, tail; /* of the slots here; what is in segments is younger */
 	struct segment *first, *last;
 	struct segment *spare; /* one kept for the next time */
-	_Atomic uint32_t xcount;
+	struct g *slot[GQUEUE_SLOTS];
 };
+_Static_assert(sizeof(struct gqueue) == CACHE_LINE, "one pair of lines");
 
-void gqueue_push(struct gqueue *, struct g *); /* a full barrier afterwards */
+void gqueue_push(struct gqueue *, struct g *); /* a full barrier afterwards, as the next */
 void gqueue_push_many(struct gqueue *, void *const *gs, uint32_t n);
 uint32_t gqueue_pop(struct gqueue *, void **to, uint32_t max);
 
-static inline bool gqueue_empty(struct gqueue *q)
+static inline uint32_t gqueue_len(const struct gqueue *q)
+{
+	return load_seq(&q->xcount);
+}
+
+static inline bool gqueue_empty(const struct gqueue *q)
 {
 	return load_rlx(&q->xcount) == 0;
 }

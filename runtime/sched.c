@@ -133,7 +133,7 @@ static struct g *take_global(struct p *p, uint32_t more)
 /* What a P with an empty ring may take of the global queue, besides the first, without leaving the others less. */
 static uint32_t fair_share(void)
 {
-	uint32_t share = load_rlx(&sched.global.xcount) / sched.nprocs;
+	uint32_t share = gqueue_len(&sched.global) / sched.nprocs;
 	return share < RUNQ_SLOTS / 2 ? share : RUNQ_SLOTS / 2 - 1;
 }
 

@@ -48,7 +48,8 @@ static uintptr_t last[TAKERS];
 static void start(void)
 {
 	memset(&q, 0, sizeof q);
-	q.xhead = q.tail = first_index;
+	q.tail = first_index;
+	q.xhead = first_index;
 	pushed = last_popped = 0;
 	for (uint32_t i = 0; i < RUNQ_SLOTS; i++)
 		in_slot[i] = ITEMS_MAX;
