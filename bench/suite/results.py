@@ -3,7 +3,7 @@ from statistics import median
 
 from suite import hiccup, histogram, stats
 from suite.plan import MIN_ROUNDS
-from suite.rows import Row
+from suite.rows import QUOTIENTS, Quotient, Row
 from suite.running import Finished, Runs
 
 LATENCIES = tuple(histogram.PERCENTILES)
@@ -203,8 +203,37 @@ def _problems(parts: list[dict]) -> list[dict]:
     return list(merged.values())
 
 
+def _figures_of(results: list[dict], workload: str, peer: str) -> dict | None:
+    """The result with a peer's best figure in a row that is about nanoseconds."""
+    have = [r for r in results if r["workload"] == workload and r["peer"] == peer and r["median"]]
+    return min(have, key=lambda r: r["median"], default=None)
+
+
+def _over(top: float | None, bottom: float | None) -> float | None:
+    return _round6(top / bottom) if top and bottom else None
+
+
+def quotients(results: list[dict]) -> list[dict]:
+    """What two rows say together. They ran one after the other, not interleaved: nothing is paired, and the interval
+    is as wide as those of both allow."""
+    listed = []
+    for q in QUOTIENTS:
+        for peer in dict.fromkeys(r["peer"] for r in results):
+            top = _figures_of(results, q.top, peer)
+            bottom = _figures_of(results, q.bottom, q.bottom_peer or peer)
+            if top and bottom:
+                listed.append(_quotient(q, peer, top, bottom))
+    return listed
+
+
+def _quotient(q: Quotient, peer: str, top: dict, bottom: dict) -> dict:
+    return {"name": q.name, "words": q.words, "top": q.top, "bottom": q.bottom, "peer": peer,
+            "better": "higher" if q.higher else "lower", "median": _over(top["median"], bottom["median"]),
+            "low": _over(top["low"], bottom["high"]), "high": _over(top["high"], bottom["low"])}
+
+
 def assemble(parts: list[dict], subject: str, head: dict) -> dict:
     """head: machine, settings, peers and what else stands before the rows."""
     joined = {key: [entry for part in parts for entry in part[key]] for key in ("results", "ratios", "aa")}
     return {**head, "subject": subject, "rows": [part["row"] for part in parts], **joined,
-            "problems": _problems(parts)}
+            "quotients": quotients(joined["results"]), "problems": _problems(parts)}

@@ -30,6 +30,7 @@ class Row:
     collects: bool = False  # Go's garbage collector has something to do: GOGC matters
     aa: bool = False  # an A/A run is made on it
     setup: float = 0.0  # seconds a run takes beyond the measured time, whatever it lasts
+    beside: str = ""  # the base of a row that is judged by this one: whoever selects that one has this too
 
     @property
     def primary(self) -> str:
@@ -52,11 +53,30 @@ CONNECTIONS = 64
 SATURATION_NOTE = ("on two cores the load generator is the limit for every good server (wrk's near 140,000 "
                    "requests/s): a rate alone says nothing, at saturation CPU per request is what is compared")
 
+@dataclass(frozen=True)
+class Quotient:
+    """A figure that two rows make together: the median of `top` over that of `bottom`, for each peer."""
+    name: str
+    words: str
+    top: str
+    bottom: str
+    bottom_peer: str = ""  # whose; "": the same peer's
+    higher: bool = False  # is better
+
+
+QUOTIENTS = (
+    Quotient("fork-join 1 core/2", "the speed-up of the fork-join tree by a second core", "fork-join-p1", "fork-join-p2",
+             higher=True),
+    Quotient("wake-polling/rtt", "a wake of a polling core over the floor's round trip of a cache line", "wake-polling-p2",
+             "rtt-p2", bottom_peer="c"),
+)
+
 # name, question, in quick with 1 core, 2 or both (12), allocates, A/A at these procs, set-up seconds
 _MICRO = (
     ("spawn-batch", "spawn 1000 goroutines that add 1, join all; per goroutine", 1, True, (1,), 0.04),
     ("spawn-one", "spawn one goroutine and join it", None, True, (), 0.04),
     ("spawn-park", "spawn a goroutine that parks once and is woken; batches of 1000", 1, True, (), 0.04),
+    ("fork-join", "a binary tree of 2^20 leaves: spawn the left child, do the right one, join; per leaf", None, True, (), 2.0),
     ("yield-2", "two goroutines yield in turn; per yield", 1, False, (), 0.04),
     ("yield-1000", "a thousand goroutines yield in turn; per yield", None, False, (), 0.04),
     ("ping-pong", "round trip over a pair of unbuffered channels", 12, False, (1,), 0.04),
@@ -66,6 +86,12 @@ _MICRO = (
     ("mutex", "lock and unlock, nobody else wants it", 1, False, (), 0.04),
     ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
     ("timer", "set and stop a timer with 100,000 others pending; per pair", 1, True, (), 0.1),
+    ("timer-reset", "reset a timer, earlier and later by turns, with 100,000 others pending; per reset", 1, False, (), 0.1),
+)
+# name, question, base of the row that it is also chosen with
+_BETWEEN_CORES = (
+    ("rtt", "a cache line from one core to the other and back", "wake-polling"),
+    ("wake-polling", "wake a goroutine that waits on the other core, whose P polls; one way", ""),
 )
 
 
@@ -80,9 +106,9 @@ def _micro_rows() -> list[Row]:
                             ("ns",), seconds, micro=name, procs=procs, collects=collects,
                             aa=procs in aa, setup=setup))
         if procs == 2:
-            rows.append(Row("rtt-p2", "rtt", "micro", "micro2", "micro",
-                            "a cache line from one core to the other and back", "ns", ("ns",),
-                            {"quick": 0.04, "default": 0.15, "full": 0.5}, micro="rtt", procs=2))
+            rows += [Row(f"{name}-p2", name, "micro", "micro2", "micro", question, "ns", ("ns",),
+                         {"quick": 0.04, "default": 0.15, "full": 0.5}, micro=name, procs=2, setup=0.05, beside=beside)
+                     for name, question, beside in _BETWEEN_CORES]
         for count, quick, setup in (("100k", 0.04, 0.2), ("1m", None, 3.0)):
             seconds = {"full": 0.1}
             if procs == 1:
@@ -157,7 +183,7 @@ def known_names() -> list[str]:
 
 
 def matches(row: Row, name: str) -> bool:
-    return name in (row.id, row.base, row.group) or (name == "tails" and row.section.startswith("tails"))
+    return name in (row.id, row.base, row.group, row.beside, f"{row.beside}-p{row.procs}") or (name == "tails" and row.section.startswith("tails"))
 
 
 def selected(mode: str, realtime: bool, names: list[str]) -> tuple[list[Row], list[str]]:

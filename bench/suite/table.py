@@ -150,9 +150,20 @@ def _section(report: dict, section: str, rows: list[dict], against: list[str], c
             marks |= new
             if metric == "cpu":
                 lines += _parts_of_cpu(report, row)
+    lines += _quotient_lines(report, rows)
     if section == "raw" or section == "framework":
         lines += _wrapped(SATURATION_NOTE)
     return lines, marks
+
+
+def _quotient_lines(report: dict, rows: list[dict]) -> list[str]:
+    """Those whose divisor, the later one of its two rows, stands in the section."""
+    here = [q for q in report["quotients"] if any(row["id"] == q["bottom"] for row in rows)]
+    lines = []
+    for name in dict.fromkeys(q["name"] for q in here):
+        by_peer = {q["peer"]: number(q["median"]) for q in here if q["name"] == name}
+        lines.append((f"{'  ' + name:<{_NAME}}" + "".join(f"{by_peer.get(p, ''):>{_CELL}}" for p in _PEERS)).rstrip())
+    return lines
 
 
 def tally(report: dict) -> dict[str, int]:

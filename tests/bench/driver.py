@@ -53,6 +53,15 @@ def test_ratios_are_paired_and_judged():
     tap.check(aa["low"] <= aa["median"] <= aa["high"] and 0.85 < aa["median"] < 1.15, aa)
 
 
+def test_what_two_rows_say_together_stands_below_them():
+    report, done = ran("--quick", "--only", "fork-join,wake-polling", "--no-realtime")
+    tap.equal(sorted({q["name"] for q in report["quotients"]}), ["fork-join 1 core/2", "wake-polling/rtt"])
+    speed_up = fakes.one(report["quotients"], name="fork-join 1 core/2", peer="weft")
+    tap.check(0.8 < speed_up["low"] <= speed_up["median"] <= speed_up["high"] < 1.25, speed_up)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("  fork-join 1 core/2"))
+    tap.equal(len(line.split()), 7)
+
+
 def test_a_row_that_weft_loses_is_shown_as_lost():
     with fakes.scratch() as name:
         root = Path(name)

@@ -359,6 +359,17 @@ function figures(rows) {
 		...peers.map((p) => peerCell(row, p, metric)), ...(metric === "rate" ? against.map(() => "") : against.map((p) => ratioCell(row, metric, p)))]));
 	return table(["", ...peers.map((p) => PEER[p]), ...against.map((p) => `${PEER[report.subject]} ÷ ${PEER[p]}`)], lines);
 }
+function quotientTable(rows) {
+	const here = (report.quotients || []).filter((q) => rows.some((row) => row.id === q.bottom));
+	if (!here.length) return null;
+	const peers = [...new Set(here.map((q) => q.peer))];
+	return table(["", ...peers.map((p) => PEER[p])], [...new Set(here.map((q) => q.name))].map((name) => [
+		h("span", { title: here.find((q) => q.name === name).words }, name),
+		...peers.map((p) => {
+			const q = here.find((one) => one.name === name && one.peer === p);
+			return h("td", {}, q ? short(q.median) : "", q && known(q.low) ? h("span", { class: "range" }, ` [${short(q.low)}–${short(q.high)}]`) : null);
+		})]), "Of two rows: the quotient of their medians; its range is as wide as both intervals allow.");
+}
 function tailTable(row) {
 	const noted = resultsOf(row.id).filter((r) => r.why && r.valid);
 	return [table(["", "p50", "p90", "p99", "p99.9", "p99.99", "max", "samples", "CPU µs/op", "hiccups p99", "hiccups max"],
@@ -386,7 +397,7 @@ function groupSection(name, lead) {
 	const rows = rowsIn(name);
 	if (!rows.length) return null;
 	const ran = rows.filter((row) => !row.why);
-	return section(name, SECTION[name], lead ? h("p", { class: "soft" }, lead) : null, leftOut(rows), ran.length ? h("div", { class: "card" }, forest(ran, `${SECTION[name]}: ratios`), figures(ran), details("What each row asks", h("dl", {}, ran.map((row) => [h("dt", {}, row.base), h("dd", {}, row.question)]))), details("Every round", roundsTable(ran))) : null);
+	return section(name, SECTION[name], lead ? h("p", { class: "soft" }, lead) : null, leftOut(rows), ran.length ? h("div", { class: "card" }, forest(ran, `${SECTION[name]}: ratios`), figures(ran), quotientTable(ran), details("What each row asks", h("dl", {}, ran.map((row) => [h("dt", {}, row.base), h("dd", {}, row.question)]))), details("Every round", roundsTable(ran))) : null);
 }
 function tailSection(name, lead) {
 	const rows = rowsIn(name);
