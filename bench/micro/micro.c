@@ -3,7 +3,7 @@
  *     weft-micro --list | --version | ROW --procs N --seconds S
  *
  * A row runs in a process of its own and prints one line of JSON. `check` proves the work: it must be the same for
- * every peer.
+ * every peer. A row about a distribution has `histogram` besides: its percentiles are worked out by whoever merges it.
  */
 #include "bench/micro/rows.h"
 #include "bench/micro/harness.h"
@@ -43,6 +43,20 @@ static void run_batches(void *row, int64_t n)
 		((const struct row *)row)->run(&batch);
 }
 
+/* Buckets as [ns, count], each by its end and at most 1/128 wide; the last by the maximum itself. */
+static void print_histogram(const int64_t *sorted, int64_t n)
+{
+	printf(",\"histogram\":[");
+	for (int64_t i = 0, next; i < n; i = next) {
+		int bits = 64 - __builtin_clzll((unsigned long long)sorted[i] | 255);
+		int64_t end = sorted[i] | ((INT64_C(1) << (bits - 8)) - 1);
+		for (next = i; next < n && sorted[next] <= end; next++)
+			;
+		printf("%s[%lld,%lld]", i ? "," : "", (long long)(next < n ? end : sorted[n - 1]), (long long)(next - i));
+	}
+	putchar(']');
+}
+
 static int app(int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -51,6 +65,7 @@ static int app(int argc, char **argv)
 	if (row->prepare)
 		row->prepare();
 	if (row->how == ONCE) {
+		batch.seconds = wanted.seconds;
 		row->run(&batch);
 		ops = (double)batch.ops;
 		ns = (double)batch.timed_ns / ops;
@@ -64,9 +79,14 @@ static int app(int argc, char **argv)
 	printf("{\"row\":\"%s\",\"procs\":%d,\"ns_per_op\":%.3f,\"ops\":%.0f,\"check\":\"%s\",\"bytes_per_op\":",
 	       row->name, wanted.procs, ns, ops, batch.check);
 	if (batch.bytes_per_op > 0)
-		printf("%.1f}\n", batch.bytes_per_op);
+		printf("%.1f", batch.bytes_per_op);
 	else
-		printf("null}\n");
+		printf("null");
+	if (batch.sorted) {
+		printf(",\"share\":%.1f", batch.share);
+		print_histogram(batch.sorted, batch.ops);
+	}
+	puts("}");
 	if (fflush(stdout) == 0)
 		return COMMAND_DONE;
 	command_say(name, "standard output: %s", strerror(errno));

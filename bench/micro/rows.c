@@ -400,6 +400,7 @@ const struct row rows[] = {
 	{"mutex-contended", NULL, mutex_contended, REPEATED, 1, NULL},
 	{"timer", set_others, timer, REPEATED, 1, NULL},
 	{"timer-reset", set_others, timer_reset, REPEATED, 1, NULL},
+	{"sched-latency", NULL, sched_latency, ONCE, 2, NULL},
 	{"park-100k", NULL, park_100k, ONCE, 1, NULL},
 	{"park-1m", NULL, park_1m, ONCE, 1, NULL},
 	{NULL, NULL, NULL, ONCE, 0, NULL},

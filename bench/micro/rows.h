@@ -9,9 +9,14 @@
 struct batch {
 	int64_t ops;
 	char check[96];
+	double seconds; /* that a row which runs once is asked to take */
 	/* Rows that time themselves: what took how long, and what it cost in memory. */
 	int64_t timed_ns;
 	double bytes_per_op;
+	/* Rows about a distribution: its `ops` samples in ns, from the least; and the percentage of a core that a
+	 * computing goroutine had meanwhile. */
+	const int64_t *sorted;
+	double share;
 };
 
 struct row {
@@ -25,8 +30,9 @@ struct row {
 
 #define PROVE(b, ...) snprintf((b)->check, sizeof(b)->check, __VA_ARGS__)
 
-void fork_join(struct batch *);	   /* tree.c */
-void wake_polling(struct batch *); /* wake.c */
+void fork_join(struct batch *);	    /* tree.c */
+void wake_polling(struct batch *);  /* wake.c */
+void sched_latency(struct batch *); /* latency.c */
 
 /* Ended by a row without a name. */
 extern const struct row rows[];

@@ -37,11 +37,12 @@ CHECKS = {
     "timer-reset": "pending=100000 reset=10000",
     "park-100k": "tasks=100000 parked=100000 done=100000",
     "park-1m": "tasks=1000000 parked=1000000 done=1000000",
+    "sched-latency": "goroutines=1000 rounds=8 sum=18074985233683303398",  # the fewest rounds, as they are in a short run
     "rtt": "trips=100000",
     "wake-polling": "wakes=200000 sum=4999950000",
 }
 # What is between two cores: with one, a program refuses it.
-TWO_CORES = ("rtt", "wake-polling")
+TWO_CORES = ("rtt", "wake-polling", "sched-latency")
 # Whose batch takes a second or more.
 LONG = ("fork-join", "park-100k", "park-1m")
 
@@ -276,6 +277,17 @@ def check_row(argv, row, procs, seconds):
     expect(said["ops"] > 0 and said["ns_per_op"] > 0, f"{row}: nothing measured: {said}")
     expect((said["bytes_per_op"] or 0) > 0 if row.startswith("park-") else said["bytes_per_op"] is None,
            f"{row}: {said['bytes_per_op']} bytes for each")
+    if row == "sched-latency":
+        check_histogram(said)
+
+
+def check_histogram(said):
+    values, counts = zip(*said["histogram"])
+    expect(all(a < b for a, b in zip(values, values[1:])), f"{said['row']}: its histogram does not rise")
+    expect(sum(counts) == said["ops"] and min(counts) > 0, f"{said['row']}: {sum(counts)} samples of {said['ops']}")
+    mean = sum(value * count for value, count in said["histogram"]) / said["ops"]
+    expect(abs(mean / said["ns_per_op"] - 1) < 0.01, f"{said['row']}: a mean of {said['ns_per_op']}, by the histogram {mean}")
+    expect(0 < said["share"] <= 200, f"{said['row']}: a share of {said['share']}%")
 
 
 def rows_of(argv):

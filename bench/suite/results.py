@@ -7,7 +7,7 @@ from suite.rows import QUOTIENTS, Quotient, Row
 from suite.running import Finished, Runs
 
 LATENCIES = tuple(histogram.PERCENTILES)
-HIGHER_IS_BETTER = ("rate",)
+HIGHER_IS_BETTER = ("rate", "share")
 
 
 def better(metric: str) -> str:
@@ -41,7 +41,7 @@ def result(finished: Finished, runs: Runs) -> dict:
     invalid = [s["why"] or "invalid" for s in samples if not s["valid"]]
     metrics = {m: _figure(m, _values(runs, m)) for m in _metric_names(row)} if samples else {}
     primary = metrics.get(row.primary, {"rounds": [], **stats.summary([])})
-    merged = _merged(runs) if samples and row.kind == "load" else []
+    merged = _merged(runs) if samples and row.spread else []
     valid = bool(samples) and not runs.why and 2 * len(invalid) < len(samples)
     why = runs.why or (f"{len(invalid)} of {len(samples)} rounds invalid: {invalid[0]}" if invalid else "")
     peaks = [s["max"] for s in samples if s["valid"] and s["max"] is not None]
@@ -53,7 +53,7 @@ def result(finished: Finished, runs: Runs) -> dict:
         "median": primary["median"], "low": primary["low"], "high": primary["high"],
         "count": sum(s["count"] for s in samples) if samples else None,
         **{name: histogram.percentile(merged, q) if merged else None for name, q in histogram.PERCENTILES.items()},
-        "max": max(peaks) if peaks and row.kind == "load" else None,
+        "max": max(peaks) if peaks and row.spread else None,
         "cpu_us_per_op": metrics.get("cpu", {}).get("median"), "cpu": cpu,
         "rate": metrics.get("rate", {}).get("median"), "offered_rate": row.rate or None,
         "bytes_per_op": metrics.get("bytes", {}).get("median"),
@@ -104,8 +104,9 @@ def _has_figures(runs: Runs) -> bool:
 
 
 def compared(row: Row) -> list[str]:
-    """The metrics that ratios are made of: a rate at saturation is the load generator's, not the server's."""
-    return [m for m in row.metrics if m != "rate"]
+    """The metrics that ratios are made of. A rate at saturation is the load generator's, not the server's; the share that
+    is left to whoever computes says what a latency was paid with, and is nothing to win by itself."""
+    return [m for m in row.metrics if m not in ("rate", "share")]
 
 
 def ratios(finished: Finished, subject: str) -> list[dict]:

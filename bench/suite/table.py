@@ -7,7 +7,7 @@ from suite.rows import SATURATION_NOTE, SECTIONS
 WIDTH = 100
 _NAME, _CELL, _RATIO = 24, 8, 21
 _METRIC_WORDS = {"ns": "", "bytes": "bytes", "cpu": "CPU us", "rate": "1000/s", "p50": "p50 us", "p99": "p99 us",
-                 "p999": "p99.9 us"}
+                 "p999": "p99.9 us", "share": "share %"}
 _COLOURS = {"win": "\x1b[32m", "LOST": "\x1b[31m", "tie": "\x1b[33m"}
 _PEERS = ("weft", "go", "rust", "c")
 _HEADS = {"weft": "weft", "go": "Go", "rust": "Rust", "c": "floor"}

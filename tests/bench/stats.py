@@ -119,7 +119,7 @@ def test_every_line_of_the_issue_has_its_row():
     for base in ("spawn-batch", "spawn-one", "spawn-park", "yield-2", "yield-1000", "ping-pong", "chan-spsc",
                  "chan-mpmc", "select-2", "mutex", "mutex-contended", "timer", "timer-reset", "fork-join", "park-100k", "park-1m"):
         tap.check({f"{base}-p1", f"{base}-p2"} <= have, base)
-    tap.check({"rtt-p2", "wake-polling-p2"} <= have)
+    tap.check({"rtt-p2", "wake-polling-p2", "sched-latency-p2"} <= have)
     for group in ("raw", "framework"):
         tap.check({f"{group}-saturation", f"{group}-20k", f"{group}-20k-rt", f"{group}-50k", f"{group}-50k-rt"} <= have)
     tap.check("tcp-echo" in have)

@@ -1,5 +1,6 @@
 //! The micro rows. The sizes of a batch are the same in every peer: they are part of what the checks
 //! prove.
+use crate::latency::sched_latency;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -28,13 +29,21 @@ pub struct Outcome {
     pub check: String,
     pub timed: Option<Duration>, // None: the whole batch
     pub bytes: Option<f64>,      // for each operation
+    pub spread: Option<Spread>,
+}
+
+/// Of a row about a distribution: its samples in ns, from the least; and the percentage of a core that a
+/// computing task had meanwhile.
+pub struct Spread {
+    pub sorted: Vec<u64>,
+    pub share: f64,
 }
 
 fn outcome(ops: u64, check: String) -> Outcome {
-    Outcome { ops, check, timed: None, bytes: None }
+    Outcome { ops, check, timed: None, bytes: None, spread: None }
 }
 
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     "spawn-batch",
     "spawn-one",
     "spawn-park",
@@ -49,11 +58,13 @@ pub const NAMES: [&str; 16] = [
     "mutex-contended",
     "timer",
     "timer-reset",
+    "sched-latency",
     "park-100k",
     "park-1m",
 ];
 
-pub async fn run(name: &str) -> Outcome {
+/// `seconds` is for the row that does in one batch what it is asked to last.
+pub async fn run(name: &str, seconds: f64) -> Outcome {
     match name {
         "spawn-batch" => spawn_batch().await,
         "spawn-one" => spawn_one().await,
@@ -69,6 +80,7 @@ pub async fn run(name: &str) -> Outcome {
         "mutex-contended" => mutex_contended().await,
         "timer" => timer().await,
         "timer-reset" => timer_reset().await,
+        "sched-latency" => sched_latency(seconds).await,
         "park-100k" => park(100_000).await,
         _ => park(1_000_000).await,
     }
@@ -169,6 +181,7 @@ async fn park(tasks: u64) -> Outcome {
         check: format!("tasks={} parked={} done={}", tasks, parked, done),
         timed: Some(timed),
         bytes: Some(grown as f64 / tasks as f64),
+        spread: None,
     }
 }
 
@@ -353,7 +366,7 @@ async fn timer() -> Outcome {
     let timed = Some(from.elapsed());
     let check = format!("pending={} stopped={}", others.len(), stopped);
     *OTHERS.lock().unwrap() = others;
-    Outcome { ops: PAIRS, check, timed, bytes: None }
+    Outcome { ops: PAIRS, check, timed, bytes: None, spread: None }
 }
 
 /// By turns into the first and into the third quarter of the others. What was reset is registered anew at
@@ -373,5 +386,5 @@ async fn timer_reset() -> Outcome {
     let timed = Some(from.elapsed());
     let check = format!("pending={} reset={}", others.len(), pending);
     *OTHERS.lock().unwrap() = others;
-    Outcome { ops: RESETS, check, timed, bytes: None }
+    Outcome { ops: RESETS, check, timed, bytes: None, spread: None }
 }
