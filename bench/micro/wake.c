@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { TRIPS = 100000, SLICES = 100 };
+enum { TRIPS = 100000, SLICES = 1000 };
 
 static struct {
 	weft_chan *there, *back;

@@ -222,7 +222,7 @@ def quotients(results: list[dict]) -> list[dict]:
         for peer in dict.fromkeys(r["peer"] for r in results):
             top = _figures_of(results, q.top, peer)
             bottom = _figures_of(results, q.bottom, q.bottom_peer or peer)
-            if top and bottom:
+            if top and bottom and (q.floor or peer != "c"):
                 listed.append(_quotient(q, peer, top, bottom))
     return listed
 

@@ -68,12 +68,13 @@ class Quotient:
     top: str
     bottom: str
     bottom_peer: str = ""  # whose; "": the same peer's
+    floor: bool = True  # has one: it knows of the second core
     higher: bool = False  # is better
 
 
 QUOTIENTS = (
     Quotient("fork-join 1 core/2", "the speed-up of the fork-join tree by a second core", "fork-join-p1", "fork-join-p2",
-             higher=True),
+             floor=False, higher=True),
     Quotient("wake-polling/rtt", "a wake of a polling core over the floor's round trip of a cache line", "wake-polling-p2",
              "rtt-p2", bottom_peer="c"),
 )

@@ -59,7 +59,7 @@ def test_what_two_rows_say_together_stands_below_them():
     speed_up = fakes.one(report["quotients"], name="fork-join 1 core/2", peer="weft")
     tap.check(0.8 < speed_up["low"] <= speed_up["median"] <= speed_up["high"] < 1.25, speed_up)
     line = next(line for line in done.stdout.splitlines() if line.startswith("  fork-join 1 core/2"))
-    tap.equal(len(line.split()), 7)
+    tap.equal(len(line.split()), 6)
 
 
 def test_a_micro_row_may_be_about_a_distribution():

@@ -50,7 +50,7 @@ static unsigned long sum; /* of what came back */
 
 /* Rows of two cores time slices of a batch, and take all for as long as the median one: a thread that loses its core
  * for a moment stops the other too, and what it costs then is not what is asked. */
-enum { SLICES = 100 };
+enum { SLICES = 1000 };
 static uint64_t slices[SLICES];
 
 static int by_size(const void *a, const void *b)
