@@ -29,6 +29,7 @@ class Row:
     curve: bool = False  # a point of the load-latency curve only
     collects: bool = False  # Go's garbage collector has something to do: GOGC matters
     aa: bool = False  # an A/A run is made on it
+    firm: bool = False  # never shortened: a round would have too few samples for its headline
     headline: str = ""  # the primary metric, where the usual choice is not meant
     setup: float = 0.0  # seconds a run takes beyond the measured time, whatever it lasts
     beside: str = ""  # the base of a row that is judged by this one: whoever selects that one has this too
@@ -84,7 +85,7 @@ _MICRO = (
     ("spawn-batch", "spawn 1000 goroutines that add 1, join all; per goroutine", 1, True, (1,), 0.04),
     ("spawn-one", "spawn one goroutine and join it", None, True, (), 0.04),
     ("spawn-park", "spawn a goroutine that parks once and is woken; batches of 1000", 1, True, (), 0.04),
-    ("fork-join", "a binary tree of 2^20 leaves: spawn the left child, do the right one, join; per leaf", None, True, (), 2.0),
+    ("fork-join", "a binary tree of 2^20 leaves: spawn the left child, do the right one, join; per leaf", None, True, (), 1.5),
     ("yield-2", "two goroutines yield in turn; per yield", 1, False, (), 0.04),
     ("yield-1000", "a thousand goroutines yield in turn; per yield", None, False, (), 0.04),
     ("ping-pong", "round trip over a pair of unbuffered channels", 12, False, (1,), 0.04),
@@ -133,7 +134,7 @@ def _micro_rows() -> list[Row]:
                     "how late do 1000 goroutines wake that sleep and compute in bursts, half a core's worth, while one more "
                     "computes all the time; and how much of a core is that one left", "us",
                     ("p50", "p99", "p999", "share"), {"default": 2.5, "full": 5.0}, micro="sched-latency", procs=2,
-                    headline="p999", setup=0.4))
+                    headline="p999", firm=True, setup=0.4))
     return rows
 
 
