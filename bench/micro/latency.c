@@ -24,7 +24,7 @@ enum {
 	BURST_MIN = 512, /* steps of the sequence, about 2 ns each */
 	BURST_SPAN = 12288,
 	CHUNK = 4096,
-	CALIBRATION = 1000000,
+	CALIBRATION = 50000, /* steps: 0.1 ms, which a busy machine too leaves alone now and then */
 	ROUND_MS = 23, /* a mean one */
 };
 
@@ -79,11 +79,11 @@ static void computing(void *arg)
 	weft_waitgroup_done(&run.computing);
 }
 
-/* ns a step, on a core of its own: the least of a few. */
+/* ns a step, on a core of its own: the least of many. */
 static double step_ns(void)
 {
 	int64_t least = INT64_MAX;
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 100; i++) {
 		int64_t from = weft_now();
 		atomic_store(&run.kept, compute(atomic_load(&run.kept) | 1, CALIBRATION)); /* not known beforehand */
 		int64_t took = weft_now() - from;

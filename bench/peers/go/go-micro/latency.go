@@ -19,8 +19,8 @@ const (
 	burstMin    = 512 // steps of the sequence
 	burstSpan   = 12288
 	chunk       = 4096
-	calibration = 1000000
-	meanRound   = 23 // ms
+	calibration = 50000 // steps: 0.1 ms
+	meanRound   = 23    // ms
 )
 
 // xorshift64: each step needs the one before it.
@@ -35,10 +35,10 @@ func compute(x uint64, steps int) uint64 {
 
 var kept uint64 // results that nobody asks for: their steps cannot be left out
 
-// stepNs is what a step takes on a core of its own: the least of a few.
+// stepNs is what a step takes on a core of its own: the least of many.
 func stepNs() float64 {
 	least := time.Duration(1 << 62)
-	for i := 0; i < 5; i++ {
+	for i := 0; i < 100; i++ {
 		from := time.Now()
 		atomic.StoreUint64(&kept, compute(atomic.LoadUint64(&kept)|1, calibration)) // not known beforehand
 		if took := time.Since(from); took < least {

@@ -15,7 +15,7 @@ const SLEEP_SPAN: u64 = 44_000_000;
 const BURST_MIN: u64 = 512; // steps of the sequence
 const BURST_SPAN: u64 = 12_288;
 const CHUNK: u64 = 4096;
-const CALIBRATION: u64 = 1_000_000;
+const CALIBRATION: u64 = 50_000; // steps: 0.1 ms
 const MEAN_ROUND: usize = 23; // ms
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -32,14 +32,14 @@ fn compute(mut x: u64, steps: u64) -> u64 {
     x
 }
 
-/// What a step takes on a core of its own: the least of a few.
+/// What a step takes on a core of its own: the least of many.
 fn step_ns() -> f64 {
     let one = || {
         let from = Instant::now();
         KEPT.store(compute(KEPT.load(Relaxed) | 1, CALIBRATION), Relaxed); // not known beforehand
         from.elapsed()
     };
-    let least = (0..5).map(|_| one()).min().unwrap();
+    let least = (0..100).map(|_| one()).min().unwrap();
     least.as_nanos() as f64 / CALIBRATION as f64
 }
 
