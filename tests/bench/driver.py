@@ -54,7 +54,7 @@ def test_ratios_are_paired_and_judged():
 
 
 def test_what_two_rows_say_together_stands_below_them():
-    report, done = ran("--quick", "--only", "fork-join,wake-polling", "--no-realtime")
+    report, done = ran("--only", "fork-join,wake-polling", "--no-realtime")
     tap.equal(sorted({q["name"] for q in report["quotients"]}), ["fork-join 1 core/2", "wake-polling/rtt"])
     speed_up = fakes.one(report["quotients"], name="fork-join 1 core/2", peer="weft")
     tap.check(0.8 < speed_up["low"] <= speed_up["median"] <= speed_up["high"] < 1.25, speed_up)
