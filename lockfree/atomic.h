@@ -62,6 +62,16 @@
 /* A counter with one writer: a plain add that readers on other cores may look at. */
 #define bump(p, v) store_rlx((p), load_rlx(p) + (v))
 
+/* Asks for a line to write to, which is about to be read first: otherwise another core would be asked for it twice. */
+static inline void prefetch_to_write(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__)

@@ -57,6 +57,26 @@ static double calibrate(void)
 }
 #endif
 
+/* Why the counter is not to be used, or NULL. */
+static const char *distrust(void)
+{
+#if defined(__x86_64__)
+	unsigned a, b, c, d = 0;
+	if (!__get_cpuid(LEAF_POWER, &a, &b, &c, &d) || !(d & EDX_INVARIANT))
+		return "clock_gettime (the TSC is not invariant)";
+	return kernel_distrusts() ? "clock_gettime (the kernel does not trust the TSC)" : NULL;
+#elif defined(__aarch64__)
+	return NULL;
+#else
+	return "clock_gettime (no counter known on this processor)";
+#endif
+}
+
+bool tsc_is_trusted(void)
+{
+	return !distrust();
+}
+
 static void use_counter(const char *name, double ticks_per_ns)
 {
 	source = name;
@@ -67,20 +87,17 @@ static void use_counter(const char *name, double ticks_per_ns)
 
 void tsc_init(void)
 {
+	const char *why = distrust();
+	if (why) {
+		source = why;
+		return;
+	}
 #if defined(__x86_64__)
-	unsigned a, b, c, d = 0;
-	if (!__get_cpuid(LEAF_POWER, &a, &b, &c, &d) || !(d & EDX_INVARIANT))
-		source = "clock_gettime (the TSC is not invariant)";
-	else if (kernel_distrusts())
-		source = "clock_gettime (the kernel does not trust the TSC)";
-	else
-		use_counter("tsc", calibrate());
+	use_counter("tsc", calibrate());
 #elif defined(__aarch64__)
 	uint64_t hz;
 	__asm__("mrs %0, cntfrq_el0" : "=r"(hz));
 	use_counter("cntvct", (double)hz / 1e9);
-#else
-	source = "clock_gettime (no counter known on this processor)";
 #endif
 }
 

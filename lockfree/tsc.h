@@ -23,6 +23,9 @@ extern struct tsc tsc; /* written by tsc_init, read by all */
 
 void tsc_init(void);
 
+/* Has it one rate, the same on all cores, as far as the processor and the kernel say? Any time. */
+bool tsc_is_trusted(void);
+
 /* "tsc", "cntvct", or "clock_gettime" with the reason. */
 const char *tsc_source(void);
 

@@ -68,6 +68,7 @@ static inline struct waiter *waitq_take(struct waitq *q)
 {
 	struct waiter *w;
 	while ((w = q->first)) {
+		prefetch_to_write(w->g); /* it may have run on another core */
 		waitq_remove(q, w);
 		if (likely(!w->many) || wait_claim(w->g))
 			return w;
@@ -398,15 +399,22 @@ int weft_recv_until(weft_chan *c, void *elem, weft_deadline deadline)
 
 /* ---- closing, looking ---- */
 
-/* Takes everybody off a queue; a list through `next`. */
-static struct waiter *take_all(struct waitq *q)
+/* Takes everybody off a queue, and zeroes what they wait for; a list through `next`. A thousand waiters are on as many stacks,
+ * none of which is in the nearest cache: each is looked at twice, here and when it is woken. */
+static struct waiter *take_all(struct waitq *q, uint32_t elem_size)
 {
-	struct waiter *all = NULL, **last = &all, *w;
-	while ((w = waitq_take(q))) {
-		w->next = NULL;
+	struct waiter *all = NULL, **last = &all, *next;
+	for (struct waiter *w = q->first; w; w = next) {
+		next = w->next;
+		w->queued = false;
+		if (w->many && !wait_claim(w->g))
+			continue;
+		zero(w->elem, elem_size);
 		*last = w;
 		last = &w->next;
 	}
+	*last = NULL;
+	*q = (struct waitq){0};
 	return all;
 }
 
@@ -414,6 +422,8 @@ static void wake_all(struct waiter *w)
 {
 	while (w) {
 		struct waiter *next = w->next; /* gone with its goroutine's stack once that is ready */
+		if (next)
+			prefetch_to_write(next->g);
 		ready(finish(w, false));
 		w = next;
 	}
@@ -432,9 +442,7 @@ void weft_close(weft_chan *c)
 		weft_panic("close of closed channel");
 	}
 	store_rel(&c->closed, true); /* R1 */
-	struct waiter *receivers = take_all(&c->recvq), *senders = take_all(&c->sendq);
-	for (struct waiter *w = receivers; w; w = w->next)
-		zero(w->elem, c->elem_size);
+	struct waiter *receivers = take_all(&c->recvq, c->elem_size), *senders = take_all(&c->sendq, 0);
 	spin_unlock(&c->lock);
 	wake_all(receivers);
 	wake_all(senders);

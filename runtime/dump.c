@@ -42,6 +42,7 @@ _Static_assert(ARRAY_LEN(reasons) == WAIT_REASONS, "every reason has its words")
 static const char *state_words(const struct g *g)
 {
 	switch (load_rlx(&g->state)) {
+	case G_FRESH:
 	case G_RUNNABLE:
 		return "runnable";
 	case G_RUNNING:
@@ -75,7 +76,7 @@ struct origin {
 
 static NO_TSAN struct origin origin_of(const struct g *g)
 {
-	struct origin o = {.creator = g->creator, .creator_pc = g->creator_pc, .has_run = g->stack != NULL};
+	struct origin o = {.creator = load_rlx(&g->creator), .creator_pc = g->creator_pc, .has_run = g->stack != NULL};
 	const volatile char *from = g->name; /* not by memcpy, which ThreadSanitizer would watch */
 	for (size_t i = 0; i + 1 < sizeof o.name && from[i]; i++)
 		o.name[i] = from[i];
@@ -86,7 +87,7 @@ static void print_head(int fd, const struct g *g, const struct origin *o)
 {
 	uint8_t state = load_rlx(&g->state);
 	dprintf(fd, "\ngoroutine %llu [%s", (unsigned long long)load_rlx(&g->id), state_words(g));
-	if (state == G_WAITING || state == G_SYSCALL)
+	if (state == G_WAITING || state == G_ASIDE || state == G_SYSCALL)
 		print_duration(fd, weft_now() - load_rlx(&g->since));
 	dprintf(fd, "]%s%s:\n", o->name[0] ? " name=" : "", o->name);
 }

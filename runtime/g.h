@@ -19,13 +19,14 @@
 #include "alloc/stack.h"
 #include "lockfree/runq.h"
 #include "lockfree/spin.h"
+#include "runtime/clock.h"
 #include "runtime/stats.h"
 #include "runtime/switch.h"
 #include "runtime/wheel.h"
 
 #include <time.h>
 
-enum g_state { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_SYSCALL };
+enum g_state { G_FREE, G_FRESH, G_ASIDE, G_RUNNABLE, G_RUNNING, G_WAITING, G_SYSCALL };
 
 /* Why a goroutine waits; the words of a dump (dump.c) are in this order. */
 enum wait_reason {
@@ -62,12 +63,13 @@ struct g {
 	_Atomic uint64_t id;
 	_Atomic uint32_t xclaim; /* park.h: who wakes it, when several may */
 	uint32_t stack_want;     /* bytes, 0 for the default */
-	uint64_t creator;
+	_Atomic uint64_t creator; /* 0: none; thieves' victims look */
 	void *creator_pc;
 	_Atomic int64_t since; /* when the wait began, coarsely */
 	void *fake_stack;      /* fiber.h, as is fiber */
 	void *fiber;
 	_Atomic uint32_t xfutex; /* threads outside the runtime wait here */
+	bool joined; /* it was begun because its creator waits in a wait group */
 	_Atomic uint64_t ready_at; /* with a stamp */
 
 	/* Options of weft_go_with. */
@@ -77,9 +79,10 @@ struct g {
 };
 _Static_assert(offsetof(struct g, arg_copy) == CACHE_LINE, "what is hot fits into two lines");
 
-/* Goroutines under a lock, oldest first, as many as there are: the global queue, and each P's inbox. An unrolled
- * list: what spills from a ring is copied as an array of pointers, and no goroutine's memory is touched. */
-enum { SEGMENT_SLOTS = 125 };
+/* Goroutines under a lock, oldest first, as many as there are: the global queue, and each P's inbox. The first few are in
+ * the line of the lock, so that a core that is handed one has it with that line. Behind them is an unrolled list: what spills from a
+ * ring is copied as an array of pointers, and no goroutine's memory is touched. */
+enum { SEGMENT_SLOTS = 125, GQUEUE_SLOTS = 11 };
 
 struct segment {
 	struct segment *next; /* first, as struct slab_free wants it */
@@ -89,16 +92,24 @@ struct segment {
 
 struct gqueue {
 	ON_OWN_LINE struct spin lock;
+	_Atomic uint32_t xcount;
+	uint32_t head, tail; /* of the slots here; what is in segments is younger */
 	struct segment *first, *last;
 	struct segment *spare; /* one kept for the next time */
-	_Atomic uint32_t xcount;
+	struct g *slot[GQUEUE_SLOTS];
 };
+_Static_assert(sizeof(struct gqueue) == CACHE_LINE, "one pair of lines");
 
-void gqueue_push(struct gqueue *, struct g *); /* a full barrier afterwards */
+void gqueue_push(struct gqueue *, struct g *); /* a full barrier afterwards, as the next */
 void gqueue_push_many(struct gqueue *, void *const *gs, uint32_t n);
 uint32_t gqueue_pop(struct gqueue *, void **to, uint32_t max);
 
-static inline bool gqueue_empty(struct gqueue *q)
+static inline uint32_t gqueue_len(const struct gqueue *q)
+{
+	return load_seq(&q->xcount);
+}
+
+static inline bool gqueue_empty(const struct gqueue *q)
 {
 	return load_rlx(&q->xcount) == 0;
 }
@@ -132,6 +143,8 @@ struct p {
 	int quantum;       /* what countdown starts from */
 	_Atomic int64_t now; /* the clock at the last look around */
 	uint64_t looked;   /* and the cycle counter */
+	uint64_t joined;   /* sched.c: whose children are gone through */
+	int64_t head_turn; /* when a look around last took the ring's head */
 	_Atomic int64_t polled; /* when the poller was last asked, by whomever */
 	int64_t idle_gap;  /* running mean of how long work lets itself be waited for */
 	struct g *gfree;
@@ -143,7 +156,8 @@ struct p {
 	struct suspect *suspects; /* idle.c: the other Ps' runnexts that may be stuck */
 	uint64_t id_next, id_end;
 	struct stack_cache stacks;
-	struct timespec clock; /* scheduler code keeps what escapes here, not on the goroutine's stack: see fiber.h */
+	struct clock_part clock;
+	struct timespec kernel_time; /* scheduler code keeps what escapes here, not on the goroutine's stack: see fiber.h */
 	void *scratch[RUNQ_SLOTS / 2 + 1];
 	struct stack *dead_stacks; /* large ones, to be freed once we stand elsewhere */
 	struct p_stats stats;

@@ -50,37 +50,50 @@ static struct segment *with_room_locked(struct gqueue *q)
 	return s;
 }
 
+/* As many as fit behind those that are there; how many. */
+static uint32_t put_some_locked(struct gqueue *q, void *const *gs, uint32_t n)
+{
+	bool here = !q->first && q->tail < GQUEUE_SLOTS;
+	struct segment *s = here ? NULL : with_room_locked(q);
+	struct g **slot = here ? q->slot : s->slot;
+	uint32_t *tail = here ? &q->tail : &s->tail, slots = here ? GQUEUE_SLOTS : SEGMENT_SLOTS, put = 0;
+	while (put < n && *tail < slots)
+		slot[(*tail)++] = gs[put++];
+	return put;
+}
+
 void gqueue_push_many(struct gqueue *q, void *const *gs, uint32_t n)
 {
 	spin_lock(&q->lock);
-	for (uint32_t i = 0; i < n;) {
-		struct segment *s = with_room_locked(q);
-		while (i < n && s->tail < SEGMENT_SLOTS)
-			s->slot[s->tail++] = gs[i++];
-	}
+	for (uint32_t done = 0; done < n;)
+		done += put_some_locked(q, gs + done, n - done);
 	(void)add_seq(&q->xcount, n);
 	spin_unlock(&q->lock);
 }
 
 void gqueue_push(struct gqueue *q, struct g *g)
 {
-	spin_lock(&q->lock);
-	struct segment *s = with_room_locked(q);
-	s->slot[s->tail++] = g;
-	(void)add_seq(&q->xcount, 1);
-	spin_unlock(&q->lock);
+	void *one = g;
+	gqueue_push_many(q, &one, 1);
 }
 
-uint32_t gqueue_pop(struct gqueue *q, void **to, uint32_t max)
+/* Up to max from slots [*head, tail); how many. */
+static uint32_t take_some(struct g *const *slot, uint32_t *head, uint32_t tail, void **to, uint32_t max)
 {
-	if (gqueue_empty(q))
-		return 0;
 	uint32_t n = 0;
-	spin_lock(&q->lock);
+	while (n < max && *head < tail)
+		to[n++] = slot[(*head)++];
+	return n;
+}
+
+static uint32_t pop_locked(struct gqueue *q, void **to, uint32_t max)
+{
+	uint32_t n = take_some(q->slot, &q->head, q->tail, to, max);
+	if (q->head == q->tail)
+		q->head = q->tail = 0;
 	while (n < max && q->first) {
 		struct segment *s = q->first;
-		while (n < max && s->head < s->tail)
-			to[n++] = s->slot[s->head++];
+		n += take_some(s->slot, &s->head, s->tail, to + n, max - n);
 		if (s->head < s->tail)
 			break;
 		q->first = s->next;
@@ -88,6 +101,15 @@ uint32_t gqueue_pop(struct gqueue *q, void **to, uint32_t max)
 			q->last = NULL;
 		free_segment_locked(q, s);
 	}
+	return n;
+}
+
+uint32_t gqueue_pop(struct gqueue *q, void **to, uint32_t max)
+{
+	if (gqueue_empty(q))
+		return 0;
+	spin_lock(&q->lock);
+	uint32_t n = pop_locked(q, to, max);
 	sub_rlx(&q->xcount, n);
 	spin_unlock(&q->lock);
 	return n;

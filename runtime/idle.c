@@ -64,6 +64,11 @@ static bool claim(unsigned index)
 	return true;
 }
 
+static bool is_asleep(const struct p *p)
+{
+	return load_seq(&sched.idle_mask[p->index / 64]) >> p->index % 64 & 1;
+}
+
 /* What a sleeper is woken for: work that somebody has seen, or a look whether there is more. Only in vain for the first
  * is a wake useless. */
 enum wake { WAKE_NONE, WAKE_WORK, WAKE_LOOK };
@@ -144,6 +149,9 @@ void wake_one(void)
 
 void wake_p(struct p *p)
 {
+	fence_full(); /* what it is to be woken for is there to be seen */
+	if (!is_asleep(p))
+		return;
 	add_seq(&sched.xspinning, 1);
 	if (claim(p->index))
 		poke(p, WAKE_WORK);
@@ -161,12 +169,6 @@ static uint32_t next_random(struct p *p)
 	return p->random;
 }
 
-static void pause_for(uint64_t cycles)
-{
-	uint64_t began = cycles_now();
-	while (cycles_now() - began < cycles)
-		cpu_relax();
-}
 
 /* The goroutine in another P's runnext, if that P has made no step for a while. The first look only remembers what it
  * saw. */
@@ -282,9 +284,9 @@ static struct g *look_everywhere(struct p *p, int64_t now)
  * others: it says what it has seen, for who made that runnable may have relied on its looking. */
 static bool work_anywhere(const struct p *p)
 {
-	if (load_acq(&sched.stopping) || load_acq(&p->inbox.xcount))
+	if (load_acq(&sched.stopping) || gqueue_len(&p->inbox))
 		return true;
-	if (load_acq(&sched.global.xcount)) {
+	if (gqueue_len(&sched.global)) {
 		if (!is_resting(p))
 			return true;
 		wake_any(WAKE_LOOK);
@@ -383,9 +385,9 @@ static bool nothing_can_happen(void)
 	    !load_seq(&sched.main_started))
 		return false;
 	for (unsigned i = 0; i < sched.nprocs; i++)
-		if (load_rlx(&sched.ps[i]->wheel.pending) || load_seq(&sched.ps[i]->inbox.xcount))
+		if (load_rlx(&sched.ps[i]->wheel.pending) || gqueue_len(&sched.ps[i]->inbox))
 			return false;
-	return !load_seq(&sched.global.xcount) && !load_seq(&sched.stopping);
+	return !gqueue_len(&sched.global) && !load_seq(&sched.stopping);
 }
 
 /* The last one awake asks: can anything ever happen again? A thread that weft did not make might do something,
@@ -396,11 +398,6 @@ static void check_deadlock(void)
 	/* The second look is for what a thread outside did as the last thing of its life. */
 	if (nothing_can_happen() && foreign_threads() <= 0 && nothing_can_happen())
 		dump_deadlock();
-}
-
-static bool is_asleep(const struct p *p)
-{
-	return load_seq(&sched.idle_mask[p->index / 64]) >> p->index % 64 & 1;
 }
 
 /* Only looks; what it sees is then taken in the usual way (steal). */
@@ -418,7 +415,7 @@ static bool somebody_needs_help(struct p *p, int64_t now)
 	bool needed = false; /* everybody is looked at: stuck_runnext remembers */
 	for (unsigned i = 0; i + 1 < sched.nprocs; i++)
 		needed |= needs_help(p, sched.ps[p->victims[i]], now);
-	return needed || load_seq(&sched.global.xcount);
+	return needed || gqueue_len(&sched.global);
 }
 
 /* True: sockets had something. */
@@ -521,15 +518,19 @@ static bool sleep_until_woken(struct p *p)
 
 /* ---- finding ---- */
 
-/* Asking the poller is a pause in itself, and a P without others disturbs nobody. */
-static void pause_between_looks(const struct p *p)
+/* Asking the poller is a pause in itself, and a P without others disturbs nobody. What is meant for this P alone is seen at once: its
+ * own line stays with it until somebody writes there. */
+static void pause_between_looks(struct p *p)
 {
-	if (unlikely(sim_on))
+	if (unlikely(sim_on)) {
 		sim_pause(p, NS_BETWEEN_LOOKS);
-	else if (p->solo || load_rlx(&sched.poller))
+		return;
+	}
+	cpu_relax();
+	if (p->solo || load_rlx(&sched.poller))
+		return;
+	for (uint64_t began = cycles_now(); gqueue_empty(&p->inbox) && cycles_now() - began < CYCLES_BETWEEN_LOOKS;)
 		cpu_relax();
-	else
-		pause_for(CYCLES_BETWEEN_LOOKS);
 }
 
 struct g *find_work(struct m *m)

@@ -39,6 +39,11 @@ void ready(struct g *);
 /* Has the object reclaimed once nobody can be looking at it any more; the entry is part of it. */
 void retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry *));
 
+/* For who is about to wait until goroutines that it has started have ended: lets the youngest of them run, if it is at hand and has
+ * not begun, and comes back when that has ended or waits, or sooner. False: there is none. A waiter that nobody has to
+ * know of, and wake, costs half of one that is. */
+bool yield_to_child(void);
+
 static inline bool wait_claim(struct g *g)
 {
 	uint32_t open = 0;

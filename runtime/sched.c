@@ -41,6 +41,7 @@ enum {
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
 	POLL_EVERY_NS = 200000,
+	HEAD_PATIENCE_NS = 10000000,
 };
 
 struct sched sched;
@@ -56,10 +57,15 @@ static COLD void run_queue_spill(struct p *p, struct g *g)
 	gqueue_push_many(&sched.global, p->scratch, n + 1);
 }
 
-void run_queue_put(struct p *p, struct g *g)
+static inline __attribute__((always_inline)) void queue_put(struct p *p, struct g *g)
 {
 	if (unlikely(!runq_push(&p->runq, g)))
 		run_queue_spill(p, g);
+}
+
+void run_queue_put(struct p *p, struct g *g)
+{
+	queue_put(p, g);
 }
 
 /* With a thousand goroutines in turn, each one's object and the top of its stack have left the first-level
@@ -104,20 +110,31 @@ static inline struct g *put_runnext(struct p *p, struct g *g)
 	return old;
 }
 
-/* A fair share of the global queue: one to run, the others into the ring. */
-static struct g *take_global(struct p *p)
+/* False: a thief has taken `old`. */
+static inline bool swap_runnext(struct p *p, struct g *old, struct g *g)
 {
-	uint32_t waiting = load_rlx(&sched.global.xcount);
-	if (!waiting || is_resting(p))
+	if (!p->solo)
+		return cas_acqrel(&p->xrunnext, &old, g);
+	store_rlx(&p->xrunnext, g);
+	return true;
+}
+
+/* One to run, and up to `more` others into the ring. */
+static struct g *take_global(struct p *p, uint32_t more)
+{
+	if (gqueue_empty(&sched.global) || is_resting(p))
 		return NULL;
-	uint32_t want = waiting / sched.nprocs + 1;
-	uint32_t room = RUNQ_SLOTS - runq_len(&p->runq);
-	if (want > room)
-		want = room;
-	uint32_t n = gqueue_pop(&sched.global, p->scratch, want < RUNQ_SLOTS / 2 ? want : RUNQ_SLOTS / 2);
+	uint32_t n = gqueue_pop(&sched.global, p->scratch, 1 + more);
 	for (uint32_t i = 1; i < n; i++)
 		runq_push(&p->runq, p->scratch[i]);
 	return n ? p->scratch[0] : NULL;
+}
+
+/* What a P with an empty ring may take of the global queue, besides the first, without leaving the others less. */
+static uint32_t fair_share(void)
+{
+	uint32_t share = gqueue_len(&sched.global) / sched.nprocs;
+	return share < RUNQ_SLOTS / 2 ? share : RUNQ_SLOTS / 2 - 1;
 }
 
 static struct g *take_inbox(struct p *p)
@@ -126,12 +143,12 @@ static struct g *take_inbox(struct p *p)
 }
 
 /* The two take turns at going first. */
-static struct g *take_shared(struct p *p)
+static struct g *take_shared(struct p *p, uint32_t more)
 {
 	bool inbox_first = p->shared_turn++ & 1;
-	struct g *g = inbox_first ? take_inbox(p) : take_global(p);
+	struct g *g = inbox_first ? take_inbox(p) : take_global(p, more);
 	if (!g)
-		g = inbox_first ? take_global(p) : take_inbox(p);
+		g = inbox_first ? take_global(p, more) : take_inbox(p);
 	return g;
 }
 
@@ -141,7 +158,7 @@ struct g *run_queue_get(struct p *p)
 	struct g *g = take_runnext(p);
 	if (!g)
 		g = ring_pop(p);
-	return g ? g : take_shared(p);
+	return g ? g : take_shared(p, fair_share());
 }
 
 /* ---- switching ---- */
@@ -208,7 +225,7 @@ void free_dead_stacks(struct p *p)
 
 static COLD void look_at_clock(struct p *p)
 {
-	int64_t now = clock_read(&p->clock);
+	int64_t now = clock_read(&p->kernel_time);
 	if (unlikely(load_acq(&sched.stopping)))
 		leave_for_good(m_self(), NULL); /* abandons whoever runs */
 	store_rlx(&p->now, now);
@@ -221,6 +238,15 @@ static COLD void look_at_clock(struct p *p)
 		store_rlx(&p->polled, now);
 		poller->wait(p->index, p->index, 0);
 	}
+}
+
+/* While a tree is gone through (take_joined), a goroutine that has not begun, or that has stepped aside for its children, may well
+ * be of that tree: its turn will come, and to let it run sooner costs a stack for each level of what it starts. */
+static bool head_may_wait(struct p *p)
+{
+	struct g *head = runq_peek(&p->runq, 0);
+	int state = head ? load_rlx(&head->state) : G_FREE;
+	return (state == G_FRESH || state == G_ASIDE) && load_rlx(&p->now) - p->head_turn < HEAD_PATIENCE_NS;
 }
 
 /* Turns: the global queue, the inbox and the ring's head each get theirs, before runnext. */
@@ -245,26 +271,16 @@ static COLD struct g *look_around(struct p *p)
 	/* When every step is a look, the others have every other one, and runnext goes to the end of the ring: it would never
 	 * have its turn. */
 	bool always = p->quantum == 1;
-	struct g *g = always && load_rlx(&p->tick) % 2 ? NULL : take_shared(p);
+	struct g *g = always && load_rlx(&p->tick) % 2 ? NULL : take_shared(p, 0);
 	if (g)
 		return g;
 	struct g *next = always ? take_runnext(p) : NULL;
 	if (next)
 		run_queue_put(p, next);
+	if (p->joined && head_may_wait(p))
+		return NULL;
+	p->head_turn = load_rlx(&p->now);
 	return ring_pop(p);
-}
-
-/* In a simulation every step comes to a look. Others go on before it; and what pick would take is taken here. */
-static COLD struct g *look(struct p *p)
-{
-	if (likely(!sim_on))
-		return look_around(p);
-	sim_point(SIM_STEP);
-	struct g *g = look_around(p);
-	if (!g)
-		g = run_queue_get(p);
-	sim_looked(p, g);
-	return g;
 }
 
 static inline int step(struct p *p)
@@ -282,10 +298,53 @@ bool step_is_due(struct p *p)
 	return load_rlx(&p->countdown) + p->seen.rest <= 0;
 }
 
-static inline __attribute__((always_inline)) struct g *pick(struct p *p)
+/* A goroutine that waits in a wait group waits for those that it has started, and nobody else does: its youngest one, if that
+ * has not begun, goes before the ring's head; when that one has ended, the next youngest, or who started them (yield_to_child).
+ * So a tree of goroutines is gone through in depth, with as many stacks as it has levels and each of them hot, while
+ * thieves take the largest subtrees, which are the oldest. p->joined is whose children are gone through; 0: nobody's. What
+ * others make runnable meanwhile, the ring's last, runs at once, in between. */
+static inline bool is_child(struct g *g, uint64_t creator)
+{
+	return load_rlx(&g->creator) == creator && load_rlx(&g->state) == G_FRESH;
+}
+
+/* What was pushed last: a child of p->joined's, or, if nobody is next, that itself, or one that others have made runnable. When it
+ * has not begun and is no child, the tree is done with. */
+static inline struct g *pop_joined(struct p *p)
+{
+	struct g *g = runq_peek_last(&p->runq);
+	bool fresh = g && load_rlx(&g->state) == G_FRESH;
+	if (!g || (fresh && load_rlx(&g->creator) != p->joined)) {
+		p->joined = 0;
+		return NULL;
+	}
+	if (!fresh && load_rlx(&p->xrunnext))
+		return NULL;
+	g = p->solo ? runq_pop_last_solo(&p->runq) : runq_pop_last(&p->runq); /* the same, if it is still there */
+	if (g && fresh)
+		g->joined = true;
+	return g;
+}
+
+/* If p->joined is next already a child goes first: it would only come to wait for it. */
+static inline struct g *take_joined(struct p *p)
+{
+	struct g *next = load_rlx(&p->xrunnext);
+	if (!next || load_rlx(&next->id) == p->joined)
+		return pop_joined(p);
+	if (!is_child(next, p->joined) || !(next = take_runnext(p)))
+		return NULL;
+	next->joined = true;
+	return next;
+}
+
+/* TREE: after the tree that is gone through, if there is one. */
+enum pick_order { QUEUE, TREE };
+
+static inline __attribute__((always_inline)) struct g *pick_at_hand(struct p *p, enum pick_order order)
 {
 	struct g *g;
-	if (unlikely(step(p) <= 0) && (g = look(p)))
+	if (order == TREE && p->joined && (g = take_joined(p)))
 		return g;
 	g = take_runnext(p);
 	if (!g)
@@ -293,6 +352,27 @@ static inline __attribute__((always_inline)) struct g *pick(struct p *p)
 	if (unlikely(!g) && (!gqueue_empty(&p->inbox) || !gqueue_empty(&sched.global)))
 		g = run_queue_get(p);
 	return g;
+}
+
+/* In a simulation every step comes to a look. Others go on before it; and what is at hand is taken here. */
+static COLD struct g *look(struct p *p, enum pick_order order)
+{
+	if (likely(!sim_on))
+		return look_around(p);
+	sim_point(SIM_STEP);
+	struct g *g = look_around(p);
+	if (!g)
+		g = pick_at_hand(p, order);
+	sim_looked(p, g);
+	return g;
+}
+
+static inline __attribute__((always_inline)) struct g *pick(struct p *p, enum pick_order order)
+{
+	struct g *g;
+	if (unlikely(step(p) <= 0) && (g = look(p, order)))
+		return g;
+	return pick_at_hand(p, order);
 }
 
 /* ---- going from one to the next ---- */
@@ -446,13 +526,61 @@ void park(void)
 	}
 	struct g *g = m_g(m);
 	void *me = sched_enter(m);
-	struct g *next = pick(m_p(m));
+	bool joins = load_rlx(&g->waiting) == WAIT_GROUP;
+	if (joins)
+		m_p(m)->joined = load_rlx(&g->id);
+	struct g *next = pick(m_p(m), TREE);
 	if (unlikely(next == g)) /* readied meanwhile, and at the head already */
 		take_back_park(m, g);
 	else
 		leave(m, g, next);
+	if (joins)
+		m_p(m_self())->joined = 0;
 	sched_leave(me);
 	fiber_observe(g);
+}
+
+/* The caller is next, and in return its child goes now, if that was next or at the end of the ring. Nobody is told: who sleeps is not
+ * wanted for a goroutine that has stepped aside. */
+static inline struct g *change_places(struct p *p, struct g *g)
+{
+	struct g *child = load_rlx(&p->xrunnext);
+	p->joined = load_rlx(&g->id);
+	if (!child) {
+		child = pop_joined(p);
+		if (child)
+			store_rel(&p->xrunnext, g); /* thieves only take */
+		return child;
+	}
+	if (!is_child(child, p->joined) || !swap_runnext(p, child, g))
+		return NULL;
+	child->joined = true;
+	return child;
+}
+
+bool yield_to_child(void)
+{
+	struct m *m = m_self();
+	struct g *g = m ? m_g(m) : NULL;
+	if (unlikely(!g) || unlikely(load_rlx(&g->pin)))
+		return false;
+	if (load_rlx(&m_p(m)->countdown) <= 1 && !(sim_on && sim_has_steps(m)))
+		return false;
+	void *me = sched_enter(m);
+	struct p *p = m_p(m);
+	store_rlx(&g->waiting, WAIT_GROUP);
+	store_rlx(&g->since, load_rlx(&p->now));
+	g_set_state(g, G_ASIDE);
+	struct g *child = change_places(p, g);
+	if (child) {
+		step(p);
+		leave(m, g, child);
+		m_p(m_self())->joined = 0;
+	} else {
+		g_set_state(g, G_RUNNING);
+	}
+	sched_leave(me);
+	return child;
 }
 
 static inline uint32_t waiting_here(struct p *p)
@@ -490,6 +618,16 @@ static inline void run_queue_put_new(struct p *p, struct g *g)
 	consider_waking(p);
 }
 
+/* It goes next. */
+static inline __attribute__((always_inline)) void put_next(struct p *p, struct g *g)
+{
+	struct g *old = put_runnext(p, g);
+	if (old)
+		queue_put(p, old);
+	if (!p->solo)
+		consider_waking(p);
+}
+
 static COLD void ready_elsewhere(struct g *g)
 {
 	if (load_rlx(&g->is_thread)) {
@@ -517,11 +655,7 @@ void ready_on(struct p *p, struct g *g)
 		return;
 	}
 	g_set_state(g, G_RUNNABLE);
-	struct g *old = put_runnext(p, g);
-	if (old)
-		run_queue_put(p, old);
-	if (!p->solo)
-		consider_waking(p);
+	put_next(p, g);
 }
 
 void ready(struct g *g)
@@ -563,7 +697,7 @@ void weft_yield(void)
 	}
 	struct g *g = m_g(m);
 	void *me = sched_enter(m);
-	struct g *next = pick(m_p(m));
+	struct g *next = pick(m_p(m), QUEUE);
 	if (likely(next != NULL)) {
 		g_set_state(g, G_RUNNABLE);
 		if (unlikely(load_rlx(&g->pin)))
@@ -673,9 +807,10 @@ static inline void g_init(struct g *g, void (*fn)(void *), void *arg, uint64_t c
 {
 	g->fn = fn;
 	g->arg = arg;
-	g->creator = creator;
+	store_rlx(&g->creator, creator);
 	g->creator_pc = pc;
-	g_set_state(g, G_RUNNABLE);
+	g->joined = false;
+	g_set_state(g, G_FRESH);
 	if (WEFT_TSAN && !g->fiber)
 		g->fiber = fiber_make();
 }
@@ -725,13 +860,14 @@ static inline struct g *g_take_here(struct m *m)
 }
 
 /* Makes a new goroutine runnable: the youngest of this P's, or anybody's. */
-static inline void g_launch(struct m *m, struct g *g)
+static inline __attribute__((always_inline)) void g_launch(struct m *m, struct g *g)
 {
 	if (unlikely(!m || !m_p(m) || load_rlx(&g->pin))) {
 		ready_elsewhere(g);
 		return;
 	}
-	run_queue_put_new(m_p(m), g);
+	stats_ready(m_p(m), g);
+	put_next(m_p(m), g); /* who has started it may be about to wait for it */
 }
 
 static inline uint64_t my_id(struct m *m)
@@ -860,8 +996,9 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 	struct stack *s = g->stack;
 	g->stack = NULL;
 	store_rlx(&g->ctx.xon_cpu, 0);
+	p->joined = g->joined ? load_rlx(&g->creator) : 0;
 	g_recycle(p, g);
-	struct g *n = *next = pick(p);
+	struct g *n = *next = pick(p, TREE);
 	if (n && !n->stack && !n->stack_want && stack_size(s) == STACK_DEFAULT) {
 		n->stack = s;
 		store_rlx(&n->ctx.xon_cpu, 1);
@@ -926,9 +1063,10 @@ void weft_exit_goroutine(void)
 	struct stack *s = g->stack;
 	g->stack = NULL;
 	store_rlx(&g->ctx.xon_cpu, 0);
+	p->joined = g->joined ? load_rlx(&g->creator) : 0;
 	g_recycle(p, g);
 	fiber_unpoison(s->base, stack_size(s));
-	struct g *next = pick(p);
+	struct g *next = pick(p, TREE);
 	retire_stack(p, s);
 	leave_for_good(m, next);
 }

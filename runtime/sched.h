@@ -132,9 +132,6 @@ struct m *m_start(struct p *);
 /* start.c: on the M's own thread: the P is its from here on. */
 void m_take_p(struct m *, struct p *);
 
-/* timer.c: weft_now, with the kernel's answer in memory of the caller's choice. */
-int64_t clock_read(struct timespec *);
-
 /* One in flight per idle transition: see idle.c's essay for why this is enough. */
 static inline bool somebody_could_help(void)
 {
@@ -152,22 +149,6 @@ static inline bool is_resting(const struct p *p)
 static inline bool spinning_may_help(struct p *p)
 {
 	return !sim_on && !p->solo && !runq_len(&p->runq) && load_rlx(&sched.xidle) + 1 < sched.nprocs;
-}
-
-/* Ticks of a quarter to half a nanosecond. AArch64's counter goes at 1 MHz to 1 GHz, as cntfrq_el0 says: shifted it goes
- * at 2 to 4 GHz, in steps, as x86-64's does. Differences are right across an overflow, shifted ones too. */
-static inline __attribute__((always_inline)) uint64_t cycles_now(void)
-{
-	if (unlikely(sim_on))
-		return sim_cycles();
-#if defined(__x86_64__)
-	return __builtin_ia32_rdtsc();
-#else
-	uint64_t t, hz;
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(t));
-	__asm__("mrs %0, cntfrq_el0" : "=r"(hz));
-	return t << __builtin_clz((uint32_t)hz | 1);
-#endif
 }
 
 #endif

@@ -52,7 +52,7 @@ static void add_each_p(const char *name, unsigned long long (*of)(struct p *))
 
 static unsigned long long waiting_on(struct p *p)
 {
-	return runq_len(&p->runq) + (load_rlx(&p->xrunnext) != NULL) + load_rlx(&p->inbox.xcount);
+	return runq_len(&p->runq) + (load_rlx(&p->xrunnext) != NULL) + gqueue_len(&p->inbox);
 }
 
 static unsigned long long looks_of(struct p *p)
@@ -68,7 +68,7 @@ static void print_line(int64_t now)
 	add("sched %lldms: procs=%u idle=%u spinning=%u threads=%llu goroutines=%ld", (long long)((now - trace.began) / WEFT_MS),
 	    sched.nprocs, load_rlx(&sched.xidle), load_rlx(&sched.xspinning), (unsigned long long)s.threads,
 	    weft_num_goroutine());
-	add(" blocked=%u global=%u", load_rlx(&sched.xblocked), load_rlx(&sched.global.xcount));
+	add(" blocked=%u global=%u", load_rlx(&sched.xblocked), gqueue_len(&sched.global));
 	add_each_p("runq", waiting_on);
 	add_each_p("looks", looks_of);
 	add(" steals=%llu stolen=%llu sleeps=%llu wakes=%llu taken=%llu handed_on=%llu\n", (unsigned long long)s.steals,

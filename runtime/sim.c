@@ -415,6 +415,15 @@ static void point_of_goroutine(struct m *m, enum sim_event e)
 	sched_leave(me);
 }
 
+bool sim_has_steps(struct m *m)
+{
+	struct p *p = m_p(m);
+	if (load_rlx(&p->countdown) + p->seen.rest <= 1)
+		return false;
+	point_of_goroutine(m, SIM_STEP);
+	return true;
+}
+
 void sim_call_ends(struct m *m)
 {
 	point_of_goroutine(m, SIM_CALL);

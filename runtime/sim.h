@@ -75,6 +75,9 @@ void sim_looked(struct p *, struct g *);
 /* Others may go on here. */
 void sim_point(enum sim_event);
 
+/* A goroutine is about to make a step that comes to no look. True: it may, for there is more than one left. */
+bool sim_has_steps(struct m *);
+
 /* After find_work; g may be NULL. */
 void sim_found(struct p *, struct g *);
 

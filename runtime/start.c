@@ -289,6 +289,7 @@ static void prepare(void)
 	make_ps(&config);
 	if (sim_on)
 		sim_make_ms();
+	clock_start();
 	stats_start();
 	struct m *first = m_make(); /* goroutines look at Ms: the memory is there before the first one starts */
 	if (!first)

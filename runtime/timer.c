@@ -1,4 +1,4 @@
-/* Time for goroutines: the clock, sleeping, timers, tickers, and deadlines on waits. The wheel (wheel.h) keeps
+/* Time for goroutines: sleeping, timers, tickers, and deadlines on waits. The wheel (wheel.h) keeps
  * the timers; which P's wheel one is set in is decided here: the setter's own, so that setting one takes no
  * line from another core.
  */
@@ -11,22 +11,6 @@
 
 #include <weft/mem.h>
 #include <weft/time.h>
-
-#include <time.h>
-
-int64_t clock_read(struct timespec *t)
-{
-	if (unlikely(sim_on))
-		return sim_now();
-	clock_gettime(CLOCK_MONOTONIC, t);
-	return t->tv_sec * WEFT_S + t->tv_nsec;
-}
-
-int64_t weft_now(void)
-{
-	struct timespec t;
-	return clock_read(&t);
-}
 
 static int64_t later(int64_t now, int64_t ns)
 {
@@ -41,20 +25,37 @@ weft_deadline weft_in(int64_t ns)
 	return weft_at(later(weft_now(), ns));
 }
 
-/* A P that runs looks at its wheel before it sleeps; one that sleeps must be told when a timer has come nearer
- * than what it sleeps for. */
-static void arm_inside(struct timer *t, int64_t when)
+/* The P in whose wheel the caller's timers are set: its own, or, for who has none, the first. */
+static struct p *setters_p(void)
 {
 	struct m *m = m_self();
 	struct p *p = m ? m_p(m) : NULL;
-	bool mine = p != NULL;
-	if (!mine) {
-		if (!load_acq(&sched.running))
-			weft_panic("weft is not running: timers belong inside weft_main");
-		p = sched.ps[0];
-	}
-	if (wheel_add(&p->wheel, t, when) != INT64_MAX && !mine)
+	if (likely(p != NULL))
+		return p;
+	if (!load_acq(&sched.running))
+		weft_panic("weft is not running: timers belong inside weft_main");
+	return sched.ps[0];
+}
+
+static int64_t soon(struct p *p, int64_t ns)
+{
+	return later(clock_near(&p->clock), ns);
+}
+
+/* A P that runs looks at its wheel before it sleeps; one that sleeps must be told when a timer has come nearer
+ * than what it sleeps for. True: the timer was pending. */
+static bool arm_on(struct p *p, struct timer *t, int64_t when)
+{
+	struct m *m = m_self();
+	struct wheel_change change = wheel_set(&p->wheel, t, when);
+	if (unlikely(change.nearer) && unlikely(!m || m_p(m) != p))
 		wake_p(p);
+	return change.was_pending;
+}
+
+static void arm_inside(struct timer *t, int64_t when)
+{
+	arm_on(setters_p(), t, when);
 }
 
 static void arm(struct timer *t, int64_t when)
@@ -122,7 +123,8 @@ void weft_timer_start(weft_timer *timer, int64_t ns, void (*fn)(void *), void *a
 	t->kind = TIMER_GO;
 	t->go = fn;
 	t->arg = arg;
-	arm_inside(t, later(weft_now(), ns));
+	struct p *p = setters_p();
+	arm_on(p, t, soon(p, ns));
 	call_end(outermost);
 }
 
@@ -140,8 +142,8 @@ bool weft_timer_reset(weft_timer *timer, int64_t ns)
 	if (t->kind == TIMER_NEW)
 		weft_panic("reset of a timer that was never started");
 	bool outermost = call_begin();
-	bool pending = timer_cancel(t);
-	arm_inside(t, later(weft_now(), ns));
+	struct p *p = setters_p();
+	bool pending = arm_on(p, t, soon(p, ns));
 	call_end(outermost);
 	return pending;
 }

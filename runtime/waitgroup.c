@@ -1,28 +1,29 @@
 /* The wait group: a count, and those who wait for it to come down to zero.
  *
- * The word is count * 4, plus GUARD (somebody handles the list of waiters) and WAITING (the list is not empty).
- * Count and flags share a word so that the last done() learns from the very operation that brings the count
- * to zero whether it must look at the list: if no flag is set nobody waits and it touches nothing more, and if
- * one is set the waiter is there, or about to be, and cannot return before done() has let it go.
+ * The word is count * 4, plus GUARD (a waiter handles the list) and WAITING (the list is not empty). Count and flags share
+ * a word so that the last done() learns from the very operation that brings the count to zero whether it must look at the
+ * list: if no flag is set nobody waits and it touches nothing more, and if one is set the waiter is there, or about
+ * to be, and cannot return before done() has let it go.
  *
  *     wait                                         done
  *     count 0, no flag: return                     word -= 4
  *     count 0, flag: a done() is at it: look again count not 0, or no flag: return
- *     cas: set GUARD (only while count > 0)        take GUARD
+ *     cas: set GUARD (only while count > 0)        GUARD: wait until it has been cleared
  *     join the list                                take the list away
- *     clear GUARD, set WAITING                     clear both flags: the last touch
+ *     clear GUARD, set WAITING                     word := 0: the last touch
  *     park                                         ready all
  *
- * A count that reaches zero while a waiter holds GUARD waits for it: the waiter always joins, and done() finds it.
+ * From the moment in which the count comes down to zero until the word is cleared, the group is that done()'s alone: waiters take
+ * GUARD only above zero. So it takes the list and clears the word without a locked operation; only a waiter that holds
+ * GUARD already is waited for, who always joins. To add meanwhile is misuse, and panics where it is seen, as in Go.
  * One whose deadline has come leaves the list under GUARD, taken as above, and waits for the done() that has seen a
  * flag: else that done() would come upon a group that has been given back, or is in use for something else.
  *
- * R1 weft_waitgroup_add: add_rel(word) -> A1 take_guard_to_wait: load_acq(word)  what was done before done()
- * R2 settle: cas_rel(word)     -> A2 take_guard_to_wait: cas_acq(word)   plain: the list
- * R2 settle: cas_rel(word)     -> A2 take_guard: cas_acq(word)           alone, plain: the list
- * R3 settle_all: cas_rel(word) -> A3 take_guard_to_wait: load_acq(word)  alone, plain: the memory, which may go
- *
- * The last done() is alone: while the count is zero nobody changes the word but who adds beside a wait, which is misuse.
+ * R1 weft_waitgroup_add: add_acqrel(word) -> A1 take_guard_to_wait: load_acq(word)  what was done before done()
+ * R2 settle: cas_rel(word)    -> A2 take_guard_to_wait: cas_acq(word)       plain: the list
+ * R2 settle: cas_rel(word)    -> A2 weft_waitgroup_add: add_acqrel(word)    plain: the list
+ * R2 settle: cas_rel(word)    -> A2 await_guard: load_acq(word)             plain: the list
+ * R3 let_go: store_rel(word)  -> A3 take_guard_to_wait: load_acq(word)      plain: the memory, which may go
  */
 #include "lockfree/assert.h"
 #include "runtime/call.h"
@@ -65,14 +66,11 @@ static void pause_a_little(unsigned round)
 	cpu_relax();
 }
 
-static void take_guard(struct waitgroup *wg)
+/* The count is zero, and a waiter is about to join. */
+static COLD void await_guard(struct waitgroup *wg)
 {
-	for (unsigned round = 0;; round++) {
-		int64_t word = load_rlx(&wg->word);
-		if (!(word & GUARD) && cas_acq(&wg->word, &word, word | GUARD)) /* A2 */
-			return;
+	for (unsigned round = 0; load_acq(&wg->word) & GUARD; round++) /* A2 */
 		pause_a_little(round);
-	}
 }
 
 /* Gives up the guard, and says in the flags what is so then: the last touch. The count may change meanwhile; who
@@ -84,14 +82,6 @@ static int64_t settle(struct waitgroup *wg)
 		want = (word & ~(int64_t)FLAGS) | (wg->first || count_of(word) == 0 ? WAITING : 0);
 	while (!cas_rel(&wg->word, &word, want)); /* R2 */
 	return want;
-}
-
-/* The same, by the done() that the flags were left to. */
-static void settle_all(struct waitgroup *wg)
-{
-	int64_t word = load_rlx(&wg->word);
-	while (!cas_rel(&wg->word, &word, word & ~(int64_t)FLAGS)) /* R3 */
-		;
 }
 
 static struct group_waiter *take_list(struct waitgroup *wg)
@@ -109,12 +99,21 @@ static struct group_waiter *take_list(struct waitgroup *wg)
 	return all;
 }
 
-static COLD void let_go(struct waitgroup *wg)
+static COLD _Noreturn void misused(void)
+{
+	weft_panic("wait group misuse: add beside a wait");
+}
+
+/* The count has come down to zero, and somebody waits: `word` is what that has left. */
+static void let_go(struct waitgroup *wg, int64_t word)
 {
 	bool outermost = call_begin();
-	take_guard(wg);
+	if (unlikely(word & GUARD))
+		await_guard(wg);
 	struct group_waiter *w = take_list(wg);
-	settle_all(wg);
+	if (unlikely(count_of(load_rlx(&wg->word)) != 0))
+		misused();
+	store_rel(&wg->word, 0); /* R3 */
 	while (w) {
 		struct group_waiter *next = w->next;
 		ready(w->g);
@@ -126,11 +125,11 @@ static COLD void let_go(struct waitgroup *wg)
 void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
 {
 	struct waitgroup *wg = inside(group);
-	int64_t word = add_rel(&wg->word, n * ONE) + n * ONE; /* R1 */
+	int64_t word = add_acqrel(&wg->word, n * ONE) + n * ONE; /* R1, A2 */
 	if (unlikely(count_of(word) < 0))
 		weft_panic("negative wait group counter");
 	if (n < 0 && count_of(word) == 0 && (word & FLAGS))
-		let_go(wg);
+		let_go(wg, word);
 }
 
 void weft_waitgroup_done(weft_waitgroup *group)
@@ -183,10 +182,20 @@ static void withdraw(struct waitgroup *wg, struct group_waiter *w)
 	}
 }
 
+/* As long as something comes of it. */
+static void let_children_run(struct waitgroup *wg)
+{
+	int64_t left = count_of(load_rlx(&wg->word)), before;
+	do
+		before = left;
+	while (left > 0 && yield_to_child() && (left = count_of(load_rlx(&wg->word))) < before);
+}
+
 void weft_waitgroup_wait(weft_waitgroup *group)
 {
 	struct group_waiter w = {.many = false};
 	bool outermost = call_begin_blocking();
+	let_children_run(inside(group));
 	if (join(inside(group), &w))
 		park();
 	call_end_blocking(outermost);

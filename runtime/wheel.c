@@ -71,26 +71,38 @@ static int64_t next_exact_locked(const struct wheel *w)
 	return next;
 }
 
-int64_t wheel_add(struct wheel *w, struct timer *t, int64_t when)
+/* Under the lock: is the timer this wheel's, or nobody's, so that it is this wheel's from now on? */
+static bool own_locked(struct wheel *w, struct timer *t, bool *was_pending)
 {
-	int64_t nearer = INT64_MAX;
-	for (;;) {
-		struct wheel *none = NULL;
-		spin_lock(&w->lock);
-		if (cas_acqrel(&t->xwheel, &none, w)) /* R1 */
-			break;
+	struct wheel *owner = load_rlx(&t->xwheel);
+	if (owner == w) {
+		unlink_locked(w, t);
+		*was_pending = true;
+		return true;
+	}
+	if (owner || !cas_acqrel(&t->xwheel, &owner, w)) /* R1 */
+		return false;
+	bump(&w->pending, 1);
+	return true;
+}
+
+struct wheel_change wheel_set(struct wheel *w, struct timer *t, int64_t when)
+{
+	struct wheel_change change = {0};
+	spin_lock(&w->lock);
+	while (!own_locked(w, t, &change.was_pending)) { /* another's, or set there meanwhile: the last one counts */
 		spin_unlock(&w->lock);
-		timer_cancel(t); /* somebody else has set it meanwhile: the last one counts */
+		change.was_pending |= timer_cancel(t);
+		spin_lock(&w->lock);
 	}
 	t->when = when < 0 ? 0 : when;
 	link_locked(w, t);
-	bump(&w->pending, 1);
 	if (t->when < load_rlx(&w->xnext)) {
-		nearer = t->when;
-		store_rlx(&w->xnext, nearer);
+		store_rlx(&w->xnext, t->when);
+		change.nearer = true;
 	}
 	spin_unlock(&w->lock);
-	return nearer;
+	return change;
 }
 
 /* xnext may now be too early, which costs its owner one look. */

@@ -19,7 +19,7 @@
  * (Go: O(log n) under the lock, 130 ns with 100,000 pending) and a coarse wheel without the last level
  * (an RPC deadline of 50 µs needs the microsecond).
  *
- * R1 wheel_add: cas_acqrel(wheel)  ->  A1 timer_cancel: load_acq(wheel)   which lock guards the timer
+ * R1 wheel_set: cas_acqrel(wheel)  ->  A1 timer_cancel: load_acq(wheel)   which lock guards the timer
  */
 #ifndef RUNTIME_WHEEL_H
 #define RUNTIME_WHEEL_H
@@ -71,9 +71,13 @@ struct wheel {
 
 void wheel_init(struct wheel *, int64_t now);
 
-/* Sets a timer; one that is pending is taken out first. The time at which to look again, if that has come nearer; otherwise
- * INT64_MAX. */
-int64_t wheel_add(struct wheel *, struct timer *, int64_t when);
+struct wheel_change {
+	bool was_pending;
+	bool nearer; /* the time at which to look again has come nearer */
+};
+
+/* Sets a timer; one that is pending is taken out first, of whichever wheel. */
+struct wheel_change wheel_set(struct wheel *, struct timer *, int64_t when);
 
 /* Takes it out of whichever wheel it is in. True: it was pending. */
 bool timer_cancel(struct timer *);

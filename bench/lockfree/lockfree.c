@@ -54,6 +54,12 @@ static void runq_own(void)
 	runq_pop(&queue);
 }
 
+static void runq_own_last(void)
+{
+	runq_push(&queue, &queue);
+	runq_pop_last(&queue);
+}
+
 static void runq_own_solo(void)
 {
 	runq_push(&queue, &queue);
@@ -168,6 +174,7 @@ static void steal_half(void)
 
 static const struct row own_rows[] = {
 	{"runq-push-pop-own", runq_own, NULL, AT_ONCE, NULL},
+	{"runq-push-pop-last-own", runq_own_last, NULL, AT_ONCE, NULL},
 	{"runq-push-pop-solo", runq_own_solo, NULL, AT_ONCE, NULL},
 	{"runq-steal-half-other", steal_half, fill_queue, IN_TURN, NULL},
 	{"spin-own", spin_own, NULL, AT_ONCE, NULL},

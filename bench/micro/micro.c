@@ -3,7 +3,7 @@
  *     weft-micro --list | --version | ROW --procs N --seconds S
  *
  * A row runs in a process of its own and prints one line of JSON. `check` proves the work: it must be the same for
- * every peer.
+ * every peer. A row about a distribution has `histogram` besides: its percentiles are worked out by whoever merges it.
  */
 #include "bench/micro/rows.h"
 #include "bench/micro/harness.h"
@@ -43,6 +43,20 @@ static void run_batches(void *row, int64_t n)
 		((const struct row *)row)->run(&batch);
 }
 
+/* Buckets as [ns, count], each by its end and at most 1/128 wide; the last by the maximum itself. */
+static void print_histogram(const int64_t *sorted, int64_t n)
+{
+	printf(",\"histogram\":[");
+	for (int64_t i = 0, next; i < n; i = next) {
+		int bits = 64 - __builtin_clzll((unsigned long long)sorted[i] | 255);
+		int64_t end = sorted[i] | ((INT64_C(1) << (bits - 8)) - 1);
+		for (next = i; next < n && sorted[next] <= end; next++)
+			;
+		printf("%s[%lld,%lld]", i ? "," : "", (long long)(next < n ? end : sorted[n - 1]), (long long)(next - i));
+	}
+	putchar(']');
+}
+
 static int app(int argc, char **argv)
 {
 	(void)argc, (void)argv;
@@ -51,10 +65,12 @@ static int app(int argc, char **argv)
 	if (row->prepare)
 		row->prepare();
 	if (row->how == ONCE) {
+		batch.seconds = wanted.seconds;
 		row->run(&batch);
 		ops = (double)batch.ops;
 		ns = (double)batch.timed_ns / ops;
 	} else {
+		row->run(&batch); /* warms caches and stacks; not counted, as in every peer */
 		struct harness_result r =
 			harness_run(row->name, run_batches, (void *)(uintptr_t)row, wanted.seconds);
 		ops = (double)r.ops * (double)batch.ops;
@@ -62,10 +78,15 @@ static int app(int argc, char **argv)
 	}
 	printf("{\"row\":\"%s\",\"procs\":%d,\"ns_per_op\":%.3f,\"ops\":%.0f,\"check\":\"%s\",\"bytes_per_op\":",
 	       row->name, wanted.procs, ns, ops, batch.check);
-	if (row->how == ONCE)
-		printf("%.1f}\n", batch.bytes_per_op);
+	if (batch.bytes_per_op > 0)
+		printf("%.1f", batch.bytes_per_op);
 	else
-		printf("null}\n");
+		printf("null");
+	if (batch.sorted) {
+		printf(",\"share\":%.1f", batch.share);
+		print_histogram(batch.sorted, batch.ops);
+	}
+	puts("}");
 	if (fflush(stdout) == 0)
 		return COMMAND_DONE;
 	command_say(name, "standard output: %s", strerror(errno));
@@ -113,6 +134,8 @@ static void read_options(int argc, char **argv)
 	if (optind + 1 != argc)
 		command_misused(name, "one row is wanted; --list names them");
 	wanted.row = find_row(argv[optind]);
+	if (wanted.procs < wanted.row->procs_min)
+		command_misused(name, "row '%s' needs --procs %d", wanted.row->name, wanted.row->procs_min);
 }
 
 int main(int argc, char **argv)
@@ -125,5 +148,7 @@ int main(int argc, char **argv)
 	read_options(argc, argv);
 	snprintf(procs, sizeof procs, "%d", wanted.procs);
 	setenv("WEFT_PROCS", procs, 1);
+	if (wanted.row->spin)
+		setenv("WEFT_SPIN", wanted.row->spin, 1);
 	return weft_main(argc, argv, app);
 }

@@ -1,16 +1,22 @@
 /* The micro rows. A row's run does one batch of its operations, the same in every peer, and leaves what proves that
- * they were done. */
+ * they were done. rows.c lists them all; a row that is a program of its own has a file of its own. */
 #ifndef BENCH_MICRO_ROWS_H
 #define BENCH_MICRO_ROWS_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 struct batch {
 	int64_t ops;
 	char check[96];
+	double seconds; /* that a row which runs once is asked to take */
 	/* Rows that time themselves: what took how long, and what it cost in memory. */
 	int64_t timed_ns;
 	double bytes_per_op;
+	/* Rows about a distribution: its `ops` samples in ns, from the least; and the percentage of a core that a
+	 * computing goroutine had meanwhile. */
+	const int64_t *sorted;
+	double share;
 };
 
 struct row {
@@ -18,7 +24,15 @@ struct row {
 	void (*prepare)(void); /* before the clock starts; may be NULL */
 	void (*run)(struct batch *);
 	enum { REPEATED, ONCE } how; /* ONCE: one run, which times itself */
+	int procs_min;
+	const char *spin; /* WEFT_SPIN, where the row asks about one way of waiting; NULL: as the user has it */
 };
+
+#define PROVE(b, ...) snprintf((b)->check, sizeof(b)->check, __VA_ARGS__)
+
+void fork_join(struct batch *);	    /* tree.c */
+void wake_polling(struct batch *);  /* wake.c */
+void sched_latency(struct batch *); /* latency.c */
 
 /* Ended by a row without a name. */
 extern const struct row rows[];

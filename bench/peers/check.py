@@ -24,6 +24,7 @@ CHECKS = {
     "spawn-batch": "tasks=1000 done=1000",
     "spawn-one": "tasks=10000 done=10000",
     "spawn-park": "tasks=1000 parked=1000 done=1000",
+    "fork-join": "leaves=1048576 sum=549755289600",
     "yield-2": "tasks=2 yields=100000",
     "yield-1000": "tasks=1000 yields=100000",
     "ping-pong": "trips=10000 sum=49995000",
@@ -33,10 +34,17 @@ CHECKS = {
     "mutex": "locks=100000 count=100000",
     "mutex-contended": "locks=100000 count=100000",
     "timer": "pending=100000 stopped=10000",
+    "timer-reset": "pending=100000 reset=10000",
     "park-100k": "tasks=100000 parked=100000 done=100000",
     "park-1m": "tasks=1000000 parked=1000000 done=1000000",
+    "sched-latency": "goroutines=1000 rounds=8 sum=18074985233683303398",  # the fewest rounds, as they are in a short run
     "rtt": "trips=100000",
+    "wake-polling": "wakes=200000 sum=4999950000",
 }
+# What is between two cores: with one, a program refuses it.
+TWO_CORES = ("rtt", "wake-polling", "sched-latency")
+# Whose batch takes a second or more.
+LONG = ("fork-join", "park-100k", "park-1m")
 
 
 class Wrong(Exception):
@@ -269,6 +277,17 @@ def check_row(argv, row, procs, seconds):
     expect(said["ops"] > 0 and said["ns_per_op"] > 0, f"{row}: nothing measured: {said}")
     expect((said["bytes_per_op"] or 0) > 0 if row.startswith("park-") else said["bytes_per_op"] is None,
            f"{row}: {said['bytes_per_op']} bytes for each")
+    if row == "sched-latency":
+        check_histogram(said)
+
+
+def check_histogram(said):
+    values, counts = zip(*said["histogram"])
+    expect(all(a < b for a, b in zip(values, values[1:])), f"{said['row']}: its histogram does not rise")
+    expect(sum(counts) == said["ops"] and min(counts) > 0, f"{said['row']}: {sum(counts)} samples of {said['ops']}")
+    mean = sum(value * count for value, count in said["histogram"]) / said["ops"]
+    expect(abs(mean / said["ns_per_op"] - 1) < 0.01, f"{said['row']}: a mean of {said['ns_per_op']}, by the histogram {mean}")
+    expect(0 < said["share"] <= 200, f"{said['row']}: a share of {said['share']}%")
 
 
 def rows_of(argv):
@@ -286,7 +305,7 @@ def verify(peer):
                     SERVER_CHECKS[mode](server)
         else:
             for row in rows_of(peer.argv):
-                if row != "rtt" and not row.startswith("park-"):
+                if row not in TWO_CORES + LONG:
                     check_row(peer.argv, row, 1, 0.001)
     except (Wrong, OSError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
         return f"answers wrongly: {error}"

@@ -1,7 +1,7 @@
 """Latency distributions: read from what the tools write, merged, and read again.
 
-A histogram is a sorted list of (value in us, count). `weft load --histogram` writes every bucket, so a merge
-loses nothing. `weft hiccup` prints points [percentile, us, cumulative count] only; their differences are
+A histogram is a sorted list of (value in us, count). `weft load --histogram` writes every bucket, and so do the
+micro rows about a distribution: a merge loses nothing. `weft hiccup` prints points [percentile, us, cumulative count] only; their differences are
 counts of values not above that point, so a percentile of a merge of those errs upwards, by at most the
 distance of two points.
 """
@@ -41,6 +41,11 @@ def from_dump(text: str) -> Histogram:
     if histogram:
         histogram[-1] = (int(m[3]) / 1e3, histogram[-1][1])
     return histogram
+
+
+def from_buckets(buckets: Iterable[list[int]]) -> Histogram:
+    """What a micro program says of a distribution: [ns, count], rising, the last one at the maximum."""
+    return [(int(ns) / 1e3, int(count)) for ns, count in buckets]
 
 
 def coarse(histogram: Histogram) -> Histogram:

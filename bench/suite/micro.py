@@ -1,7 +1,10 @@
-"""One run of a micro row: a program is asked for one row and answers with one JSON line."""
+"""One run of a micro row: a program is asked for one row and answers with one JSON line.
+
+`seconds` is whole milliseconds: a row that makes its work out of them makes the same in every language.
+"""
 import json
 
-from suite import hiccup, process
+from suite import hiccup, histogram, process
 from suite.machine import Bench
 from suite.peers import Program
 from suite.rows import Row
@@ -12,19 +15,24 @@ def measure(bench: Bench, row: Row, program: Program, seconds: float) -> dict:
     cpus = bench.cpus[:row.procs]
     meter = hiccup.begin(bench, cpus, 0)
     try:
-        out = process.run([*program.argv, row.micro, "--procs", str(row.procs), "--seconds", f"{seconds:g}"],
+        out = process.run([*program.argv, row.micro, "--procs", str(row.procs), "--seconds", f"{seconds:.3f}"],
                           cpus, seconds * 5 + 60, env=program.env)
     finally:
         hiccups = hiccup.end(meter)
     try:
         said = json.loads(out)
         ns, ops = float(said["ns_per_op"]), int(said.get("ops") or 0)
+        spread = histogram.from_buckets(said.get("histogram") or [])
     except (ValueError, KeyError, TypeError):
         raise process.Failed(f"{program.program} answered {out.strip()[:80]!r}, not a result") from None
     if not ns > 0:
         raise process.Failed(f"{program.program} claims {ns:g} ns per operation")
-    return {"metrics": {"ns": ns, "bytes": said.get("bytes_per_op")}, "count": ops, "hiccups": hiccups,
-            "check": said.get("check") or "", "valid": True, "why": "", "histogram": [], "max": None}
+    if spread and histogram.size(spread) != ops:
+        raise process.Failed(f"{program.program} has {histogram.size(spread)} of {ops} samples in its histogram")
+    percentiles = {name: histogram.percentile(spread, q) for name, q in histogram.PERCENTILES.items()}
+    return {"metrics": {"ns": ns, "bytes": said.get("bytes_per_op"), "share": said.get("share"), **percentiles},
+            "count": ops, "hiccups": hiccups, "check": said.get("check") or "", "valid": True, "why": "",
+            "histogram": spread, "max": spread[-1][0] if spread else None}
 
 
 def differing(checks: dict[str, str]) -> dict[str, str]:

@@ -46,7 +46,9 @@ _SERVERS = {
 }
 _MICRO = (("weft", ""), ("go", "gogc100"), ("go", "gogc400"), ("rust", "tokio"), ("c", "floor"))
 _EXTRA_FLOORS = ("epoll-spin", "uring")
-_FLOOR_ROWS = ("spawn-batch", "spawn-one", "yield-2", "ping-pong", "mutex", "rtt")
+_FLOOR_ROWS = ("spawn-batch", "spawn-one", "fork-join", "yield-2", "ping-pong", "mutex", "rtt", "wake-polling")
+# What the others have nothing like: they leave the row out even when they cannot be run at all.
+_ONLY = {"rtt": ("c",), "wake-polling": ("weft", "c")}
 _BUILD_PATIENCE_S = 3600
 
 
@@ -145,8 +147,10 @@ def _micro_entrant(row: Row, program: Program) -> Program | None:
     """A peer leaves out micro rows that have no meaning for it; weft is to have them all."""
     if row.micro in program.rows:
         return program
-    if row.micro == "rtt" or program.peer == "c":
-        return program if program.peer == "c" and not program.ok and row.micro in _FLOOR_ROWS else None
+    if program.peer not in _ONLY.get(row.micro, PEERS):
+        return None
+    if program.peer == "c":
+        return program if not program.ok and row.micro in _FLOOR_ROWS else None
     if not program.ok:
         return program
     return replace(program, ok=False, pending=True, why="not built") if program.peer == "weft" else None

@@ -35,9 +35,14 @@ def warmup(row: Row, mode: str) -> float:
     return WARMUP_S[mode] if row.kind == "load" else 0.0
 
 
+def measured(row: Row, mode: str, scale: float) -> float:
+    """Seconds of one run's measured time."""
+    return row.seconds[mode] * (1.0 if row.firm else scale)
+
+
 def cost(row: Row, runs: int, rounds: int, mode: str, scale: float = 1.0) -> float:
     """Estimated seconds of a whole row."""
-    seconds = row.seconds[mode] * scale
+    seconds = measured(row, mode, scale)
     before = warmup(row, mode) + row.setup
     if row.realtime:
         before = realtime_pieces(seconds) * (REALTIME_WARMUP_S + row.setup)

@@ -3,11 +3,11 @@ from statistics import median
 
 from suite import hiccup, histogram, stats
 from suite.plan import MIN_ROUNDS
-from suite.rows import Row
+from suite.rows import QUOTIENTS, Quotient, Row
 from suite.running import Finished, Runs
 
 LATENCIES = tuple(histogram.PERCENTILES)
-HIGHER_IS_BETTER = ("rate",)
+HIGHER_IS_BETTER = ("rate", "share")
 
 
 def better(metric: str) -> str:
@@ -41,7 +41,7 @@ def result(finished: Finished, runs: Runs) -> dict:
     invalid = [s["why"] or "invalid" for s in samples if not s["valid"]]
     metrics = {m: _figure(m, _values(runs, m)) for m in _metric_names(row)} if samples else {}
     primary = metrics.get(row.primary, {"rounds": [], **stats.summary([])})
-    merged = _merged(runs) if samples and row.kind == "load" else []
+    merged = _merged(runs) if samples and row.spread else []
     valid = bool(samples) and not runs.why and 2 * len(invalid) < len(samples)
     why = runs.why or (f"{len(invalid)} of {len(samples)} rounds invalid: {invalid[0]}" if invalid else "")
     peaks = [s["max"] for s in samples if s["valid"] and s["max"] is not None]
@@ -53,7 +53,7 @@ def result(finished: Finished, runs: Runs) -> dict:
         "median": primary["median"], "low": primary["low"], "high": primary["high"],
         "count": sum(s["count"] for s in samples) if samples else None,
         **{name: histogram.percentile(merged, q) if merged else None for name, q in histogram.PERCENTILES.items()},
-        "max": max(peaks) if peaks and row.kind == "load" else None,
+        "max": max(peaks) if peaks and row.spread else None,
         "cpu_us_per_op": metrics.get("cpu", {}).get("median"), "cpu": cpu,
         "rate": metrics.get("rate", {}).get("median"), "offered_rate": row.rate or None,
         "bytes_per_op": metrics.get("bytes", {}).get("median"),
@@ -104,8 +104,9 @@ def _has_figures(runs: Runs) -> bool:
 
 
 def compared(row: Row) -> list[str]:
-    """The metrics that ratios are made of: a rate at saturation is the load generator's, not the server's."""
-    return [m for m in row.metrics if m != "rate"]
+    """The metrics that ratios are made of. A rate at saturation is the load generator's, not the server's; the share that
+    is left to whoever computes says what a latency was paid with, and is nothing to win by itself."""
+    return [m for m in row.metrics if m not in ("rate", "share")]
 
 
 def ratios(finished: Finished, subject: str) -> list[dict]:
@@ -203,8 +204,37 @@ def _problems(parts: list[dict]) -> list[dict]:
     return list(merged.values())
 
 
+def _figures_of(results: list[dict], workload: str, peer: str) -> dict | None:
+    """The result with a peer's best figure in a row that is about nanoseconds."""
+    have = [r for r in results if r["workload"] == workload and r["peer"] == peer and r["median"]]
+    return min(have, key=lambda r: r["median"], default=None)
+
+
+def _over(top: float | None, bottom: float | None) -> float | None:
+    return _round6(top / bottom) if top and bottom else None
+
+
+def quotients(results: list[dict]) -> list[dict]:
+    """What two rows say together. They ran one after the other, not interleaved: nothing is paired, and the interval
+    is as wide as those of both allow."""
+    listed = []
+    for q in QUOTIENTS:
+        for peer in dict.fromkeys(r["peer"] for r in results):
+            top = _figures_of(results, q.top, peer)
+            bottom = _figures_of(results, q.bottom, q.bottom_peer or peer)
+            if top and bottom and (q.floor or peer != "c"):
+                listed.append(_quotient(q, peer, top, bottom))
+    return listed
+
+
+def _quotient(q: Quotient, peer: str, top: dict, bottom: dict) -> dict:
+    return {"name": q.name, "words": q.words, "top": q.top, "bottom": q.bottom, "peer": peer,
+            "better": "higher" if q.higher else "lower", "median": _over(top["median"], bottom["median"]),
+            "low": _over(top["low"], bottom["high"]), "high": _over(top["high"], bottom["low"])}
+
+
 def assemble(parts: list[dict], subject: str, head: dict) -> dict:
     """head: machine, settings, peers and what else stands before the rows."""
     joined = {key: [entry for part in parts for entry in part[key]] for key in ("results", "ratios", "aa")}
     return {**head, "subject": subject, "rows": [part["row"] for part in parts], **joined,
-            "problems": _problems(parts)}
+            "quotients": quotients(joined["results"]), "problems": _problems(parts)}

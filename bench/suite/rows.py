@@ -29,17 +29,26 @@ class Row:
     curve: bool = False  # a point of the load-latency curve only
     collects: bool = False  # Go's garbage collector has something to do: GOGC matters
     aa: bool = False  # an A/A run is made on it
+    firm: bool = False  # never shortened: a round would have too few samples for its headline
+    headline: str = ""  # the primary metric, where the usual choice is not meant
     setup: float = 0.0  # seconds a run takes beyond the measured time, whatever it lasts
+    beside: str = ""  # the base of a row that is judged by this one: whoever selects that one has this too
 
     @property
     def primary(self) -> str:
         """The metric that `rounds`, `median`, `low` and `high` of a result are about."""
-        return "p99" if "p99" in self.metrics else self.metrics[0]
+        return self.headline or ("p99" if "p99" in self.metrics else self.metrics[0])
+
+    @property
+    def spread(self) -> bool:
+        """A distribution is reported, not a mean."""
+        return self.kind == "load" or "p99" in self.metrics
 
 
 SECTIONS = {
     "micro1": "micro, one core (ns per operation)",
     "micro2": "micro, two cores (ns per operation)",
+    "sched": "scheduling latency, two cores",
     "raw": "raw HTTP-shaped and TCP echo, one server core",
     "framework": "framework HTTP (parsing, routing, Date), one server core",
     "tails-raw": "tails, raw",
@@ -47,16 +56,36 @@ SECTIONS = {
     "curve": "load and latency, raw",
 }
 # The rows that are asked for most come first, should time run out.
-RUNNING_ORDER = ("raw", "tails-raw", "micro1", "framework", "tails-framework", "micro2", "curve")
+RUNNING_ORDER = ("raw", "tails-raw", "micro1", "framework", "tails-framework", "micro2", "sched", "curve")
 CONNECTIONS = 64
 SATURATION_NOTE = ("on two cores the load generator is the limit for every good server (wrk's near 140,000 "
                    "requests/s): a rate alone says nothing, at saturation CPU per request is what is compared")
+
+@dataclass(frozen=True)
+class Quotient:
+    """A figure that two rows make together: the median of `top` over that of `bottom`, for each peer."""
+    name: str
+    words: str
+    top: str
+    bottom: str
+    bottom_peer: str = ""  # whose; "": the same peer's
+    floor: bool = True  # has one: it knows of the second core
+    higher: bool = False  # is better
+
+
+QUOTIENTS = (
+    Quotient("fork-join 1 core/2", "the speed-up of the fork-join tree by a second core", "fork-join-p1", "fork-join-p2",
+             floor=False, higher=True),
+    Quotient("wake-polling/rtt", "a wake of a polling core over the floor's round trip of a cache line", "wake-polling-p2",
+             "rtt-p2", bottom_peer="c"),
+)
 
 # name, question, in quick with 1 core, 2 or both (12), allocates, A/A at these procs, set-up seconds
 _MICRO = (
     ("spawn-batch", "spawn 1000 goroutines that add 1, join all; per goroutine", 1, True, (1,), 0.04),
     ("spawn-one", "spawn one goroutine and join it", None, True, (), 0.04),
     ("spawn-park", "spawn a goroutine that parks once and is woken; batches of 1000", 1, True, (), 0.04),
+    ("fork-join", "a binary tree of 2^20 leaves: spawn the left child, do the right one, join; per leaf", None, True, (), 1.5),
     ("yield-2", "two goroutines yield in turn; per yield", 1, False, (), 0.04),
     ("yield-1000", "a thousand goroutines yield in turn; per yield", None, False, (), 0.04),
     ("ping-pong", "round trip over a pair of unbuffered channels", 12, False, (1,), 0.04),
@@ -66,6 +95,12 @@ _MICRO = (
     ("mutex", "lock and unlock, nobody else wants it", 1, False, (), 0.04),
     ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
     ("timer", "set and stop a timer with 100,000 others pending; per pair", 1, True, (), 0.1),
+    ("timer-reset", "reset a timer, earlier and later by turns, with 100,000 others pending; per reset", 1, False, (), 0.1),
+)
+# name, question, base of the row that it is also chosen with
+_BETWEEN_CORES = (
+    ("rtt", "a cache line from one core to the other and back", "wake-polling"),
+    ("wake-polling", "wake a goroutine that waits on the other core, whose P polls; one way", ""),
 )
 
 
@@ -80,9 +115,9 @@ def _micro_rows() -> list[Row]:
                             ("ns",), seconds, micro=name, procs=procs, collects=collects,
                             aa=procs in aa, setup=setup))
         if procs == 2:
-            rows.append(Row("rtt-p2", "rtt", "micro", "micro2", "micro",
-                            "a cache line from one core to the other and back", "ns", ("ns",),
-                            {"quick": 0.04, "default": 0.15, "full": 0.5}, micro="rtt", procs=2))
+            rows += [Row(f"{name}-p2", name, "micro", "micro2", "micro", question, "ns", ("ns",),
+                         {"quick": 0.04, "default": 0.15, "full": 0.5}, micro=name, procs=2, setup=0.05, beside=beside)
+                     for name, question, beside in _BETWEEN_CORES]
         for count, quick, setup in (("100k", 0.04, 0.2), ("1m", None, 3.0)):
             seconds = {"full": 0.1}
             if procs == 1:
@@ -95,6 +130,11 @@ def _micro_rows() -> list[Row]:
                             f"create {count} parked goroutines; time and memory (page tables included) of each",
                             "ns", ("ns", "bytes"), seconds, micro=f"park-{count}", procs=procs,
                             collects=True, setup=setup))
+    rows.append(Row("sched-latency-p2", "sched-latency", "micro", "sched", "micro",
+                    "how late do 1000 goroutines wake that sleep and compute in bursts, half a core's worth, while one more "
+                    "computes all the time; and how much of a core is that one left", "us",
+                    ("p50", "p99", "p999", "share"), {"default": 2.5, "full": 5.0}, micro="sched-latency", procs=2,
+                    headline="p999", firm=True, setup=0.4))
     return rows
 
 
@@ -157,7 +197,7 @@ def known_names() -> list[str]:
 
 
 def matches(row: Row, name: str) -> bool:
-    return name in (row.id, row.base, row.group) or (name == "tails" and row.section.startswith("tails"))
+    return name in (row.id, row.base, row.group, row.beside, f"{row.beside}-p{row.procs}") or (name == "tails" and row.section.startswith("tails"))
 
 
 def selected(mode: str, realtime: bool, names: list[str]) -> tuple[list[Row], list[str]]:

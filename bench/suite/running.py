@@ -154,7 +154,7 @@ def run_all(bench: Bench, the_plan: Plan, found: dict[str, list[Program]], subje
             progress.row(at + 1, row.id, why)
             continue
         began = time.monotonic()
-        seconds = row.seconds[the_plan.mode] * factor
+        seconds = plan.measured(row, the_plan.mode, factor)
         keep(run_row(bench, row, programs, subject, the_plan.rounds, seconds, the_plan.mode, checked,
                      lambda number, label: progress.run(at + 1, row.id, number, the_plan.rounds, label)))
         plan.learn(the_plan, row, runs, factor, time.monotonic() - began)

@@ -7,7 +7,7 @@ from suite.rows import SATURATION_NOTE, SECTIONS
 WIDTH = 100
 _NAME, _CELL, _RATIO = 24, 8, 21
 _METRIC_WORDS = {"ns": "", "bytes": "bytes", "cpu": "CPU us", "rate": "1000/s", "p50": "p50 us", "p99": "p99 us",
-                 "p999": "p99.9 us"}
+                 "p999": "p99.9 us", "share": "share %"}
 _COLOURS = {"win": "\x1b[32m", "LOST": "\x1b[31m", "tie": "\x1b[33m"}
 _PEERS = ("weft", "go", "rust", "c")
 _HEADS = {"weft": "weft", "go": "Go", "rust": "Rust", "c": "floor"}
@@ -150,9 +150,20 @@ def _section(report: dict, section: str, rows: list[dict], against: list[str], c
             marks |= new
             if metric == "cpu":
                 lines += _parts_of_cpu(report, row)
+    lines += _quotient_lines(report, rows)
     if section == "raw" or section == "framework":
         lines += _wrapped(SATURATION_NOTE)
     return lines, marks
+
+
+def _quotient_lines(report: dict, rows: list[dict]) -> list[str]:
+    """Those whose divisor, the later one of its two rows, stands in the section."""
+    here = [q for q in report["quotients"] if any(row["id"] == q["bottom"] for row in rows)]
+    lines = []
+    for name in dict.fromkeys(q["name"] for q in here):
+        by_peer = {q["peer"]: number(q["median"]) for q in here if q["name"] == name}
+        lines.append((f"{'  ' + name:<{_NAME}}" + "".join(f"{by_peer.get(p, ''):>{_CELL}}" for p in _PEERS)).rstrip())
+    return lines
 
 
 def tally(report: dict) -> dict[str, int]:

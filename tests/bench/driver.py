@@ -53,6 +53,39 @@ def test_ratios_are_paired_and_judged():
     tap.check(aa["low"] <= aa["median"] <= aa["high"] and 0.85 < aa["median"] < 1.15, aa)
 
 
+def test_what_two_rows_say_together_stands_below_them():
+    report, done = ran("--only", "fork-join,wake-polling", "--no-realtime")
+    tap.equal(sorted({q["name"] for q in report["quotients"]}), ["fork-join 1 core/2", "wake-polling/rtt"])
+    speed_up = fakes.one(report["quotients"], name="fork-join 1 core/2", peer="weft")
+    tap.check(0.8 < speed_up["low"] <= speed_up["median"] <= speed_up["high"] < 1.25, speed_up)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("  fork-join 1 core/2"))
+    tap.equal(len(line.split()), 6)
+
+
+def test_a_micro_row_may_be_about_a_distribution():
+    report, done = ran("--quick", "--only", "sched-latency")
+    row = fakes.one(report["rows"], id="sched-latency-p2")
+    tap.equal((row["primary"], row["unit"], row["procs"]), ("p999", "us", 2))
+    go = fakes.one(report["results"], workload="sched-latency-p2", peer="go")
+    tap.check(go["p50"] < go["p99"] < go["p999"] < go["max"] and go["low"] <= go["median"] <= go["high"], go)
+    tap.equal((go["count"], go["metrics"]["share"]["median"], len(go["curve"]) > 50), (600000, 60.5, True))
+    tap.equal({r["metric"] for r in report["ratios"]}, {"p50", "p99", "p999"})
+    ratio = fakes.one(report["ratios"], metric="p999", against="go", headline=True)
+    tap.equal((ratio["method"], ratio["verdict"]), ("paired", "win"))
+    tap.check("sched-latency p99.9 us" in done.stdout and "sched-latency share %" in done.stdout, done.stdout)
+
+
+def test_a_percentile_of_a_micro_row_needs_its_samples_too():
+    report, _ = ran("--quick", "--only", "sched-latency", faults={"go-micro": "few"})
+    go = fakes.one(report["results"], workload="sched-latency-p2", peer="go")
+    tap.equal((go["rounds"], go["p999"] is not None, go["p9999"]), ([None] * 5, True, None))
+    tap.equal(fakes.one(report["ratios"], metric="p999", against="go", headline=True)["method"], "merged")
+
+
+def test_a_histogram_that_lacks_samples_is_a_failure():
+    faulty("sched-latency", "go-micro", "go", "torn", "has 120000 of 120001 samples")
+
+
 def test_a_row_that_weft_loses_is_shown_as_lost():
     with fakes.scratch() as name:
         root = Path(name)

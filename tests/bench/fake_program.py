@@ -17,7 +17,7 @@ import time
 from collections import Counter
 
 ROWS = ("spawn-batch spawn-one spawn-park yield-2 yield-1000 ping-pong chan-spsc chan-mpmc select-2 mutex "
-        "mutex-contended timer park-100k park-1m").split()
+        "mutex-contended timer park-100k park-1m fork-join timer-reset wake-polling rtt sched-latency").split()
 HELLO = b"Hello, World!"
 
 
@@ -84,6 +84,14 @@ def hiccup(argv):
         signal.pause()
 
 
+def spread(speed, fault):
+    count = 120000 - 100000 * (fault == "few")
+    late = Counter(int(speed * random.lognormvariate(10, 1)) // 512 * 512 + 511 for _ in range(count))
+    print(json.dumps({"row": "sched-latency", "procs": 2, "ns_per_op": sum(v * n for v, n in late.items()) / count,
+                      "ops": count + (fault == "torn"), "check": "sum=499500", "bytes_per_op": None, "share": 60.5,
+                      "histogram": sorted(late.items())}))
+
+
 def micro(argv, speed):
     if "--list" in argv:
         print("\n".join(ROWS))
@@ -94,6 +102,9 @@ def micro(argv, speed):
         fault = os.environ.get("FAKE_FAULT")
         if fault == "hang":
             time.sleep(3600)
+        if row == "sched-latency":
+            spread(speed, fault)
+            return
         time.sleep(seconds)
         ns = speed * (20 + 10 * ROWS.index(row)) * random.uniform(0.97, 1.03)
         print(json.dumps({"row": row, "procs": int(option(argv, "--procs")), "ns_per_op": ns,

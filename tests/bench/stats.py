@@ -4,7 +4,7 @@ import random
 
 import fakes  # noqa: F401, puts bench/ on the path
 import tap
-from suite import histogram, micro, plan, rows, server, stats
+from suite import histogram, micro, plan, results, rows, server, stats
 
 
 def test_a_constant_ratio_has_a_point_interval():
@@ -117,11 +117,23 @@ def test_different_work_is_named():
 def test_every_line_of_the_issue_has_its_row():
     have = {row.id for row in rows.all_rows("full", True)}
     for base in ("spawn-batch", "spawn-one", "spawn-park", "yield-2", "yield-1000", "ping-pong", "chan-spsc",
-                 "chan-mpmc", "select-2", "mutex", "mutex-contended", "timer", "park-100k", "park-1m"):
+                 "chan-mpmc", "select-2", "mutex", "mutex-contended", "timer", "timer-reset", "fork-join", "park-100k", "park-1m"):
         tap.check({f"{base}-p1", f"{base}-p2"} <= have, base)
+    tap.check({"rtt-p2", "wake-polling-p2", "sched-latency-p2"} <= have)
     for group in ("raw", "framework"):
         tap.check({f"{group}-saturation", f"{group}-20k", f"{group}-20k-rt", f"{group}-50k", f"{group}-50k-rt"} <= have)
     tap.check("tcp-echo" in have)
+
+
+def test_two_rows_make_a_quotient():
+    def figure(workload, peer, value, variant=""):
+        return {"workload": workload, "peer": peer, "variant": variant, "median": value, "low": 0.9 * value, "high": 1.2 * value}
+    made = results.quotients([
+        figure("fork-join-p1", "go", 200.0), figure("fork-join-p1", "go", 180.0), figure("fork-join-p2", "go", 100.0),
+        figure("fork-join-p1", "weft", 40.0), figure("wake-polling-p2", "weft", 210.0), figure("rtt-p2", "c", 70.0)])
+    tap.equal([(q["name"], q["peer"], q["median"]) for q in made],
+              [("fork-join 1 core/2", "go", 1.8), ("wake-polling/rtt", "weft", 3.0)])
+    tap.check(made[0]["low"] < 1.8 < made[0]["high"] and made[0]["better"] == "higher", made)
 
 
 def test_classes_are_never_in_one_row():
@@ -142,6 +154,8 @@ def test_names_select_rows_bases_and_groups():
         return [row.id for row in rows.selected(mode, realtime, list(names))[0]]
     tap.equal(sorted(ids("ping-pong")), ["ping-pong-p1", "ping-pong-p2"])
     tap.equal(ids("ping-pong-p2"), ["ping-pong-p2"])
+    tap.equal(sorted(ids("wake-polling")), ["rtt-p2", "wake-polling-p2"])
+    tap.equal(ids("rtt"), ["rtt-p2"])
     tap.equal(ids("raw-20k"), ["raw-20k-rt"])
     tap.equal(ids("raw-20k", realtime=False), ["raw-20k"])
     tap.equal(sorted(ids("raw-20k", mode="full")), ["raw-20k", "raw-20k-rt"])
@@ -156,6 +170,9 @@ def test_a_plan_shrinks_runs_and_keeps_the_limit():
     wide = plan.Plan("default", 5, plan.time.monotonic(), chosen)
     tap.check(plan.estimate(wide) <= 570)
     tap.check(plan.SHRINK_FLOOR <= plan.scale(wide, 0) <= 1)
+    firm = next(row for row in rows.all_rows("default", True) if row.base == "sched-latency")
+    tap.equal(plan.measured(firm, "default", plan.SHRINK_FLOOR), firm.seconds["default"])
+    tap.equal(plan.measured(chosen[0][0], "default", 0.5), chosen[0][0].seconds["default"] / 2)
     late = plan.Plan("default", 5, plan.time.monotonic() - 569, chosen)
     tap.equal(plan.scale(late, 0), 0.0)
     full = plan.Plan("full", 5, plan.time.monotonic() - 1e6, chosen)

@@ -52,6 +52,11 @@
 /* For the stand-ins of what blocks. */
 #define await_acq(p, unwanted) ({ (PLAIN_(p))explorer_await(AT_(p), (uint64_t)(unwanted), ACQUIRE); })
 
+static inline void prefetch_to_write(const void *p)
+{
+	(void)p;
+}
+
 static inline void cpu_relax(void)
 {
 	explorer_relax();

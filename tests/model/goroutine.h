@@ -109,6 +109,11 @@ struct g *wait_begin(enum wait_reason why)
 	return g;
 }
 
+bool yield_to_child(void)
+{
+	return false;
+}
+
 void park(void)
 {
 	struct g *g = &goroutine[explorer_self()];

@@ -1,5 +1,5 @@
 /* One owner against thieves. Every item is taken exactly once, and each taker gets the items in the order in
- * which they were pushed: head only grows. */
+ * which they were pushed: head only grows. What the owner pops at the other end is the youngest that it has not had. */
 #include "lockfree/runq.h"
 #include "tests/random.h"
 #include "tests/test.h"
@@ -16,13 +16,19 @@ static int64_t items;
 static _Atomic bool finished;
 static uint64_t seed;
 
-/* A taker's next item: `last` is its previous one. */
-static void take(void *p, uintptr_t *last)
+static uintptr_t leaves(void *p)
 {
 	uintptr_t n = (uintptr_t)p;
 	CHECK(n >= 1 && n <= (uintptr_t)items);
-	CHECK(n > *last);
 	taken[n - 1]++; /* who takes it twice races, and ThreadSanitizer says so too */
+	return n;
+}
+
+/* A taker's next item: `last` is its previous one. */
+static void take(void *p, uintptr_t *last)
+{
+	uintptr_t n = leaves(p);
+	CHECK(n > *last);
 	*last = n;
 }
 
@@ -45,15 +51,22 @@ static void *steal(void *arg)
 
 static void own(uint64_t *random)
 {
-	uintptr_t last = 0, next = 1;
+	uintptr_t last = 0, next = 1, youngest = UINTPTR_MAX; /* MAX: the one that was pushed last */
 	while (next <= (uintptr_t)items) {
 		uint64_t pushes = draw_below(random, draw_below(random, 8) ? 8 : 2 * RUNQ_SLOTS);
-		uint64_t pops = draw_below(random, 8);
-		while (pushes-- && next <= (uintptr_t)items && runq_push(&q, (void *)next))
+		uint64_t pops = draw_below(random, 8), last_pops = draw_below(random, 8);
+		while (pushes-- && next <= (uintptr_t)items && runq_push(&q, (void *)next)) {
 			next++;
+			youngest = UINTPTR_MAX;
+		}
 		void *p;
 		while (pops-- && (p = runq_pop(&q)))
 			take(p, &last);
+		while (last_pops-- && (p = runq_pop_last(&q))) {
+			uintptr_t n = leaves(p);
+			CHECK(n > last && n < youngest && (youngest < UINTPTR_MAX || n == next - 1));
+			youngest = n;
+		}
 		if (draw_below(random, 4096) == 0)
 			sched_yield();
 	}
@@ -68,7 +81,8 @@ static void against(uintptr_t thieves)
 	items = test_rounds(2000000);
 	taken = calloc((size_t)items, 1);
 	CHECK(taken);
-	q.xhead = q.tail = 0u - (uint32_t)items / 2; /* wraps half-way */
+	q.tail = 0u - (uint32_t)items / 4; /* wraps on the way */
+	q.xhead = q.tail;
 	for (uintptr_t i = 0; i < thieves; i++)
 		CHECK(pthread_create(&thread[i], NULL, steal, (void *)(i + 1)) == 0);
 	uint64_t random = seed;

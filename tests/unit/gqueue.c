@@ -20,7 +20,7 @@ static void push(uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		some[i] = numbered(pushed++);
 	gqueue_push_many(&q, some, n);
-	CHECK_EQ(q.xcount, pushed - popped);
+	CHECK_EQ(gqueue_len(&q), pushed - popped);
 }
 
 static void pop(uint32_t max)
@@ -32,7 +32,7 @@ static void pop(uint32_t max)
 	CHECK_EQ(n, held < max ? held : max);
 	for (uint32_t i = 0; i < n; i++)
 		CHECK(some[i] == numbered(popped++));
-	CHECK_EQ(q.xcount, pushed - popped);
+	CHECK_EQ(gqueue_len(&q), pushed - popped);
 	CHECK_EQ(gqueue_empty(&q), pushed == popped);
 }
 
@@ -66,7 +66,7 @@ TEST(one_by_one_over_many_segments)
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < 1000; i++) {
 			gqueue_push(&q, numbered(pushed++));
-			CHECK_EQ(q.xcount, i + 1);
+			CHECK_EQ(gqueue_len(&q), i + 1);
 		}
 		for (int i = 0; i < 1000; i++)
 			pop(1);

@@ -11,7 +11,8 @@ static void *item(uintptr_t n)
 /* An empty queue whose indices are `before` pushes away from wrapping. */
 static void start(uint32_t before)
 {
-	q.xhead = q.tail = 0u - before;
+	q.tail = 0u - before;
+	q.xhead = q.tail;
 }
 
 static void push(uintptr_t from, uintptr_t to)
@@ -46,6 +47,34 @@ TEST(a_full_ring_refuses_and_loses_nothing)
 		CHECK(runq_pop(&q) == NULL);
 		CHECK_EQ(runq_len(&q), 0);
 	}
+}
+
+TEST(the_last_is_popped_across_the_wrap_of_the_indices)
+{
+	start(2);
+	for (int solo = 0; solo < 2; solo++) {
+		for (uintptr_t i = 0; i < 1000; i++) {
+			push(3 * i, 3 * i + 3);
+			CHECK(runq_peek_last(&q) == item(3 * i + 2));
+			CHECK((solo ? runq_pop_last_solo(&q) : runq_pop_last(&q)) == item(3 * i + 2));
+			CHECK(runq_pop(&q) == item(3 * i));
+			CHECK((solo ? runq_pop_last_solo(&q) : runq_pop_last(&q)) == item(3 * i + 1));
+			CHECK((solo ? runq_pop_last_solo(&q) : runq_pop_last(&q)) == NULL);
+			CHECK(runq_pop(&q) == NULL && runq_peek_last(&q) == NULL);
+			CHECK_EQ(runq_len(&q), 0);
+		}
+	}
+}
+
+TEST(a_full_ring_is_emptied_from_both_ends)
+{
+	start(100);
+	push(0, RUNQ_SLOTS);
+	for (uintptr_t i = 0; i < RUNQ_SLOTS / 2; i++) {
+		CHECK(runq_pop(&q) == item(i));
+		CHECK(runq_pop_last(&q) == item(RUNQ_SLOTS - 1 - i));
+	}
+	CHECK(runq_pop_last(&q) == NULL);
 }
 
 TEST(stealing_takes_the_older_half_rounded_up)

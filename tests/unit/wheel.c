@@ -80,11 +80,12 @@ static void check_next(void)
 static void set(struct entry *e, int64_t when)
 {
 	int64_t before = w.xnext;
-	CHECK(!e->pending);
+	bool was_pending = e->pending;
 	e->pending = true;
 	e->when = when < 0 ? 0 : when;
-	int64_t nearer = wheel_add(&w, &e->timer, when);
-	CHECK_EQ(nearer, e->when < before ? e->when : INT64_MAX);
+	struct wheel_change change = wheel_set(&w, &e->timer, when);
+	CHECK_EQ(change.was_pending, was_pending);
+	CHECK_EQ(change.nearer, e->when < before);
 	check_next();
 }
 

@@ -2,12 +2,14 @@
  *
  *   spawn-batch  an object from a free list, put on a queue, taken from it, run, given back
  *   spawn-one    the same, one at a time
+ *   fork-join    an object from a free list for each left child, put on a stack, taken from it, run, given back
  *   yield-2      two switches: into a scheduler that knows nothing, and out of it
  *   ping-pong    two direct switches and two copies for a round trip
  *   mutex        two locked operations
  *   rtt          a cache line to another core and back (two cores only)
+ *   wake-polling a value to another core that looks for it: half of rtt, and a copy (two cores only)
  *
- * One thread, except for rtt; no locks, no checks. A switch saves what the System V ABI asks a callee
+ * One thread, except for the last two; no locks, no checks. A switch saves what the System V ABI asks a callee
  * to keep, and ends by pop and jmp: a ret would mispredict every time, since the return stack of the
  * CPU still follows the context that was left.
  */
@@ -23,12 +25,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { BATCH = 1000, SINGLES = 10000, YIELDS = 50000, TRIPS = 10000, LOCKS = 100000, STACK = 16384 };
+enum { BATCH = 1000, SINGLES = 10000, YIELDS = 50000, TRIPS = 10000, LOCKS = 100000, STACK = 16384, DEPTH = 20 };
 
 /* One batch of a row; its work is the same each time, and so is what it proves. */
 struct result {
 	unsigned long ops;
 	char check[64];
+	uint64_t timed_ns; /* 0: the whole batch */
 };
 struct row {
 	const char *name;
@@ -41,6 +44,25 @@ static uint64_t clock_ns(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static unsigned long sum; /* of what came back */
+
+/* Rows of two cores time slices of a batch, and take all for as long as the median one: a thread that loses its core
+ * for a moment stops the other too, and what it costs then is not what is asked. */
+enum { SLICES = 1000 };
+static uint64_t slices[SLICES];
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+static uint64_t slices_ns(void)
+{
+	qsort(slices, SLICES, sizeof slices[0], by_size);
+	return slices[SLICES / 2] * SLICES;
 }
 
 /* Tasks: a free list, and a queue through the same link. */
@@ -112,6 +134,48 @@ static void spawn_one(struct result *result)
 	snprintf(result->check, sizeof result->check, "tasks=%d done=%lu", SINGLES, done);
 }
 
+/* A left child that nobody has begun. Depth first, the newest is always that of the node which joins: no more than
+ * DEPTH of them wait. */
+struct fork {
+	long left;
+	int depth;
+};
+static struct task *newest;
+
+static long sum_of(long node, int depth);
+
+static void do_left(void *argument)
+{
+	struct fork *fork = argument;
+	fork->left = sum_of(fork->left, fork->depth);
+}
+
+static __attribute__((noinline)) long sum_of(long node, int depth)
+{
+	if (depth == 0)
+		return node;
+	struct fork fork = {2 * node, depth - 1};
+	struct task *task = free_tasks;
+	free_tasks = task->next;
+	*task = (struct task){newest, do_left, &fork};
+	newest = task;
+	long right = sum_of(2 * node + 1, depth - 1);
+	task = newest;
+	newest = task->next;
+	task->run(task->argument);
+	task->next = free_tasks;
+	free_tasks = task;
+	return fork.left + right;
+}
+
+static void fork_join(struct result *result)
+{
+	fill_free_list();
+	long total = sum_of(0, DEPTH);
+	result->ops = 1 << DEPTH;
+	snprintf(result->check, sizeof result->check, "leaves=%d sum=%ld", 1 << DEPTH, total);
+}
+
 #ifdef __x86_64__
 void floor_switch(void **save, void *load);
 __asm__(".text\n"
@@ -140,7 +204,7 @@ __asm__(".text\n"
 static _Alignas(64) char stacks[2][STACK];
 static void *contexts[2], *home;
 static volatile unsigned long slot;
-static unsigned long yields, sum;
+static unsigned long yields;
 
 /* Below the first frame: six registers and the entry, then the slot of a return address, so that the
  * entry finds the alignment that a call would have left. */
@@ -212,8 +276,11 @@ static void mutex(struct result *result)
 	snprintf(result->check, sizeof result->check, "locks=%d count=%lu", LOCKS, count);
 }
 
-/* rtt: one word, written by each side in turn. Each thread stays on a core of its own. */
-static ON_OWN_LINE _Atomic unsigned long ball;
+/* Two threads, each on a core of its own, and a cache line that each writes in turn. */
+static struct {
+	ON_OWN_LINE _Atomic unsigned long ball; /* whose turn it is */
+	_Atomic unsigned long value;
+} line;
 
 static void stay_on(int nth)
 {
@@ -230,23 +297,12 @@ static void stay_on(int nth)
 	}
 }
 
-static void *return_ball(void *nothing)
-{
-	(void)nothing;
-	stay_on(1);
-	for (unsigned long i = 0; i < LOCKS; i++) {
-		while (load_acq(&ball) != 2 * i + 1)
-			;
-		store_rel(&ball, 2 * i + 2);
-	}
-	return NULL;
-}
-
-static void rtt(struct result *result)
+/* Runs there(NULL) on the second core and here(result) on the first, until both have returned. */
+static void on_two_cores(void *(*there)(void *), void (*here)(struct result *), struct result *result)
 {
 	pthread_t other;
-	store_rlx(&ball, 0);
-	int error = pthread_create(&other, NULL, return_ball, NULL);
+	store_rlx(&line.ball, 0);
+	int error = pthread_create(&other, NULL, there, NULL);
 	if (error) {
 		fprintf(stderr, "c-floor: pthread_create: %s\n", strerror(error));
 		exit(1);
@@ -254,39 +310,108 @@ static void rtt(struct result *result)
 	static cpu_set_t before;
 	sched_getaffinity(0, sizeof before, &before);
 	stay_on(0);
-	for (unsigned long i = 0; i < LOCKS; i++) {
-		store_rel(&ball, 2 * i + 1);
-		while (load_acq(&ball) != 2 * i + 2)
-			;
-	}
+	here(result);
 	pthread_join(other, NULL);
 	sched_setaffinity(0, sizeof before, &before);
+}
+
+static void *return_ball(void *nothing)
+{
+	(void)nothing;
+	stay_on(1);
+	for (unsigned long i = 0; i < LOCKS; i++) {
+		while (load_acq(&line.ball) != 2 * i + 1)
+			;
+		store_rel(&line.ball, 2 * i + 2);
+	}
+	return NULL;
+}
+
+static void play_ball(struct result *result)
+{
+	unsigned long i = 0;
+	for (unsigned slice = 1; slice <= SLICES; slice++) {
+		uint64_t from = clock_ns();
+		for (; i < LOCKS / SLICES * slice; i++) {
+			store_rel(&line.ball, 2 * i + 1);
+			while (load_acq(&line.ball) != 2 * i + 2)
+				;
+		}
+		slices[slice - 1] = clock_ns() - from;
+	}
 	result->ops = LOCKS;
-	snprintf(result->check, sizeof result->check, "trips=%lu", load_rlx(&ball) / 2);
+	result->timed_ns = slices_ns();
+	snprintf(result->check, sizeof result->check, "trips=%lu", load_rlx(&line.ball) / 2);
+}
+
+static void rtt(struct result *result)
+{
+	on_two_cores(return_ball, play_ball, result);
+}
+
+static void *return_value(void *nothing)
+{
+	(void)nothing;
+	stay_on(1);
+	for (unsigned long i = 0; i < LOCKS; i++) {
+		while (load_acq(&line.ball) != 2 * i + 1)
+			;
+		store_rlx(&line.value, load_rlx(&line.value));
+		store_rel(&line.ball, 2 * i + 2);
+	}
+	return NULL;
+}
+
+static void send_values(struct result *result)
+{
+	unsigned long i = 0;
+	sum = 0;
+	for (unsigned slice = 1; slice <= SLICES; slice++) {
+		uint64_t from = clock_ns();
+		for (; i < LOCKS / SLICES * slice; i++) {
+			store_rlx(&line.value, i);
+			store_rel(&line.ball, 2 * i + 1);
+			while (load_acq(&line.ball) != 2 * i + 2)
+				;
+			sum += load_rlx(&line.value);
+		}
+		slices[slice - 1] = clock_ns() - from;
+	}
+	result->ops = 2 * LOCKS;
+	result->timed_ns = slices_ns();
+	snprintf(result->check, sizeof result->check, "wakes=%d sum=%lu", 2 * LOCKS, sum);
+}
+
+static void wake_polling(struct result *result)
+{
+	on_two_cores(return_value, send_values, result);
 }
 
 static const struct row rows[] = {
-	{"spawn-batch", spawn_batch, 1}, {"spawn-one", spawn_one, 1},
+	{"spawn-batch", spawn_batch, 1},   {"spawn-one", spawn_one, 1}, {"fork-join", fork_join, 1},
 #ifdef __x86_64__
-	{"yield-2", yield_2, 1},	 {"ping-pong", ping_pong, 1},
+	{"yield-2", yield_2, 1},	   {"ping-pong", ping_pong, 1},
 #endif
-	{"mutex", mutex, 1},		 {"rtt", rtt, 2},
+	{"mutex", mutex, 1},		   {"rtt", rtt, 2},
+	{"wake-polling", wake_polling, 2},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
 static void run(const struct row *row, long procs, double seconds)
 {
-	struct result result;
+	struct result result = {0};
 	row->run(&result); /* warms caches and predictors; not counted */
 	unsigned long ops = 0;
-	uint64_t from = clock_ns(), passed;
+	uint64_t begin = clock_ns(), from = begin, now, spent = 0;
 	do {
 		row->run(&result);
 		ops += result.ops;
-		passed = clock_ns() - from;
-	} while ((double)passed < seconds * 1e9);
+		now = clock_ns();
+		spent += result.timed_ns ? result.timed_ns : now - from;
+		from = now;
+	} while ((double)(now - begin) < seconds * 1e9);
 	printf("{\"row\":\"%s\",\"procs\":%ld,\"ns_per_op\":%.3f,\"ops\":%lu,\"check\":\"%s\",\"bytes_per_op\":null}\n",
-	       row->name, procs, (double)passed / (double)ops, ops, result.check);
+	       row->name, procs, (double)spent / (double)ops, ops, result.check);
 }
 
 static _Noreturn void usage(const char *what, const char *value)

@@ -10,10 +10,11 @@ const SVG = "http://www.w3.org/2000/svg";
 const PEER = { weft: "weft", go: "Go", rust: "Rust", c: "floor (C)", nginx: "nginx", haproxy: "haproxy" };
 const DASH = { weft: "", go: "9 4", rust: "2.5 3", c: "12 3 2.5 3" };
 const MARK = { weft: "circle", go: "square", rust: "diamond", c: "triangle" };
-const METRIC = { ns: "ns", bytes: "bytes each", cpu: "CPU µs/op", rate: "requests/s", p50: "p50 µs", p99: "p99 µs", p999: "p99.9 µs" };
+const METRIC = { ns: "ns", bytes: "bytes each", cpu: "CPU µs/op", rate: "requests/s", p50: "p50 µs", p99: "p99 µs", p999: "p99.9 µs", share: "% of a core" };
+const HIGHER = ["rate", "share"];
 const SECTION = {
 	micro1: "Micro, one core", micro2: "Micro, two cores", raw: "Raw request/response and echo",
-	framework: "Framework HTTP", "tails-raw": "Tails, raw", "tails-framework": "Tails, framework",
+	framework: "Framework HTTP", "tails-raw": "Tails, raw", "tails-framework": "Tails, framework", sched: "Scheduling latency, two cores",
 };
 const rowOf = new Map(report.rows.map((row) => [row.id, row]));
 
@@ -52,7 +53,7 @@ function variantName(result) {
 const resultsOf = (id) => report.results.filter((r) => r.workload === id);
 function bestOf(id, peer, metric) {
 	const have = resultsOf(id).filter((r) => r.peer === peer && known(figure(r, metric)));
-	have.sort((a, b) => (metric === "rate" ? -1 : 1) * (figure(a, metric) - figure(b, metric)));
+	have.sort((a, b) => (HIGHER.includes(metric) ? -1 : 1) * (figure(a, metric) - figure(b, metric)));
 	return have[0] || null;
 }
 const headline = (id, metric, against) =>
@@ -359,6 +360,17 @@ function figures(rows) {
 		...peers.map((p) => peerCell(row, p, metric)), ...(metric === "rate" ? against.map(() => "") : against.map((p) => ratioCell(row, metric, p)))]));
 	return table(["", ...peers.map((p) => PEER[p]), ...against.map((p) => `${PEER[report.subject]} ÷ ${PEER[p]}`)], lines);
 }
+function quotientTable(rows) {
+	const here = (report.quotients || []).filter((q) => rows.some((row) => row.id === q.bottom));
+	if (!here.length) return null;
+	const peers = [...new Set(here.map((q) => q.peer))];
+	return table(["", ...peers.map((p) => PEER[p])], [...new Set(here.map((q) => q.name))].map((name) => [
+		h("span", { title: here.find((q) => q.name === name).words }, name),
+		...peers.map((p) => {
+			const q = here.find((one) => one.name === name && one.peer === p);
+			return h("td", {}, q ? short(q.median) : "", q && known(q.low) ? h("span", { class: "range" }, ` [${short(q.low)}–${short(q.high)}]`) : null);
+		})]), "Of two rows: the quotient of their medians; its range is as wide as both intervals allow.");
+}
 function tailTable(row) {
 	const noted = resultsOf(row.id).filter((r) => r.why && r.valid);
 	return [table(["", "p50", "p90", "p99", "p99.9", "p99.99", "max", "samples", "CPU µs/op", "hiccups p99", "hiccups max"],
@@ -386,7 +398,7 @@ function groupSection(name, lead) {
 	const rows = rowsIn(name);
 	if (!rows.length) return null;
 	const ran = rows.filter((row) => !row.why);
-	return section(name, SECTION[name], lead ? h("p", { class: "soft" }, lead) : null, leftOut(rows), ran.length ? h("div", { class: "card" }, forest(ran, `${SECTION[name]}: ratios`), figures(ran), details("What each row asks", h("dl", {}, ran.map((row) => [h("dt", {}, row.base), h("dd", {}, row.question)]))), details("Every round", roundsTable(ran))) : null);
+	return section(name, SECTION[name], lead ? h("p", { class: "soft" }, lead) : null, leftOut(rows), ran.length ? h("div", { class: "card" }, forest(ran, `${SECTION[name]}: ratios`), figures(ran), quotientTable(ran), details("What each row asks", h("dl", {}, ran.map((row) => [h("dt", {}, row.base), h("dd", {}, row.question)]))), details("Every round", roundsTable(ran))) : null);
 }
 function tailSection(name, lead) {
 	const rows = rowsIn(name);
@@ -465,12 +477,13 @@ const body = [
 	loadCharts(), cpuSection(),
 	groupSection("micro1", "Nanoseconds per operation, everything on one core."),
 	groupSection("micro2", "The same with two."),
+	tailSection("sched", "How much later than intended a goroutine runs that slept, while one computes all the time; and how much of a core that one is left."),
 	noiseSection(), particulars(),
 ].flat(9).filter(Boolean);
 main.replaceChildren(...body);
 document.getElementById("top").append(...masthead());
 document.getElementById("top").after(h("nav", { "aria-label": "sections" }, h("ul", {}, sections.map(([id, title]) => h("li", {}, h("a", { href: `#${id}` }, title))))));
-const firstTail = document.querySelector("#tails-raw h2, #tails-framework h2");
+const firstTail = document.querySelector("#tails-raw h2, #tails-framework h2, #sched h2");
 if (firstTail) firstTail.parentNode.insertBefore(axisButton, firstTail.nextSibling.nextSibling);
 redraw(true);
 if (location.hash && !["#dark", "#light"].includes(location.hash)) document.querySelector(location.hash)?.scrollIntoView();

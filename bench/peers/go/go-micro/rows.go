@@ -24,23 +24,27 @@ const (
 	capacity = 128
 	pending  = 100000
 	pairs    = 10000
+	resets   = 10000
 )
 
 var rows = []row{
-	{"spawn-batch", spawnBatch, false},
-	{"spawn-one", spawnOne, false},
-	{"spawn-park", spawnPark, false},
-	{"yield-2", func() result { return yield(2) }, false},
-	{"yield-1000", func() result { return yield(1000) }, false},
-	{"ping-pong", pingPong, false},
-	{"chan-spsc", spsc, false},
-	{"chan-mpmc", mpmc, false},
-	{"select-2", select2, false},
-	{"mutex", mutex, false},
-	{"mutex-contended", mutexContended, false},
-	{"timer", timer, false},
-	{"park-100k", func() result { return park(100000) }, true},
-	{"park-1m", func() result { return park(1000000) }, true},
+	{name: "spawn-batch", run: spawnBatch},
+	{name: "spawn-one", run: spawnOne},
+	{name: "spawn-park", run: spawnPark},
+	{name: "fork-join", run: forkJoin},
+	{name: "yield-2", run: func() result { return yield(2) }},
+	{name: "yield-1000", run: func() result { return yield(1000) }},
+	{name: "ping-pong", run: pingPong},
+	{name: "chan-spsc", run: spsc},
+	{name: "chan-mpmc", run: mpmc},
+	{name: "select-2", run: select2},
+	{name: "mutex", run: mutex},
+	{name: "mutex-contended", run: mutexContended},
+	{name: "timer", run: timer},
+	{name: "timer-reset", run: timerReset},
+	{name: "sched-latency", lasting: schedLatency},
+	{name: "park-100k", run: func() result { return park(100000) }, once: true},
+	{name: "park-1m", run: func() result { return park(1000000) }, once: true},
 }
 
 func spawnBatch() result {
@@ -94,6 +98,29 @@ func spawnPark() result {
 	close(gate)
 	join.Wait()
 	return result{ops: batch, check: fmt.Sprintf("tasks=%d parked=%d done=%d", batch, parked, done)}
+}
+
+// An inner node starts a goroutine for its left child, does the right one itself, and joins. A channel
+// for each node costs as much as a wait group does.
+func forkJoin() result {
+	const depth = 20
+	return result{ops: 1 << depth, check: fmt.Sprintf("leaves=%d sum=%d", 1<<depth, sumOf(0, depth))}
+}
+
+func sumOf(node, depth int) int {
+	if depth == 0 {
+		return node
+	}
+	var left int
+	var joined sync.WaitGroup
+	joined.Add(1)
+	go func() {
+		left = sumOf(2*node, depth-1)
+		joined.Done()
+	}()
+	right := sumOf(2*node+1, depth-1)
+	joined.Wait()
+	return left + right
 }
 
 func yield(tasks int) result {
@@ -229,17 +256,19 @@ func mutexContended() result {
 	return result{ops: locks, check: fmt.Sprintf("locks=%d count=%d", locks, count)}
 }
 
-// The others fall due evenly over an hour that begins in an hour; the timer that is set and stopped
-// falls into the middle of them. They are made by AfterFunc, since an unread NewTimer waits in no heap
+// The others fall due evenly over an hour that begins in an hour; the timer that is set and stopped, or
+// reset, falls among them. They are made by AfterFunc, since an unread NewTimer waits in no heap
 // (Go 1.23).
 var others []*time.Timer
 
-func timer() result {
-	if others == nil {
-		for i := 0; i < pending; i++ {
-			others = append(others, time.AfterFunc(time.Hour+time.Duration(i)*time.Hour/pending, func() {}))
-		}
+func setOthers() {
+	for i := len(others); i < pending; i++ {
+		others = append(others, time.AfterFunc(time.Hour+time.Duration(i)*time.Hour/pending, func() {}))
 	}
+}
+
+func timer() result {
+	setOthers()
 	stopped := 0
 	from := time.Now()
 	for i := 0; i < pairs; i++ {
@@ -249,6 +278,23 @@ func timer() result {
 	}
 	timed := time.Since(from)
 	return result{ops: pairs, timed: timed, check: fmt.Sprintf("pending=%d stopped=%d", len(others), stopped)}
+}
+
+// By turns into the first and into the third quarter of the others.
+func timerReset() result {
+	setOthers()
+	ahead := [2]time.Duration{75 * time.Minute, 105 * time.Minute}
+	active := 0
+	t := time.AfterFunc(90*time.Minute, func() {})
+	from := time.Now()
+	for i := 0; i < resets; i++ {
+		if t.Reset(ahead[i&1]) {
+			active++
+		}
+	}
+	timed := time.Since(from)
+	t.Stop()
+	return result{ops: resets, timed: timed, check: fmt.Sprintf("pending=%d reset=%d", len(others), active)}
 }
 
 // resident returns the bytes of the process that are resident, and of its page tables.

@@ -1,5 +1,6 @@
 //! The micro rows. The sizes of a batch are the same in every peer: they are part of what the checks
 //! prove.
+use crate::latency::sched_latency;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, Mutex, Notify};
-use tokio::task::yield_now;
+use tokio::task::{yield_now, JoinHandle};
 use tokio::time::{sleep, Sleep};
 
 const BATCH: u64 = 1000;
@@ -19,22 +20,34 @@ const LOCKS: u64 = 100_000;
 const CAPACITY: usize = 128;
 const PENDING: u32 = 100_000;
 const PAIRS: u64 = 10_000;
+const RESETS: u64 = 10_000;
+const DEPTH: u32 = 20;
+const HOUR: Duration = Duration::from_secs(3600);
 
 pub struct Outcome {
     pub ops: u64,
     pub check: String,
     pub timed: Option<Duration>, // None: the whole batch
     pub bytes: Option<f64>,      // for each operation
+    pub spread: Option<Spread>,
+}
+
+/// Of a row about a distribution: its samples in ns, from the least; and the percentage of a core that a
+/// computing task had meanwhile.
+pub struct Spread {
+    pub sorted: Vec<u64>,
+    pub share: f64,
 }
 
 fn outcome(ops: u64, check: String) -> Outcome {
-    Outcome { ops, check, timed: None, bytes: None }
+    Outcome { ops, check, timed: None, bytes: None, spread: None }
 }
 
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 17] = [
     "spawn-batch",
     "spawn-one",
     "spawn-park",
+    "fork-join",
     "yield-2",
     "yield-1000",
     "ping-pong",
@@ -44,15 +57,19 @@ pub const NAMES: [&str; 14] = [
     "mutex",
     "mutex-contended",
     "timer",
+    "timer-reset",
+    "sched-latency",
     "park-100k",
     "park-1m",
 ];
 
-pub async fn run(name: &str) -> Outcome {
+/// `seconds` is for the row that does in one batch what it is asked to last.
+pub async fn run(name: &str, seconds: f64) -> Outcome {
     match name {
         "spawn-batch" => spawn_batch().await,
         "spawn-one" => spawn_one().await,
         "spawn-park" => park(BATCH).await.whole(),
+        "fork-join" => fork_join().await,
         "yield-2" => yield_in_turn(2).await,
         "yield-1000" => yield_in_turn(1000).await,
         "ping-pong" => ping_pong().await,
@@ -62,6 +79,8 @@ pub async fn run(name: &str) -> Outcome {
         "mutex" => mutex().await,
         "mutex-contended" => mutex_contended().await,
         "timer" => timer().await,
+        "timer-reset" => timer_reset().await,
+        "sched-latency" => sched_latency(seconds).await,
         "park-100k" => park(100_000).await,
         _ => park(1_000_000).await,
     }
@@ -95,6 +114,29 @@ async fn spawn_one() -> Outcome {
         done += tokio::spawn(async { 1u64 }).await.unwrap();
     }
     outcome(SINGLES, format!("tasks={} done={}", SINGLES, done))
+}
+
+/// An inner node starts a task for its left child, does the right one itself, and joins. Recursion needs
+/// a box; a leaf does without.
+async fn fork_join() -> Outcome {
+    let sum = sum_of(0, DEPTH).await;
+    outcome(1 << DEPTH, format!("leaves={} sum={}", 1 << DEPTH, sum))
+}
+
+fn sum_of(node: u64, depth: u32) -> Pin<Box<dyn Future<Output = u64> + Send>> {
+    Box::pin(async move {
+        let left = spawn_sum_of(2 * node, depth - 1);
+        let right = if depth == 1 { 2 * node + 1 } else { sum_of(2 * node + 1, depth - 1).await };
+        left.await.unwrap() + right
+    })
+}
+
+fn spawn_sum_of(node: u64, depth: u32) -> JoinHandle<u64> {
+    if depth == 0 {
+        tokio::spawn(async move { node })
+    } else {
+        tokio::spawn(sum_of(node, depth))
+    }
 }
 
 /// Each task parks on one Notify, and notify_waiters wakes them all: the smallest future that Tokio
@@ -139,6 +181,7 @@ async fn park(tasks: u64) -> Outcome {
         check: format!("tasks={} parked={} done={}", tasks, parked, done),
         timed: Some(timed),
         bytes: Some(grown as f64 / tasks as f64),
+        spread: None,
     }
 }
 
@@ -291,12 +334,14 @@ impl Future for Set<'_> {
     }
 }
 
-/// The others fall due evenly over an hour that begins in an hour; the timer that is set and stopped
-/// falls into the middle of them. The first batch makes the others, and lets the driver turn once: before
-/// that it does not know its next wake, and every timer that is set would write to its eventfd.
-async fn timer() -> Outcome {
-    static OTHERS: std::sync::Mutex<Vec<Pin<Box<Sleep>>>> = std::sync::Mutex::new(Vec::new());
-    const HOUR: Duration = Duration::from_secs(3600);
+type Timers = Vec<Pin<Box<Sleep>>>;
+
+/// The others fall due evenly over an hour that begins in an hour; the timer that is set and stopped, or
+/// reset, falls among them. The first batch makes the others, and lets the driver turn once: before that
+/// it does not know its next wake, and every timer that is set would write to its eventfd.
+static OTHERS: std::sync::Mutex<Timers> = std::sync::Mutex::new(Vec::new());
+
+async fn take_others() -> Timers {
     let mut others = std::mem::take(&mut *OTHERS.lock().unwrap());
     if others.is_empty() {
         for i in 0..PENDING {
@@ -306,6 +351,11 @@ async fn timer() -> Outcome {
         }
         sleep(Duration::from_millis(2)).await;
     }
+    others
+}
+
+async fn timer() -> Outcome {
+    let others = take_others().await;
     let from = Instant::now();
     let mut stopped = 0;
     for _ in 0..PAIRS {
@@ -316,5 +366,25 @@ async fn timer() -> Outcome {
     let timed = Some(from.elapsed());
     let check = format!("pending={} stopped={}", others.len(), stopped);
     *OTHERS.lock().unwrap() = others;
-    Outcome { ops: PAIRS, check, timed, bytes: None }
+    Outcome { ops: PAIRS, check, timed, bytes: None, spread: None }
+}
+
+/// By turns into the first and into the third quarter of the others. What was reset is registered anew at
+/// once; a poll is not needed, and would tell nothing new.
+async fn timer_reset() -> Outcome {
+    let others = take_others().await;
+    let ahead = [HOUR + HOUR / 4, HOUR + HOUR * 3 / 4];
+    let timer = sleep(HOUR + HOUR / 2);
+    tokio::pin!(timer);
+    Set(timer.as_mut()).await;
+    let from = Instant::now();
+    let mut pending = 0;
+    for i in 0..RESETS {
+        pending += u64::from(!timer.is_elapsed());
+        timer.as_mut().reset(tokio::time::Instant::now() + ahead[(i & 1) as usize]);
+    }
+    let timed = Some(from.elapsed());
+    let check = format!("pending={} reset={}", others.len(), pending);
+    *OTHERS.lock().unwrap() = others;
+    Outcome { ops: RESETS, check, timed, bytes: None, spread: None }
 }
