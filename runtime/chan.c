@@ -195,7 +195,8 @@ void chan_panic_closed(void)
 	weft_panic("send on closed channel");
 }
 
-inline enum outcome chan_send_locked(struct weft_chan *c, const void *elem, struct g **wake)
+/* Inlined, so that *wake is in no memory: timers send in the scheduler's identity (fiber.h). */
+static inline __attribute__((always_inline)) enum outcome send_locked(struct weft_chan *c, const void *elem, struct g **wake)
 {
 	*wake = NULL;
 	if (unlikely(load_rlx(&c->closed)))
@@ -210,6 +211,11 @@ inline enum outcome chan_send_locked(struct weft_chan *c, const void *elem, stru
 		return WOULD_BLOCK;
 	ring_put(c, elem);
 	return DONE;
+}
+
+enum outcome chan_send_locked(struct weft_chan *c, const void *elem, struct g **wake)
+{
+	return send_locked(c, elem, wake);
 }
 
 static WEFT_NORETURN void block_for_ever(enum wait_reason why)
@@ -287,7 +293,7 @@ int weft_try_send(weft_chan *c, const void *elem)
 	struct g *wake;
 	bool outermost = call_begin();
 	spin_lock(&c->lock);
-	enum outcome o = chan_send_locked(c, elem, &wake);
+	enum outcome o = send_locked(c, elem, &wake);
 	spin_unlock(&c->lock);
 	if (o == SENT_CLOSED)
 		chan_panic_closed();

@@ -71,10 +71,15 @@ void gqueue_push_many(struct gqueue *q, void *const *gs, uint32_t n)
 	spin_unlock(&q->lock);
 }
 
+/* Not as many of one: that would be an array on the caller's stack, in the scheduler's identity (fiber.h). */
 void gqueue_push(struct gqueue *q, struct g *g)
 {
-	void *one = g;
-	gqueue_push_many(q, &one, 1);
+	spin_lock(&q->lock);
+	bool here = !q->first && q->tail < GQUEUE_SLOTS;
+	struct segment *s = here ? NULL : with_room_locked(q);
+	*(here ? &q->slot[q->tail++] : &s->slot[s->tail++]) = g;
+	(void)add_seq(&q->xcount, 1);
+	spin_unlock(&q->lock);
 }
 
 /* Up to max from slots [*head, tail); how many. */
