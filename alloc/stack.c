@@ -16,9 +16,9 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
 /* What parked goroutines point to is not leaked; what an earlier owner poisoned is not our business. */
-#define stack_is_root(s)   __lsan_register_root_region((s)->base, stack_size(s))
-#define stack_no_root(s)   __lsan_unregister_root_region((s)->base, stack_size(s))
-#define stack_unpoison(s)  __asan_unpoison_memory_region((s)->base, stack_size(s))
+#define stack_is_root(s)   __lsan_register_root_region(stack_base(s), stack_size(s))
+#define stack_no_root(s)   __lsan_unregister_root_region(stack_base(s), stack_size(s))
+#define stack_unpoison(s)  __asan_unpoison_memory_region(stack_base(s), stack_size(s))
 #else
 #define stack_is_root(s)  ((void)0)
 #define stack_no_root(s)  ((void)0)
@@ -27,7 +27,7 @@
 
 #ifdef WEFT_VALGRIND
 #include <valgrind/valgrind.h>
-#define valgrind_knows(s) ((s)->valgrind_id = VALGRIND_STACK_REGISTER((s)->base, (s)->top))
+#define valgrind_knows(s) ((s)->valgrind_id = VALGRIND_STACK_REGISTER(stack_base(s), stack_top(s)))
 #define valgrind_forgets(s) VALGRIND_STACK_DEREGISTER((s)->valgrind_id)
 #else
 #define valgrind_knows(s)   ((void)0)
@@ -94,8 +94,8 @@ static struct stack *describe_locked(char *low, size_t usable, int list)
 	if (!s)
 		return NULL;
 	unsigned colour = depot.next_colour++ % STACK_COLOURS * COLOUR_STEP;
-	s->base = low + STACK_GUARD;
-	s->top = s->base + usable;
+	store_rlx(&s->base, low + STACK_GUARD);
+	store_rlx(&s->top, low + STACK_GUARD + usable);
 	s->colour = colour;
 	s->list = list;
 	stack_is_root(s);
@@ -191,7 +191,7 @@ static void give_large(struct stack *s)
 	stack_no_root(s);
 	valgrind_forgets(s);
 	sub_rlx(&depot.reserved, stack_size(s) + STACK_GUARD);
-	os_release(s->base - STACK_GUARD, stack_size(s) + STACK_GUARD);
+	os_release(stack_base(s) - STACK_GUARD, stack_size(s) + STACK_GUARD);
 	free_descriptor(s);
 }
 
@@ -255,7 +255,7 @@ static void give_to_depot(struct stack *s)
 			n++;
 		int warm = take_warm_places(n), i = 0;
 		for (struct stack *t = s; i < n; t = t->next)
-			os_discard(t->base, stack_size(t) - (i++ < warm ? STACK_KEPT : 0));
+			os_discard(stack_base(t), stack_size(t) - (i++ < warm ? STACK_KEPT : 0));
 		s = put_in_depot(s, n, warm);
 	}
 }

@@ -44,10 +44,12 @@ enum {
 	STACK_COLOURS = 16,
 };
 
+/* Whoever walks all goroutines (runtime/overflow.c) reads the bounds of stacks that others take and give: they are atomic, and
+ * descriptors stay readable for ever. */
 struct stack {
 	struct stack *next;
-	char *base;          /* lowest usable byte; the guard lies below */
-	char *top;           /* one past the highest usable byte */
+	_Atomic(char *) base; /* lowest usable byte; the guard lies below */
+	_Atomic(char *) top;  /* one past the highest usable byte */
 	unsigned colour;     /* bytes to leave free at the top */
 	int list;            /* of the depot's, to which it returns */
 	unsigned valgrind_id;
@@ -73,9 +75,19 @@ void stack_flush(struct stack_cache *);
 /* Bytes of stack that are reserved, in use or not. */
 size_t stack_bytes_reserved(void);
 
+static inline char *stack_base(const struct stack *s)
+{
+	return load_rlx(&s->base);
+}
+
+static inline char *stack_top(const struct stack *s)
+{
+	return load_rlx(&s->top);
+}
+
 static inline size_t stack_size(const struct stack *s)
 {
-	return (size_t)(s->top - s->base);
+	return (size_t)(stack_top(s) - stack_base(s));
 }
 
 COLD void stack_trim_slow(struct stack_cache *, int64_t now);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void (*crash_hook)(void);
+_Atomic(void (*)(void)) crash_hook;
 
 /* The first thread to die speaks; a second one waits for the end, a crash inside the hook ends at once. */
 static _Atomic int dying;
@@ -22,8 +22,9 @@ static _Noreturn void die(const char *line, int len)
 			pause();
 	ssize_t n = write(STDERR_FILENO, line, (size_t)len);
 	(void)n; /* nowhere else to say it */
-	if (crash_hook)
-		crash_hook();
+	void (*hook)(void) = load_acq(&crash_hook);
+	if (hook)
+		hook();
 	_exit(2);
 }
 

@@ -14,7 +14,7 @@
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Called once, by the first thread that dies, after the line has been printed. */
-extern void (*crash_hook)(void);
+extern _Atomic(void (*)(void)) crash_hook;
 
 _Noreturn COLD void fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn COLD void assert_failed(const char *expr, const char *file, int line);

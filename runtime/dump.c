@@ -1,5 +1,5 @@
 /* A dump: every goroutine, as it is at the moment of its turn. The others run on meanwhile, so everything here is read beside
- * its writers: a goroutine's words are atomics, its name and creator are copied byte by byte and may mix two goroutines', and its
+ * its writers: a goroutine's words are atomics, its name's bytes too, which may mix two goroutines', and its
  * stack is read through the kernel (trace.c). Nothing of that is dereferenced, and an object that was a goroutine stays
  * readable for ever (alloc/slab.h).
  *
@@ -73,12 +73,12 @@ struct origin {
 	bool has_run;
 };
 
-static NO_TSAN struct origin origin_of(const struct g *g)
+static struct origin origin_of(const struct g *g)
 {
-	struct origin o = {.creator = g->creator, .creator_pc = g->creator_pc, .has_run = g->stack != NULL};
-	const volatile char *from = g->name; /* not by memcpy, which ThreadSanitizer would watch */
-	for (size_t i = 0; i + 1 < sizeof o.name && from[i]; i++)
-		o.name[i] = from[i];
+	struct origin o = {.creator = load_rlx(&g->creator),
+			   .creator_pc = load_rlx(&g->creator_pc),
+			   .has_run = load_rlx(&g->stack) != NULL};
+	g_name(g, o.name);
 	return o;
 }
 
@@ -208,7 +208,7 @@ static void dump_on_crash(void)
 
 void dump_install(void)
 {
-	crash_hook = dump_on_crash;
+	store_rel(&crash_hook, dump_on_crash);
 }
 
 void dump_deadlock(void)

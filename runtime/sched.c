@@ -148,9 +148,11 @@ struct g *run_queue_get(struct p *p)
 
 static COLD _Noreturn void no_stack(struct g *g)
 {
-	crash_hook = NULL; /* a dump wants memory */
+	store_rlx(&crash_hook, NULL); /* a dump wants memory */
+	char name[G_NAME];
+	g_name(g, name);
 	fatal("out of memory for the stack of goroutine %llu%s%s", (unsigned long long)load_rlx(&g->id),
-	      g->name[0] ? " name=" : "", g->name);
+	      name[0] ? " name=" : "", name);
 }
 
 /* A goroutine that has not run gets its stack. */
@@ -160,8 +162,14 @@ static void give_stack(struct p *p, struct g *g)
 						 : stack_take(&p->stacks, g->stack_want);
 	if (unlikely(!s))
 		no_stack(g);
-	g->stack = s;
-	context_make(&g->ctx, s->top - s->colour);
+	store_rel(&g->stack, s); /* overflow.c: R1 */
+	context_make(&g->ctx, stack_top(s) - s->colour);
+}
+
+static inline void enter_stack_of_m(struct m *m)
+{
+	if (WEFT_ASAN)
+		fiber_leave_stack(NULL, load_rlx(&m->stack_bottom), load_rlx(&m->stack_size));
 }
 
 /* Makes next the M's goroutine and returns the context to switch to. */
@@ -169,12 +177,12 @@ static inline struct context *prepare(struct m *m, struct g *next)
 {
 	if (unlikely(!next)) {
 		store_rlx(&m->g, NULL);
-		fiber_leave_stack(NULL, m->stack_bottom, m->stack_size);
+		enter_stack_of_m(m);
 		return &m->ctx;
 	}
 	context_wait_off_cpu(&next->ctx);
 	fiber_observe(&next->ctx);
-	if (!next->stack)
+	if (!load_rlx(&next->stack))
 		give_stack(m_p(m), next);
 	store_rlx(&next->ctx.xon_cpu, 1);
 	g_set_state(next, G_RUNNING);
@@ -183,13 +191,21 @@ static inline struct context *prepare(struct m *m, struct g *next)
 	return &next->ctx;
 }
 
+/* A compiler keeps loads of atomics whose values nobody wants. */
+static inline __attribute__((always_inline)) void enter_stack_of(void **fake, const struct g *next)
+{
+	const struct stack *s = WEFT_ASAN ? load_rlx(&next->stack) : NULL;
+	if (s)
+		fiber_leave_stack(fake, stack_base(s), stack_size(s));
+}
+
 /* Not instrumented, because it does not return: ThreadSanitizer would wait for that. */
 static NOT_INSTRUMENTED _Noreturn void leave_for_good(struct m *m, struct g *next)
 {
 	struct context nobody;
 	struct context *to = prepare(m, next);
 	if (next)
-		fiber_leave_stack(NULL, next->stack->base, stack_size(next->stack));
+		enter_stack_of(NULL, next);
 	context_switch(&nobody, to);
 	__builtin_unreachable();
 }
@@ -296,7 +312,7 @@ static inline __attribute__((always_inline)) void leave(struct m *m, struct g *g
 	}
 	struct context *to = prepare(m, next);
 	if (next)
-		fiber_leave_stack(&g->fake_stack, next->stack->base, stack_size(next->stack));
+		enter_stack_of(&g->fake_stack, next);
 	fiber_publish(&g->ctx);
 	context_switch(&g->ctx, to);
 	fiber_enter_stack(g->fake_stack);
@@ -330,7 +346,7 @@ void m_loop(struct m *m)
 		if (!g)
 			return;
 		struct context *to = prepare(m, g);
-		fiber_leave_stack(&m->fake_stack, g->stack->base, stack_size(g->stack));
+		enter_stack_of(&m->fake_stack, g);
 		context_switch(&m->ctx, to);
 		fiber_enter_stack(m->fake_stack);
 	}
@@ -637,7 +653,7 @@ static COLD void drop_extras(struct g *g)
 	g->arg_copy = NULL;
 	g->stack_want = 0;
 	store_rlx(&g->pin, 0);
-	g->name[0] = 0;
+	store_rlx(&g->name[0], 0);
 	g->extras = false;
 }
 
@@ -657,8 +673,8 @@ static inline void g_init(struct g *g, void (*fn)(void *), void *arg, uint64_t c
 {
 	g->fn = fn;
 	g->arg = arg;
-	g->creator = creator;
-	g->creator_pc = pc;
+	store_rlx(&g->creator, creator);
+	store_rlx(&g->creator_pc, pc);
 	g_set_state(g, G_RUNNABLE);
 	if (WEFT_TSAN && !g->fiber)
 		g->fiber = fiber_make();
@@ -758,8 +774,10 @@ static void *copy_arg(struct g *g, const weft_go_opts *o, const void *arg)
 
 static void copy_name(struct g *g, const char *name)
 {
-	strncpy(g->name, name, G_NAME - 1);
-	g->name[G_NAME - 1] = 0;
+	size_t n = 0;
+	for (; n < G_NAME - 1 && name[n]; n++)
+		store_rlx(&g->name[n], name[n]);
+	store_rlx(&g->name[n], 0);
 }
 
 /* Stacks up to the default size are all of the default size. */
@@ -840,13 +858,13 @@ static inline void retire_stack(struct p *p, struct stack *s)
 static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 {
 	struct p *p = m_p(m);
-	struct stack *s = g->stack;
-	g->stack = NULL;
+	struct stack *s = load_rlx(&g->stack);
+	store_rlx(&g->stack, NULL);
 	store_rlx(&g->ctx.xon_cpu, 0);
 	g_recycle(p, g);
 	struct g *n = *next = pick(p);
-	if (n && !n->stack && !n->stack_want && stack_size(s) == STACK_DEFAULT) {
-		n->stack = s;
+	if (n && !load_rlx(&n->stack) && !n->stack_want && stack_size(s) == STACK_DEFAULT) {
+		store_rel(&n->stack, s); /* overflow.c: R1 */
 		store_rlx(&n->ctx.xon_cpu, 1);
 		g_set_state(n, G_RUNNING);
 		stats_runs(m, n);
@@ -865,6 +883,12 @@ static NOT_INSTRUMENTED void run_body(struct g *g)
 	call_begin_blocking();
 }
 
+/* What runs on a stack is ordered by it. */
+static inline struct stack *stack_name(const struct g *g)
+{
+	return WEFT_TSAN ? load_rlx(&g->stack) : NULL;
+}
+
 /* Goroutines, one after the other, on one stack. */
 NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 {
@@ -873,10 +897,10 @@ NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 	for (;;) {
 		sched_leave(g->fiber);
 		fiber_observe(g);
-		fiber_observe(g->stack);
+		fiber_observe(stack_name(g));
 		run_body(g);
 		fiber_publish(g);
-		fiber_publish(g->stack); /* whoever runs on it next overwrites what we left */
+		fiber_publish(stack_name(g)); /* whoever runs on it next overwrites what we left */
 		struct m *m = m_self();
 		fiber_become(load_rlx(&m->fiber));
 		struct g *next;
@@ -884,13 +908,6 @@ NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 			leave_for_good(m, next);
 		g = next;
 	}
-}
-
-/* The goroutine's own last word; the stack's name is the scheduler's to read. */
-static NO_TSAN void publish_end(struct g *g)
-{
-	fiber_publish(g);
-	fiber_publish(g->stack);
 }
 
 /* From wherever it stands on its stack. */
@@ -902,15 +919,17 @@ void weft_exit_goroutine(void)
 	call_begin_blocking();
 	m = m_self();
 	struct g *g = m_g(m);
-	publish_end(g);
+	fiber_publish(g);
+	fiber_publish(stack_name(g));
 	sched_enter(m);
 	fiber_forget(&g->fiber); /* with the calls that will not return on it */
 	struct p *p = m_p(m);
-	struct stack *s = g->stack;
-	g->stack = NULL;
+	struct stack *s = load_rlx(&g->stack);
+	store_rlx(&g->stack, NULL);
 	store_rlx(&g->ctx.xon_cpu, 0);
 	g_recycle(p, g);
-	fiber_unpoison(s->base, stack_size(s));
+	if (WEFT_ASAN)
+		fiber_unpoison(stack_base(s), stack_size(s));
 	struct g *next = pick(p);
 	retire_stack(p, s);
 	leave_for_good(m, next);

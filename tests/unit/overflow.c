@@ -3,6 +3,7 @@
 #include "alloc/stack.h"
 #include "runtime/overflow.h"
 #include "runtime/sched.h"
+#include "tests/unit/deep.h"
 #include "tests/unit/go.h"
 
 #include <errno.h>
@@ -40,17 +41,7 @@ static weft_waitgroup join;
 
 static const struct stack *own_stack(void)
 {
-	return m_g(m_self())->stack;
-}
-
-/* A frame of 1 KiB and one of its own for each call. */
-static __attribute__((noinline)) int recurse(int depth)
-{
-	volatile char frame[1024];
-	frame[0] = (char)depth;
-	frame[sizeof frame - 1] = 1;
-	int below = depth < 1 << 20 ? recurse(depth + 1) : 0;
-	return below + frame[0];
+	return load_acq(&m_g(m_self())->stack);
 }
 
 static void overflow(void *arg)
@@ -160,7 +151,7 @@ static int (*call)(void *guarded);
 static void call_on_guard(void *arg)
 {
 	(void)arg;
-	call((void *)(own_stack()->base - 100));
+	call((void *)(stack_base(own_stack()) - 100));
 	weft_waitgroup_done(&join);
 }
 
@@ -299,7 +290,7 @@ static weft_chan *told;
 
 static void tell_guard(void *arg)
 {
-	char *guarded = own_stack()->base - 1;
+	char *guarded = stack_base(own_stack()) - 1;
 	weft_send(told, &guarded);
 	weft_recv(arg, NULL);
 }
