@@ -36,7 +36,7 @@
 enum {
 	STEPS_MAX = 61,
 	LOOK_CYCLES = 20000,
-	SAMPLE_EVERY = 4, /* looks, while steps are short */
+	SLICE_EVERY = 4, /* looks, while steps are short */
 	G_BATCH = 64,        /* goroutine objects taken from the slab at once */
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
@@ -256,8 +256,9 @@ static COLD struct g *look_around(struct p *p)
 		p->quantum++;
 	}
 	store_rlx(&p->countdown, p->quantum);
-	if (spent >= LOOK_CYCLES || load_rlx(&p->tick) % SAMPLE_EVERY == 0)
-		stats_looked(p, m_g(m_self()), cycles);
+	stats_looked(p, m_g(m_self()), cycles);
+	if (spent >= LOOK_CYCLES || load_rlx(&p->tick) % SLICE_EVERY == 0)
+		stats_slice_begin(p, cycles);
 	/* When every step is a look, the others have every other one, and runnext goes to the end of the ring: it would never
 	 * have its turn. */
 	bool always = p->quantum == 1;
