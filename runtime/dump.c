@@ -8,6 +8,9 @@
  * enough for libdw. After the dump the program ends with status 2, as Go's do: whoever sends SIGQUIT asks for the
  * end and for an account of it; weft_dump is for programs that go on.
  *
+ * Symbols want room: libdw takes more than 100 KiB of stack, and may leap over a guard. Who asks deep in its stack, or on
+ * a small one, takes its own trace there, which costs some KiB, and lets a thread print that is started for it.
+ *
  * R1 on_quit: store_seq(asked)  ->  A1 dump_if_asked: load_seq(asked)   the semaphore is posted in between
  */
 #include "runtime/dump.h"
@@ -23,6 +26,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { ROOM = 192 * 1024 }; /* 116 KiB were touched here */
 
 static const char *const reasons[] = {
 	[WAIT_SEND] = "chan send",
@@ -70,14 +75,11 @@ struct origin {
 	char name[G_NAME];
 	uint64_t creator;
 	void *creator_pc;
-	bool has_run;
 };
 
 static struct origin origin_of(const struct g *g)
 {
-	struct origin o = {.creator = load_rlx(&g->creator),
-			   .creator_pc = load_rlx(&g->creator_pc),
-			   .has_run = load_rlx(&g->stack) != NULL};
+	struct origin o = {.creator = load_rlx(&g->creator), .creator_pc = load_rlx(&g->creator_pc)};
 	g_name(g, o.name);
 	return o;
 }
@@ -109,17 +111,11 @@ void dump_creator(int fd, const struct g *g)
 	print_creator(fd, &o);
 }
 
-/* One that runs elsewhere has no trace, nor one in a blocking section or that has not run: their contexts are not saved. */
-static void print_g(int fd, const struct g *g, const struct g *self)
+static void print_g(int fd, const struct g *g, struct trace *t)
 {
-	struct trace t = {0};
 	struct origin o = origin_of(g);
 	print_head(fd, g, &o);
-	if (g == self)
-		trace_here(&t, 2);
-	else if (o.has_run && load_rlx(&g->state) != G_RUNNING && !load_acq(&g->ctx.xon_cpu))
-		trace_context(&t, &g->ctx);
-	trace_print(fd, &t);
+	trace_print(fd, t);
 	print_creator(fd, &o);
 }
 
@@ -129,7 +125,8 @@ enum whom { MAIN, OTHERS };
 struct visit {
 	int fd;
 	enum whom whom;
-	const struct g *self;
+	const struct g *self; /* who asks, and where it stands */
+	struct trace here;
 	unsigned long seen;
 };
 
@@ -144,12 +141,17 @@ static void count_g(void *object, void *arg)
 	v->seen += exists(object);
 }
 
+/* One that runs elsewhere has no trace, nor one in a blocking section or that has not run: their contexts are not saved. */
 static void visit_g(void *object, void *arg)
 {
 	const struct g *g = object;
-	const struct visit *v = arg;
-	if (exists(g) && (load_rlx(&g->id) == 1 ? MAIN : OTHERS) == v->whom)
-		print_g(v->fd, g, v->self);
+	struct visit *v = arg;
+	struct trace t = {0};
+	if (!exists(g) || (load_rlx(&g->id) == 1 ? MAIN : OTHERS) != v->whom)
+		return;
+	if (load_acq(&g->stack) && load_rlx(&g->state) != G_RUNNING && !load_acq(&g->ctx.xon_cpu))
+		trace_context(&t, &g->ctx);
+	print_g(v->fd, g, g == v->self ? &v->here : &t);
 }
 
 /* One dump at a time. A thread that dies while it prints one prints the next as well. */
@@ -166,15 +168,85 @@ static void printing_end(bool begun)
 		pthread_mutex_unlock(&printing);
 }
 
-void dump_all(int fd)
+/* ---- room to print in ---- */
+
+static bool has_room(void)
 {
 	struct m *m = m_self();
-	struct visit v = {.fd = fd, .whom = MAIN, .self = m ? m_g(m) : NULL};
+	const struct g *g = m ? m_g(m) : NULL;
+	const struct stack *s = g ? load_acq(&g->stack) : NULL;
+	const char *here = __builtin_frame_address(0);
+	return !s || here < stack_base(s) || here > stack_top(s) || here - stack_base(s) >= ROOM;
+}
+
+struct job {
+	void (*print)(struct visit *);
+	struct visit visit;
+};
+
+static void *do_job(void *arg)
+{
+	struct job *j = arg;
 	bool begun = printing_begin();
-	slab_each(&sched.gs, visit_g, &v);
-	v.whom = OTHERS;
-	slab_each(&sched.gs, visit_g, &v);
+	j->print(&j->visit);
 	printing_end(begun);
+	return NULL;
+}
+
+static void *thread_run(void *job)
+{
+	do_job(job);
+	sub_seq(&sched.own_threads, 1);
+	return NULL;
+}
+
+/* False: there is no thread to be had. */
+static bool do_elsewhere(struct job *j)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all;
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 2 * ROOM);
+	pthread_attr_setsigmask_np(&attr, &all); /* the program's signals are for others */
+	int err = pthread_create(&thread, &attr, thread_run, j);
+	pthread_attr_destroy(&attr);
+	if (err)
+		return false;
+	add_seq(&sched.own_threads, 1);
+	pthread_join(thread, NULL);
+	return true;
+}
+
+static void print(struct job *j)
+{
+	if (has_room() || !do_elsewhere(j))
+		do_job(j);
+}
+
+/* ---- who asks ---- */
+
+static const struct g *self(void)
+{
+	struct m *m = m_self();
+	return m ? m_g(m) : NULL;
+}
+
+static void print_all(struct visit *v)
+{
+	v->whom = MAIN;
+	slab_each(&sched.gs, visit_g, v);
+	v->whom = OTHERS;
+	slab_each(&sched.gs, visit_g, v);
+}
+
+void dump_all(int fd)
+{
+	struct job j = {.print = print_all, .visit = {.fd = fd, .self = self()}};
+	if (j.visit.self)
+		trace_here(&j.visit.here, 2);
+	print(&j);
 }
 
 void weft_dump(int fd)
@@ -182,23 +254,21 @@ void weft_dump(int fd)
 	dump_all(fd);
 }
 
+static void print_self(struct visit *v)
+{
+	if (v->self) {
+		print_g(v->fd, v->self, &v->here);
+	} else {
+		dprintf(v->fd, "\nthread outside the runtime:\n");
+		trace_print(v->fd, &v->here);
+	}
+}
+
 void dump_self(int fd, unsigned skip_frames)
 {
-	struct m *m = m_self();
-	const struct g *g = m ? m_g(m) : NULL;
-	struct trace t;
-	trace_here(&t, skip_frames + 1);
-	bool begun = printing_begin();
-	if (g) {
-		struct origin o = origin_of(g);
-		print_head(fd, g, &o);
-		trace_print(fd, &t);
-		print_creator(fd, &o);
-	} else {
-		dprintf(fd, "\nthread outside the runtime:\n");
-		trace_print(fd, &t);
-	}
-	printing_end(begun);
+	struct job j = {.print = print_self, .visit = {.fd = fd, .self = self()}};
+	trace_here(&j.visit.here, skip_frames + 1);
+	print(&j);
 }
 
 static void dump_on_crash(void)

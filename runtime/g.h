@@ -62,7 +62,7 @@ struct g {
 	_Atomic(struct stack *) stack; /* NULL: has not run */
 	_Atomic uint64_t id;
 	_Atomic uint32_t xclaim; /* park.h: who wakes it, when several may */
-	uint32_t stack_want;     /* bytes, 0 for the default */
+	uint32_t stack_want;     /* bytes, 0 for the default; of a class, what it has */
 	_Atomic uint64_t creator;
 	_Atomic(void *) creator_pc;
 	_Atomic int64_t since; /* when the wait began, coarsely */

@@ -18,8 +18,8 @@
  * Rejected: a part of the M's own stack for signals, which needs no memory of its own: too deep a trace would run into the
  * scheduler's frames below it, and no guard could tell.
  *
- * R1 give_stack, end_and_pick (sched.c): store_rel(stack)  ->  A1 look_at, find_owner, overflow_check: load_acq(stack)
- *                                                              the descriptor's bounds
+ * R1 give_stack, end_and_pick (sched.c): store_rel(stack)  ->  A1 look_at, find_owner, overflow_check, has_room (dump.c):
+ *                                                              load_acq(stack)   the descriptor's bounds
  */
 #include "runtime/overflow.h"
 #include "alloc/os.h"

@@ -158,7 +158,7 @@ static COLD _Noreturn void no_stack(struct g *g)
 /* A goroutine that has not run gets its stack. */
 static void give_stack(struct p *p, struct g *g)
 {
-	struct stack *s = likely(!g->stack_want) ? stack_take_default(&p->stacks)
+	struct stack *s = likely(!g->stack_want) ? stack_take_class(&p->stacks, STACK_COMMON)
 						 : stack_take(&p->stacks, g->stack_want);
 	if (unlikely(!s))
 		no_stack(g);
@@ -781,10 +781,13 @@ static void copy_name(struct g *g, const char *name)
 	store_rlx(&g->name[n], 0);
 }
 
-/* Stacks up to the default size are all of the default size. */
+/* As struct g has it. */
 static uint32_t stack_to_take(size_t want)
 {
-	return want > STACK_DEFAULT ? (uint32_t)want : 0;
+	unsigned class = stack_class(want);
+	if (class == STACK_COMMON)
+		return 0;
+	return class == STACK_LARGE ? (uint32_t)want : (uint32_t)stack_class_size(class);
 }
 
 /* It never ran. */
@@ -845,12 +848,19 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
  * list, and not before it stands elsewhere; a large stack must be left before it can be unmapped. */
 static inline void retire_stack(struct p *p, struct stack *s)
 {
-	if (likely(stack_size(s) == STACK_DEFAULT)) {
-		stack_give_default(&p->stacks, s);
+	if (likely(s->class == STACK_COMMON)) {
+		stack_give_class(&p->stacks, s, STACK_COMMON);
+	} else if (s->class != STACK_LARGE) {
+		stack_give_class(&p->stacks, s, s->class);
 	} else {
 		s->next = p->dead_stacks;
 		p->dead_stacks = s;
 	}
+}
+
+static inline bool is_wanted(const struct stack *s, uint32_t bytes)
+{
+	return bytes ? stack_size(s) == bytes : likely(s->class == STACK_COMMON);
 }
 
 /* The goroutine has ended; in the scheduler's identity. Its successor, if that has not run yet and wants a
@@ -864,7 +874,7 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 	store_rlx(&g->ctx.xon_cpu, 0);
 	g_recycle(p, g);
 	struct g *n = *next = pick(p);
-	if (n && !load_rlx(&n->stack) && !n->stack_want && stack_size(s) == STACK_DEFAULT) {
+	if (n && !load_rlx(&n->stack) && is_wanted(s, n->stack_want)) {
 		store_rel(&n->stack, s); /* overflow.c: R1 */
 		store_rlx(&n->ctx.xon_cpu, 1);
 		g_set_state(n, G_RUNNING);

@@ -125,8 +125,11 @@ TEST(the_limit_is_what_the_goroutine_has)
 {
 	static const size_t sizes[][2] = {
 		{0, STACK_DEFAULT},
-		{1, STACK_DEFAULT},
-		{STACK_LEAST, STACK_DEFAULT},
+		{1, 16384},
+		{16384, 16384},
+		{16385, 32768},
+		{65536, 65536},
+		{100000, 131072},
 		{STACK_DEFAULT, STACK_DEFAULT},
 		{STACK_DEFAULT + 1, STACK_DEFAULT + OS_PAGE},
 		{1000001, (1000001 + OS_PAGE - 1) / OS_PAGE * OS_PAGE},
@@ -141,6 +144,66 @@ TEST(the_limit_is_what_the_goroutine_has)
 		test_in_child(&child, run_app);
 		must_say(words);
 	}
+}
+
+/* ---- the least stack ---- */
+
+static void make_pair(weft_conn **a, weft_conn **b)
+{
+	char text[128];
+	weft_listener *l;
+	CHECK_EQ(weft_listen(&l, "tcp://127.0.0.1:0", NULL), 0);
+	CHECK(weft_listener_addr(l, text, sizeof text) > 0);
+	CHECK_EQ(weft_dial(a, text, WEFT_NEVER), 0);
+	CHECK_EQ(weft_accept(l, b), 0);
+	weft_listener_close(l);
+}
+
+static void use_weft(void *arg)
+{
+	static weft_mutex m;
+	weft_chan *c = weft_chan_make(sizeof(int), 1), *none = weft_chan_make(0, 0);
+	int one = 1;
+	weft_case cases[] = {WEFT_CASE_RECV(c, &one), WEFT_CASE_RECV(none, NULL)};
+	(void)arg;
+	weft_mutex_lock(&m);
+	weft_send(c, &one);
+	CHECK_EQ(weft_select(cases, 2), 0);
+	CHECK_EQ(weft_select_until(cases, 2, weft_in(WEFT_MS)), -ETIMEDOUT);
+	weft_mutex_unlock(&m);
+	weft_chan_free(c);
+	weft_chan_free(none);
+	weft_conn *from, *to;
+	make_pair(&from, &to);
+	CHECK_EQ(weft_write(from, "x", 1), 1);
+	CHECK_EQ(weft_read(to, &one, 1), 1);
+	weft_conn_close(from);
+	weft_conn_close(to);
+	weft_block_begin();
+	usleep(1000);
+	weft_block_end();
+	weft_dump(STDOUT_FILENO);
+	weft_panic("as far as this");
+}
+
+static int small_that_panics(void)
+{
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.stack_size = 1, .name = "small"}, use_weft, NULL), 0);
+	weft_sleep(60 * WEFT_S);
+	return 0;
+}
+
+static void see_panic(void)
+{
+	must_say("panic: as far as this\n\ngoroutine 2 [running] name=small:\n  ");
+	must_hold("  use_weft+0x");
+	must_hold("created by goroutine 1 at overflow.c:");
+	CHECK(strstr(child.out, "[running] name=small:\n"));
+}
+
+TEST(all_of_weft_has_room_on_the_least_stack)
+{
+	on_one_and_two(small_that_panics, see_panic);
 }
 
 /* ---- system calls ---- */
@@ -185,17 +248,6 @@ static int file_write(void *guarded)
 static int file_open(void *guarded)
 {
 	return weft_file_open(guarded, O_RDONLY, 0);
-}
-
-static void make_pair(weft_conn **a, weft_conn **b)
-{
-	char text[128];
-	weft_listener *l;
-	CHECK_EQ(weft_listen(&l, "tcp://127.0.0.1:0", NULL), 0);
-	CHECK(weft_listener_addr(l, text, sizeof text) > 0);
-	CHECK_EQ(weft_dial(a, text, WEFT_NEVER), 0);
-	CHECK_EQ(weft_accept(l, b), 0);
-	weft_listener_close(l);
 }
 
 static int conn_read(void *guarded)
