@@ -11,7 +11,7 @@ const char *__tsan_default_suppressions(void)
 }
 
 /* A frame of 1 KiB and one of its own for each call: ThreadSanitizer notes 65536 calls at most. */
-static __attribute__((noinline)) int recurse(int depth)
+static __attribute__((noinline, unused)) int recurse(int depth)
 {
 	volatile char frame[1024];
 	__asm__ volatile("" : : "r"(frame) : "memory");
