@@ -263,12 +263,11 @@ static COLD struct g *look_around(struct p *p)
 	 * have its turn. */
 	bool always = p->quantum == 1;
 	struct g *g = always && load_rlx(&p->tick) % 2 ? NULL : take_shared(p);
-	if (g)
-		return g;
-	struct g *next = always ? take_runnext(p) : NULL;
+	/* After one from elsewhere the ring's head has the next step: runnext goes behind the ring. */
+	struct g *next = g || always ? take_runnext(p) : NULL;
 	if (next)
 		run_queue_put(p, next);
-	return ring_pop(p);
+	return g ? g : ring_pop(p);
 }
 
 static inline int step(struct p *p)
