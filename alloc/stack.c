@@ -15,13 +15,14 @@
 #ifdef STACKS_UNDER_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
-/* What parked goroutines point to is not leaked; what an earlier owner poisoned is not our business. */
-#define stack_is_root(s)   __lsan_register_root_region(stack_base(s), stack_size(s))
-#define stack_no_root(s)   __lsan_unregister_root_region(stack_base(s), stack_size(s))
+/* What parked goroutines point to is not leaked; what an earlier owner poisoned is not our business. LeakSanitizer reads the
+ * list of all mappings for each root, so a chunk is one. */
+#define are_roots(base, size) __lsan_register_root_region(base, size)
+#define no_roots(base, size)  __lsan_unregister_root_region(base, size)
 #define stack_unpoison(s)  __asan_unpoison_memory_region(stack_base(s), stack_size(s))
 #else
-#define stack_is_root(s)  ((void)0)
-#define stack_no_root(s)  ((void)0)
+#define are_roots(base, size) ((void)0)
+#define no_roots(base, size)  ((void)0)
 #define stack_unpoison(s) ((void)0)
 #endif
 
@@ -103,7 +104,6 @@ static struct stack *describe_locked(char *low, size_t usable, int store, unsign
 	s->colour = colour;
 	s->store = store;
 	s->class = class;
-	stack_is_root(s);
 	valgrind_knows(s);
 	add_rlx(&depot.reserved, usable + STACK_GUARD);
 	return s;
@@ -133,6 +133,7 @@ static bool new_chunk_locked(int store, unsigned class)
 	d->slots = slots;
 	d->chunk = d->guarded = chunk;
 	d->chunk_end = chunk + slot * slots;
+	are_roots(chunk, slot * slots);
 	return true;
 }
 
@@ -188,14 +189,16 @@ static struct stack *take_large(size_t size, int store)
 		s = describe_locked(low, size, store, STACK_LARGE);
 		spin_unlock(&depot.lock);
 	}
-	if (!s)
+	if (s)
+		are_roots(stack_base(s), stack_size(s));
+	else
 		os_release(low, size + STACK_GUARD);
 	return s;
 }
 
 static void give_large(struct stack *s)
 {
-	stack_no_root(s);
+	no_roots(stack_base(s), stack_size(s));
 	valgrind_forgets(s);
 	sub_rlx(&depot.reserved, stack_size(s) + STACK_GUARD);
 	os_release(stack_base(s) - STACK_GUARD, stack_size(s) + STACK_GUARD);
