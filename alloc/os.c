@@ -36,12 +36,13 @@
 #define GUARDS_MUST_SHOW 0
 #endif
 
-#define UNDER_TSAN 0
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#undef UNDER_TSAN
 #define UNDER_TSAN 1
 #endif
+#endif
+#ifndef UNDER_TSAN
+#define UNDER_TSAN 0
 #endif
 
 static struct {
