@@ -36,15 +36,6 @@
 #define GUARDS_MUST_SHOW 0
 #endif
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#ifndef UNDER_TSAN
-#define UNDER_TSAN 0
-#endif
-
 static struct {
 	_Atomic int countdown, err;
 } planned[OS_CALLS];
@@ -402,20 +393,10 @@ int os_peek(uintptr_t address, uintptr_t *word)
 	return n == (ssize_t)sizeof *word ? 0 : n < 0 ? -errno : -EFAULT;
 }
 
-/* ThreadSanitizer keeps a signal for the thread's next blocking call that it knows, and a futex is none: who sleeps on
- * one would sleep on, with the handler yet to run. */
-static void hear_signals(void)
-{
-#if UNDER_TSAN
-	usleep(0);
-#endif
-}
-
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {
 	struct timespec t = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns < 0 ? NULL : &t, NULL, 0);
-	hear_signals();
 }
 
 void os_futex_wake(_Atomic uint32_t *word)

@@ -1,7 +1,10 @@
 /* sysmon looks at each P and remembers what it saw.
  *
  * A P that is in the same blocking section as at the last look is handed on (block.c). The looks are 20 µs apart at
- * first; while sections are there and nothing comes of the looks, they become rarer, down to one in 0.64 ms.
+ * first. While sections are there and nothing comes of the looks, they become rarer, for a look costs some µs of somebody's
+ * core: down to one in 0.64 ms while nothing waits for a P that is in a section, and handing it on helps nobody. While
+ * something does wait they stay at 80 µs and 20 µs by turns: a section that has begun just behind a look is seen after 80, and
+ * found to last 20 later. A timer of such a P that comes due in between is waited for no longer than that.
  *
  * A P that has made no step for PATIENCE runs a goroutine that computes. It is taken away (takeover.c) as soon as
  * something waits for it: a goroutine, a timer that is due, a socket. First the goroutine is asked to yield at its next
@@ -27,6 +30,7 @@
 
 enum {
 	BLOCKED_EVERY = 20000,
+	BLOCKED_EVERY_WAITED = 80000,
 	BLOCKED_EVERY_MOST = 640000,
 	BLOCKED_PATIENCE = 50, /* looks without a hand-over before they become rarer */
 	COMPUTING_EVERY = 5000000,
@@ -98,12 +102,38 @@ static int64_t look_at_computing(struct p *p, struct sight *s, int64_t now)
 
 static struct sight sights[MAX_PS];
 
-static bool look_at_blocked(void)
+/* *due: when the first timer of those that are in sections comes due. */
+static enum blocked_look look_at_blocked(int64_t now, int64_t *due)
 {
-	bool taken = false;
-	for (unsigned i = 0; i < sched.nprocs && load_seq(&sysmon.xblocked_ps); i++)
-		taken |= block_take_back(sched.ps[i], &sights[i].block_seq);
-	return taken;
+	enum blocked_look saw = LOOK_NOTHING_WAITS;
+	*due = INT64_MAX;
+	if (load_seq(&sysmon.xblocked_ps))
+		bump(&sysmon.looks, 1);
+	for (unsigned i = 0; i < sched.nprocs && load_seq(&sysmon.xblocked_ps); i++) {
+		struct p *p = sched.ps[i];
+		if (block_take_back(p, &sights[i].block_seq)) {
+			saw = LOOK_HANDED_ON;
+		} else if (block_is_on(p)) {
+			*due = sooner(*due, load_rlx(&p->wheel.xnext));
+			if (saw == LOOK_NOTHING_WAITS && somebody_waits_for(p, now))
+				saw = LOOK_SOMETHING_WAITS;
+		}
+	}
+	return saw;
+}
+
+int64_t pace_next(struct pace *p, enum blocked_look saw)
+{
+	int64_t most = saw == LOOK_SOMETHING_WAITS ? BLOCKED_EVERY_WAITED : BLOCKED_EVERY_MOST;
+	if (saw == LOOK_HANDED_ON || p->every == 0)
+		*p = (struct pace){.every = BLOCKED_EVERY};
+	else if (p->useless < BLOCKED_PATIENCE)
+		p->useless++;
+	else
+		p->every = sooner(2 * p->every, most);
+	p->every = sooner(p->every, most);
+	p->confirmed = saw == LOOK_SOMETHING_WAITS && !p->confirmed;
+	return p->confirmed ? BLOCKED_EVERY : p->every;
 }
 
 static int64_t look_at_all(int64_t now)
@@ -138,8 +168,8 @@ static void pause_while_blocked(int64_t ns)
 static void *sysmon_run(void *unused)
 {
 	(void)unused;
-	int64_t now = weft_now(), busy_at = now, computing_at = now, blocked_every = BLOCKED_EVERY;
-	int looks = 0;
+	int64_t now = weft_now(), busy_at = now, computing_at = now, due;
+	struct pace pace = {0};
 	os_exact_timers();
 	os_short_slice();
 	os_go_before_equals();
@@ -151,22 +181,17 @@ static void *sysmon_run(void *unused)
 			busy_at = weft_now();
 			continue;
 		}
-		bool taken = look_at_blocked();
+		enum blocked_look saw = look_at_blocked(now, &due);
 		if (now >= computing_at)
 			computing_at = now + look_at_all(now);
 		int64_t pause = computing_at - now;
 		if (!load_seq(&sysmon.xblocked_ps)) {
 			rest(SYSMON_NAPPING, pause);
-			looks = 0;
-			blocked_every = BLOCKED_EVERY;
+			pace = (struct pace){0};
 			continue;
 		}
-		looks = taken ? 0 : looks + 1;
-		if (taken)
-			blocked_every = BLOCKED_EVERY;
-		else if (looks > BLOCKED_PATIENCE && blocked_every < BLOCKED_EVERY_MOST)
-			blocked_every *= 2;
-		pause_while_blocked(sooner(pause, blocked_every));
+		pause = sooner(pause, pace_next(&pace, saw));
+		pause_while_blocked(due > now + BLOCKED_EVERY ? sooner(pause, due - now) : pause);
 	}
 	return NULL;
 }

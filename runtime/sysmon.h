@@ -5,14 +5,30 @@
 #include "lockfree/assert.h"
 #include "lockfree/atomic.h"
 
+#include <stdint.h>
+
 /* ASLEEP: until a P wakes up or blocks. NAPPING: until a P blocks, or its next look. */
 enum { SYSMON_ASLEEP, SYSMON_NAPPING, SYSMON_AWAKE };
 
 struct sysmon {
 	ON_OWN_LINE _Atomic uint32_t xstate; /* futex; whoever changes it to AWAKE wakes it */
 	ON_OWN_LINE _Atomic uint32_t xblocked_ps;
+	ON_OWN_LINE _Atomic uint64_t looks; /* at Ps in blocking sections, so far; sysmon writes */
 };
 extern struct sysmon sysmon;
+
+/* What a look at the Ps in blocking sections has seen: the last that is true. */
+enum blocked_look { LOOK_NOTHING_WAITS, LOOK_SOMETHING_WAITS, LOOK_HANDED_ON };
+
+/* How far apart the looks are. Zeroed at first. */
+struct pace {
+	int useless;    /* looks in a row */
+	int64_t every;  /* ns; 0: as often as can be */
+	bool confirmed; /* the last pause was a short one, between two longer ones */
+};
+
+/* The pause after a look, in ns. */
+int64_t pace_next(struct pace *, enum blocked_look);
 
 void sysmon_start(void);
 COLD void sysmon_wake(void);
