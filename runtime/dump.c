@@ -154,12 +154,14 @@ static void visit_g(void *object, void *arg)
 	print_g(v->fd, g, g == v->self ? &v->here : &t);
 }
 
-/* One dump at a time. A thread that dies while it prints one prints the next as well. */
+/* One dump at a time, its taker's own trace included. A thread that dies while it prints one prints the next as well; and so does
+ * one that prints for another. */
 static pthread_mutex_t printing = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+static _Thread_local bool prints_for_another;
 
 static bool printing_begin(void)
 {
-	return pthread_mutex_lock(&printing) == 0;
+	return !prints_for_another && pthread_mutex_lock(&printing) == 0;
 }
 
 static void printing_end(bool begun)
@@ -181,21 +183,16 @@ static bool has_room(void)
 
 struct job {
 	void (*print)(struct visit *);
+	pthread_t asker;
 	struct visit visit;
 };
 
-static void *do_job(void *arg)
+static void *thread_run(void *arg)
 {
 	struct job *j = arg;
-	bool begun = printing_begin();
+	prints_for_another = true;
+	crash_moves_here(j->asker);
 	j->print(&j->visit);
-	printing_end(begun);
-	return NULL;
-}
-
-static void *thread_run(void *job)
-{
-	do_job(job);
 	sub_seq(&sched.own_threads, 1);
 	return NULL;
 }
@@ -208,6 +205,7 @@ static bool do_elsewhere(struct job *j)
 	sigset_t all;
 	sigfillset(&all);
 	pthread_attr_init(&attr);
+	j->asker = pthread_self();
 	pthread_attr_setstacksize(&attr, 2 * ROOM);
 	pthread_attr_setsigmask_np(&attr, &all); /* the program's signals are for others */
 	int err = pthread_create(&thread, &attr, thread_run, j);
@@ -222,7 +220,7 @@ static bool do_elsewhere(struct job *j)
 static void print(struct job *j)
 {
 	if (has_room() || !do_elsewhere(j))
-		do_job(j);
+		j->print(&j->visit);
 }
 
 /* ---- who asks ---- */
@@ -244,9 +242,11 @@ static void print_all(struct visit *v)
 void dump_all(int fd)
 {
 	struct job j = {.print = print_all, .visit = {.fd = fd, .self = self()}};
+	bool begun = printing_begin();
 	if (j.visit.self)
 		trace_here(&j.visit.here, 2);
 	print(&j);
+	printing_end(begun);
 }
 
 void weft_dump(int fd)
@@ -267,8 +267,10 @@ static void print_self(struct visit *v)
 void dump_self(int fd, unsigned skip_frames)
 {
 	struct job j = {.print = print_self, .visit = {.fd = fd, .self = self()}};
+	bool begun = printing_begin();
 	trace_here(&j.visit.here, skip_frames + 1);
 	print(&j);
+	printing_end(begun);
 }
 
 static void dump_on_crash(void)

@@ -252,8 +252,8 @@ TEST(who_is_readied_beside_long_steps_waits_for_the_ring_at_most)
 
 /* ---- the clock, timers and sockets ---- */
 
-static int64_t polled_at; /* the P's clock when the poller was asked */
-static uint64_t polls;
+static _Atomic int64_t polled_at; /* the P's clock when the poller was asked */
+static _Atomic uint64_t polls;
 static const struct poller *real;
 
 static int count_polls(unsigned of_p, unsigned of, int64_t timeout_ns)
@@ -270,10 +270,18 @@ struct late {
 	int64_t timer, poll;    /* ns between the P's clock and what it has not done yet */
 };
 
+static uint64_t looked_at(void)
+{
+	void *me = sched_enter(m_self()); /* it is the scheduler's own */
+	uint64_t cycles = p->looked;
+	sched_leave(me);
+	return cycles;
+}
+
 static void look_for_lateness(struct late *most)
 {
 	static int overdue;
-	overdue = cycles_now() - p->looked > LOOK_CYCLES ? overdue + 1 : 0;
+	overdue = cycles_now() - looked_at() > LOOK_CYCLES ? overdue + 1 : 0;
 	if (overdue > most->steps_without_look)
 		most->steps_without_look = overdue;
 	int64_t now = load_rlx(&p->now), timer = now - load_rlx(&p->wheel.xnext);
