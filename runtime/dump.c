@@ -157,11 +157,11 @@ static void visit_g(void *object, void *arg)
 /* One dump at a time, its taker's own trace included. A thread that dies while it prints one prints the next as well; and so does
  * one that prints for another. */
 static pthread_mutex_t printing = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
-static _Thread_local bool prints_for_another;
+static _Atomic pthread_t printer; /* for another; not a thread-local, which goroutines of many identities would read */
 
 static bool printing_begin(void)
 {
-	return !prints_for_another && pthread_mutex_lock(&printing) == 0;
+	return load_rlx(&printer) != pthread_self() && pthread_mutex_lock(&printing) == 0;
 }
 
 static void printing_end(bool begun)
@@ -190,9 +190,10 @@ struct job {
 static void *thread_run(void *arg)
 {
 	struct job *j = arg;
-	prints_for_another = true;
+	store_rlx(&printer, pthread_self());
 	crash_moves_here(j->asker);
 	j->print(&j->visit);
+	store_rlx(&printer, 0);
 	sub_seq(&sched.own_threads, 1);
 	return NULL;
 }

@@ -12,7 +12,7 @@ enum { STEPS = 61, LOOK_CYCLES = 20000, POLL_EVERY_NS = 200000, ENDS = 2, TIMES 
 static weft_waitgroup join;
 static _Atomic int64_t steps; /* that others have made */
 static _Atomic bool stop;
-static struct p *p;
+static _Atomic(struct p *) p;
 
 static void begin(void)
 {
