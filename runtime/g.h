@@ -46,6 +46,7 @@ enum wait_reason {
 
 enum { G_NAME = 32, G_INLINE_ARG = 64 };
 
+/* What a dump reads (dump.c), or the handler of overflows, is atomic: whoever else has the goroutine goes on writing. */
 struct g {
 	/* What starting, switching and waking touch: two lines. */
 	struct g *next; /* in a queue or a free list; first, as struct slab_free wants it */
@@ -59,12 +60,12 @@ struct g {
 	_Atomic uint16_t pin;    /* 0, or 1 + the only P it may run on */
 	void (*fn)(void *);
 	void *arg;
-	struct stack *stack; /* NULL: has not run */
+	_Atomic(struct stack *) stack; /* NULL: has not run */
 	_Atomic uint64_t id;
 	_Atomic uint32_t xclaim; /* park.h: who wakes it, when several may */
-	uint32_t stack_want;     /* bytes, 0 for the default */
+	uint32_t stack_want;     /* bytes, 0 for the default; of a class, what it has */
 	_Atomic uint64_t creator; /* 0: none; thieves' victims look */
-	void *creator_pc;
+	_Atomic(void *) creator_pc;
 	_Atomic int64_t since; /* when the wait began, coarsely */
 	void *fake_stack;      /* fiber.h, as is fiber */
 	void *fiber;
@@ -74,7 +75,7 @@ struct g {
 
 	/* Options of weft_go_with. */
 	ON_OWN_LINE void *arg_copy; /* heap memory, when it did not fit inline */
-	char name[G_NAME];
+	_Atomic char name[G_NAME];
 	_Alignas(16) char inline_arg[G_INLINE_ARG];
 };
 _Static_assert(offsetof(struct g, arg_copy) == CACHE_LINE, "what is hot fits into two lines");
@@ -191,8 +192,8 @@ struct m {
 	struct context ctx;    /* the scheduler's, on the thread's own stack */
 	_Atomic(struct p *) blocked_p; /* what block_begin left behind */
 	void *fake_stack;
-	const void *stack_bottom;
-	size_t stack_size;
+	_Atomic(const void *) stack_bottom;
+	_Atomic size_t stack_size;
 	struct m *next;        /* among the spare ones, or the ended */
 	_Atomic uint32_t xtold; /* futex: a P has been handed over, or the M is to end (spare.c) */
 	struct p *handed;
@@ -262,6 +263,15 @@ static inline void stats_spun(struct small_histogram *h, int64_t ns)
 {
 	if (h)
 		small_histogram_record(h, (uint64_t)ns);
+}
+
+/* Whoever asks may be beside the one that writes: what comes out may be two names' mixture, and ends. */
+static inline void g_name(const struct g *g, char to[G_NAME])
+{
+	size_t n = 0;
+	while (n < G_NAME - 1 && (to[n] = load_rlx(&g->name[n])))
+		n++;
+	to[n] = 0;
 }
 
 static inline void g_set_state(struct g *g, enum g_state s)

@@ -107,8 +107,8 @@ static void find_own_stack(struct m *m)
 	if (pthread_getattr_np(pthread_self(), &attr))
 		return;
 	if (pthread_attr_getstack(&attr, &bottom, &size) == 0) {
-		m->stack_bottom = bottom;
-		m->stack_size = size;
+		store_rlx(&m->stack_bottom, bottom);
+		store_rlx(&m->stack_size, size);
 	}
 	pthread_attr_destroy(&attr);
 }
