@@ -260,7 +260,7 @@ TEST(every_spoilt_edge_is_caught)
 		{"no fence before the last look", "sleep_until_woken", VERB_FENCE, "", WEAKEN},
 		{"look at sleepers relaxed", "somebody_could_help", VERB_LOAD, "xidle", WEAKEN},
 		{"look at lookers relaxed", "somebody_could_help", VERB_LOAD, "xspinning", WEAKEN},
-		{"push to the global queue relaxed", "gqueue_push_many", VERB_ADD, "xcount", WEAKEN},
+		{"push to the global queue relaxed", "gqueue_push", VERB_ADD, "xcount", WEAKEN},
 		{"claim split", "claim", VERB_AND, "idle_mask", SPLIT},
 		{"going to sleep split", "sleep_until_woken", VERB_OR, "idle_mask", SPLIT},
 		{"wake_one without a comparison", "wake_any", VERB_CAS, "xspinning", SPLIT},
