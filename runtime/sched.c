@@ -22,6 +22,7 @@
 #include "runtime/call.h"
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
+#include "runtime/options.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/spare.h"
@@ -772,21 +773,19 @@ static COLD void return_gs(struct p *p)
 		  G_CACHE_MAX / 2);
 }
 
-static COLD void drop_extras(struct g *g)
+static COLD void drop_extras(struct p *p, struct g *g)
 {
 	fiber_observe(g); /* goroutines wrote them */
-	weft_free(g->arg_copy);
-	g->arg_copy = NULL;
+	options_drop(p, g);
 	g->stack_want = 0;
 	store_rlx(&g->pin, 0);
-	store_rlx(&g->name[0], 0);
 	g->extras = false;
 }
 
 static inline void g_recycle(struct p *p, struct g *g)
 {
 	if (unlikely(g->extras))
-		drop_extras(g);
+		drop_extras(p, g);
 	g_set_state(g, G_FREE);
 	g->next = p->gfree;
 	p->gfree = g;
@@ -891,23 +890,6 @@ static int check_opts(const weft_go_opts *o)
 	return 0;
 }
 
-/* The caller's side of the options: what it passes is copied. NULL: no memory. */
-static void *copy_arg(struct g *g, const weft_go_opts *o, const void *arg)
-{
-	void *copy = o->arg_size <= G_INLINE_ARG ? g->inline_arg : weft_malloc(o->arg_size);
-	if (copy)
-		memcpy(copy, arg, o->arg_size);
-	return copy;
-}
-
-static void copy_name(struct g *g, const char *name)
-{
-	size_t n = 0;
-	for (; n < G_NAME - 1 && name[n]; n++)
-		store_rlx(&g->name[n], name[n]);
-	store_rlx(&g->name[n], 0);
-}
-
 /* As struct g has it. */
 static uint32_t stack_to_take(size_t want)
 {
@@ -920,12 +902,12 @@ static uint32_t stack_to_take(size_t want)
 /* It never ran. */
 static COLD void g_give_back(struct m *m, struct g *g)
 {
-	g->extras = true; /* its name */
+	g->extras = true;
 	if (m && m_p(m)) {
 		g_recycle(m_p(m), g);
 		return;
 	}
-	drop_extras(g);
+	drop_extras(NULL, g);
 	g_set_state(g, G_FREE);
 	sub_rlx(&sched.foreign_started, 1);
 	slab_give(&sched.gs, (struct slab_free *)(void *)g, (struct slab_free *)(void *)g, 1);
@@ -947,22 +929,20 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
 		call_end(outermost);
 		return -ENOMEM;
 	}
-	bool copies = o->arg_size != 0, on_heap = o->arg_size > G_INLINE_ARG;
 	uint16_t pin = (uint16_t)o->pin;
 	uint32_t stack = stack_to_take(o->stack_size);
-	void *mine = copies ? copy_arg(g, o, arg) : arg;
-	if (o->name)
-		copy_name(g, o->name);
+	bool wants = options_wanted(o), copies = o->arg_size != 0;
+	void *mine = wants ? options_set(m, g, o, arg) : arg;
+	bool failed = wants && (!load_rlx(&g->options) || (copies && !mine));
 	fiber_publish(g);
 	void *me = sched_enter(m); /* from here on nothing of the caller's is looked at */
-	if (copies && !mine) {
+	if (failed) {
 		err = -ENOMEM;
 		g_give_back(m, g);
 	} else {
 		g_init(g, fn, mine, my_id(m), __builtin_return_address(0));
 		store_rlx(&g->pin, pin);
 		g->stack_want = stack;
-		g->arg_copy = on_heap ? mine : NULL;
 		g->extras = true;
 		g_launch(m, g);
 	}

@@ -11,6 +11,7 @@
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
+#include "runtime/options.h"
 #include "runtime/overflow.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
@@ -278,6 +279,7 @@ static void prepare(void)
 	store_rlx(&sched.own_threads, WEFT_TSAN ? os_threads() : 1 + EPOCH_THREADS);
 	store_rlx(&sched.next_id, 1);
 	slab_init(&sched.gs, sizeof(struct g), G_CHUNK);
+	options_init();
 	slab_init(&ms, sizeof(struct m), M_CHUNK);
 	sched.max_threads = config.max_threads;
 	sched.preempt = config.preempt && os_membarrier_init() == 0;

@@ -47,6 +47,10 @@ def state_of(g):
     return words[0] if words else static("reasons", "dump.c")[int(g["waiting"])].string()
 
 
+def name_of(g):
+    return g["options"]["name"].string() if int(g["options"]) else ""
+
+
 def thread_of(g):
     """The thread that it runs on, or None."""
     tids = {int(m["tid"]) for m in each_in(static("ms", "start.c"), "m") if int(m["g"]) == int(g)}
@@ -96,7 +100,7 @@ class InfoGoroutines(gdb.Command):
             here = is_in(g, "G_RUNNING") and thread is not None and thread_of(g) == thread
             function = gdb.block_for_pc(int(g["fn"]))
             name = function.function.name if function and function.function else hex(int(g["fn"]))
-            print(f"{'*' if here else ' '} {int(g['id']):<6} {state_of(g):<18} {g['name'].string() or '-':<16} {name}")
+            print(f"{'*' if here else ' '} {int(g['id']):<6} {state_of(g):<18} {name_of(g) or '-':<16} {name}")
 
 
 class Goroutine(gdb.Command):
