@@ -2,6 +2,7 @@
 #include "net/sys.h"
 #include "runtime/poller.h"
 #include "runtime/sched.h"
+#include "runtime/sim.h"
 
 #include <weft/go.h>
 #include <weft/mem.h>
@@ -108,9 +109,12 @@ static void start(void)
 		poller_install(&poller);
 }
 
+/* In a simulation nothing waits for what is outside. */
 int epoll_start(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	if (sim_on)
+		return -ENOTSUP;
 	pthread_once(&once, start);
 	return pollers.err;
 }

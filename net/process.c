@@ -17,6 +17,7 @@
 #include "net/wait.h"
 
 #include "lockfree/atomic.h"
+#include "runtime/sim.h"
 
 #include <weft/process.h>
 
@@ -133,6 +134,8 @@ int weft_spawn_process(pid_t *pid, const char *const argv[], const weft_spawn_op
 	const weft_spawn_opts *o = opts ? opts : &none;
 	pid_t child = -1;
 	int err = check(argv, o);
+	if (!err && sim_on)
+		err = ENOTSUP; /* nobody could wait for it */
 	if (err)
 		return -err;
 	struct section s = section_begin();

@@ -14,6 +14,7 @@
 #include "net/error.h"
 #include "net/ready.h"
 #include "runtime/call.h"
+#include "runtime/sim.h"
 
 #include <weft/go.h>
 #include <weft/mem.h>
@@ -123,6 +124,8 @@ int weft_wait_fd(int fd, int events, weft_deadline deadline)
 {
 	if (events & ~WAITABLE)
 		return -EINVAL;
+	if (sim_on)
+		return -ENOTSUP;
 	if (fd < 0)
 		return -EBADF; /* which poll(2) would pass over */
 	int error = last_error();

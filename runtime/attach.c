@@ -68,6 +68,8 @@ int weft_attach(void)
 {
 	if (m_self() || !outside_may_enter())
 		return -EINVAL;
+	if (sim_on)
+		return -ENOTSUP;
 	if (attached)
 		return -EALREADY;
 	pthread_once(&at_end.once, make_key);

@@ -16,6 +16,7 @@
 
 #include "lockfree/assert.h"
 #include "lockfree/atomic.h"
+#include "runtime/sim.h"
 
 #include <stdint.h>
 #include <time.h>
@@ -33,6 +34,8 @@ struct clock_part {
  * at 2 to 4 GHz, in steps, as x86-64's does. Differences are right across an overflow, shifted ones too. */
 static inline __attribute__((always_inline)) uint64_t cycles_now(void)
 {
+	if (unlikely(sim_on))
+		return sim_cycles();
 #if defined(__x86_64__)
 	return __builtin_ia32_rdtsc();
 #else

@@ -110,6 +110,23 @@ static void debug_schedtrace(struct config *c, const struct given *g)
 	c->schedtrace_ms = number_in(g->name, g->value, g->argument, 1, SCHEDTRACE_MS_MAX);
 }
 
+static void debug_seed(struct config *c, const struct given *g)
+{
+	char *end;
+	errno = 0;
+	unsigned long long seed = strtoull(g->argument, &end, 10);
+	if (errno || *end || !isdigit((unsigned char)*g->argument))
+		refuse(g->name, g->value, "a number from 0 to %llu is wanted", (unsigned long long)UINT64_MAX);
+	c->simulate = true;
+	c->seed = seed;
+}
+
+static void debug_nodelay(struct config *c, const struct given *g)
+{
+	(void)g;
+	c->delays = SIM_NO_DELAYS;
+}
+
 static _Noreturn void debug_help(struct config *, const struct given *);
 
 /* One table is the parser and the documentation of the debug keys. */
@@ -122,6 +139,8 @@ static const struct key {
 	{"nosteal", NULL, debug_nosteal, "Ps do not steal from each other"},
 	{"nopreempt", NULL, debug_nopreempt, "a goroutine that computes keeps its P"},
 	{"schedtrace", "MS", debug_schedtrace, "a line about the scheduler on stderr, every so many milliseconds"},
+	{"seed", "N", debug_seed, "a simulation, in which everything that happens follows from N"},
+	{"nodelay", NULL, debug_nodelay, "a simulation delays nobody: timers fire in their own nanosecond"},
 	{"help", NULL, debug_help, "prints this list, and ends the program"},
 };
 
@@ -203,10 +222,29 @@ static void read_variable(struct config *c, const char *entry)
 	refuse(name, value, "unknown variable");
 }
 
+/* What a simulation cannot have. */
+static void check_together(struct config *c)
+{
+	const char *debug = getenv("WEFT_DEBUG");
+	if (!c->simulate && c->delays == SIM_NO_DELAYS)
+		refuse("WEFT_DEBUG", debug, "'nodelay' is about a simulation: seed=N is wanted beside it");
+	if (!c->simulate)
+		return;
+	if (c->schedtrace_ms)
+		refuse("WEFT_DEBUG", debug, "'schedtrace' is by the clock, and a simulation has none");
+	if (c->spin == SPIN_POLL)
+		refuse("WEFT_SPIN", "poll", "a simulation (WEFT_DEBUG=seed) has no time to poll in");
+	if (c->pin == PIN_ON)
+		refuse("WEFT_PIN", "on", "a simulation (WEFT_DEBUG=seed) has no cores to bind to");
+	if (!c->procs)
+		c->procs = SIMULATED_PS;
+}
+
 void config_read(struct config *c)
 {
 	*c = (struct config){.spin = SPIN_AUTO, .steal = true, .preempt = true, .max_threads = THREADS_BY_DEFAULT};
 	for (char **e = environ; *e; e++)
 		if (!strncmp(*e, "WEFT_", 5) && strchr(*e, '='))
 			read_variable(c, *e);
+	check_together(c);
 }

@@ -4,6 +4,7 @@
 
 #include "runtime/sched.h"
 
+enum { SIMULATED_PS = 4 }; /* unless WEFT_PROCS says otherwise: the machine has no say */
 enum { MAX_THREADS = 100000, THREADS_BY_DEFAULT = 1000, SCHEDTRACE_MS_MAX = 3600000 };
 
 enum pin_mode { PIN_AUTO, PIN_ON, PIN_OFF };
@@ -16,6 +17,9 @@ struct config {
 	bool preempt;
 	unsigned max_threads; /* without a P */
 	unsigned schedtrace_ms; /* between two lines; 0: none */
+	bool simulate;
+	uint64_t seed;
+	enum sim_delays delays;
 };
 
 /* Fills in what the environment says. A bad value, or an unknown variable or debug key, is one line on stderr

@@ -278,6 +278,7 @@ void dump_self(int fd, unsigned skip_frames)
 static void dump_on_crash(void)
 {
 	dump_all(STDERR_FILENO);
+	sim_report();
 }
 
 void dump_install(void)
@@ -342,5 +343,6 @@ void weft_panic(const char *fmt, ...)
 	ssize_t n = write(STDERR_FILENO, line, (size_t)len);
 	(void)n;
 	dump_self(STDERR_FILENO, 1);
+	sim_report();
 	_exit(2);
 }

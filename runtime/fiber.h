@@ -44,8 +44,13 @@
 /* For a thread's own data, which its goroutines touch in turn. */
 #define NO_TSAN __attribute__((no_sanitize("thread"), noinline))
 #define NOT_INSTRUMENTED __attribute__((disable_sanitizer_instrumentation, noinline))
+/* The same for all functions in between: a simulation's own data, which all of its Ms touch on one thread (sim.c). */
+#define NO_TSAN_BEGIN _Pragma("clang attribute push(__attribute__((no_sanitize(\"thread\"))), apply_to = function)")
+#define NO_TSAN_END   _Pragma("clang attribute pop")
 #else
 #define NO_TSAN
+#define NO_TSAN_BEGIN
+#define NO_TSAN_END
 #define NOT_INSTRUMENTED __attribute__((no_sanitize_address))
 #endif
 
@@ -127,6 +132,16 @@ static inline void fiber_enter_stack(void *fake)
 	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
 #else
 	(void)fake;
+#endif
+}
+
+/* The same, and what the stack was that was left. */
+static inline void fiber_enter_stack_from(void *fake, const void **bottom, size_t *size)
+{
+#if WEFT_ASAN
+	__sanitizer_finish_switch_fiber(fake, bottom, size);
+#else
+	(void)fake, (void)bottom, (void)size;
 #endif
 }
 

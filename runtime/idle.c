@@ -48,6 +48,7 @@ enum {
 	SPIN_MOST = 200000,
 	GAP_CAP = 1000000,
 	CYCLES_BETWEEN_LOOKS = 1500,
+	NS_BETWEEN_LOOKS = 600, /* the same, to a simulation */
 	CYCLES_WITHOUT_STEP = 20000,
 	WAKE_SKIP_MOST = 65536,
 };
@@ -75,6 +76,10 @@ enum wake { WAKE_NONE, WAKE_WORK, WAKE_LOOK };
 /* Ends its sleep, and leaves it among the idle ones. */
 static void nudge(struct p *p)
 {
+	if (unlikely(sim_on)) {
+		sim_wake(p);
+		return;
+	}
 	const struct poller *poller = load_seq(&p->xin_poller) ? load_acq(&sched.poller) : NULL;
 	if (poller)
 		poller->wake(p->index);
@@ -245,6 +250,8 @@ bool fire_timers(struct p *owner, int64_t now)
 	struct p *p = m_p(m_self());
 	stats_batch_begin(p);
 	unsigned fired = wheel_advance(&owner->wheel, now, start_timer_goroutine);
+	if (unlikely(sim_on))
+		sim_trace(SIM_FIRE, owner->index, fired);
 	stats_batch_end(p);
 	return fired > 0;
 }
@@ -414,6 +421,10 @@ static bool somebody_needs_help(struct p *p, int64_t now)
 /* True: sockets had something. */
 static bool sleep_for(struct p *p, const struct poller *poller, int64_t timeout)
 {
+	if (unlikely(sim_on)) {
+		sim_sleep(p, timeout);
+		return false;
+	}
 	if (poller)
 		return poller->wait(p->index, p->index, timeout) > 0; /* off-line around its own system call */
 	epoch_offline();
@@ -482,6 +493,8 @@ static bool sleep_until_woken(struct p *p)
 {
 	bool watched = false;
 	const struct poller *poller = load_acq(&sched.poller);
+	if (unlikely(sim_on))
+		sim_point(SIM_DROWSE);
 	store_seq(&p->xwake, WAKE_NONE);
 	store_seq(&p->xin_poller, poller != NULL);
 	bump(&p->stats.sleeps, 1);
@@ -492,6 +505,8 @@ static bool sleep_until_woken(struct p *p)
 		sub_seq(&sched.xspinning, 1);
 	}
 	fence_full();
+	if (unlikely(sim_on))
+		sim_point(SIM_DROWSE);
 	if (!work_anywhere(p) && load_seq(&sched.poller) == poller) {
 		check_deadlock();
 		watched = wait_for_wake(p, poller);
@@ -507,6 +522,10 @@ static bool sleep_until_woken(struct p *p)
  * own line stays with it until somebody writes there. */
 static void pause_between_looks(struct p *p)
 {
+	if (unlikely(sim_on)) {
+		sim_pause(p, NS_BETWEEN_LOOKS);
+		return;
+	}
 	cpu_relax();
 	if (p->solo || load_rlx(&sched.poller))
 		return;

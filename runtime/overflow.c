@@ -149,6 +149,7 @@ static void tell_frames(void)
 		trace_signal(&victim.trace, victim.context);
 	trace_print(STDERR_FILENO, &victim.trace);
 	dump_creator(STDERR_FILENO, victim.g);
+	sim_report();
 }
 
 /* The first one speaks; a second waits for the end. */

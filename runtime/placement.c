@@ -55,16 +55,24 @@ static enum spin_mode spin_under(int quota)
 	return quota % 1000 && wanted == SPIN_AUTO ? SPIN_OFF : wanted;
 }
 
-void placement_find(const struct config *c)
+static void find_machine(struct topo *topo)
 {
-	struct topo *topo = &placement.topo;
 	int err = topo_find(topo);
 	if (!err && (placement.mask.n = os_affinity(placement.mask.cpu, TOPO_MAX_CPUS)) < 0)
 		err = placement.mask.n;
 	if (err)
 		fatal("cannot find out which CPUs there are: %s", strerror(-err));
-	placement.config = *c;
 	placement.quota = os_cpu_quota();
+}
+
+void placement_find(const struct config *c)
+{
+	struct topo *topo = &placement.topo;
+	if (sim_on)
+		sim_topo(topo, c->procs);
+	else
+		find_machine(topo);
+	placement.config = *c;
 	place_order(&placement.place, topo);
 	sched.nprocs = placement_procs(c, topo, placement.quota);
 	sched.pin = placement_binds(c, topo, sched.nprocs);
@@ -81,7 +89,7 @@ static int node_of(unsigned index)
 
 static bool has_nodes(void)
 {
-	return placement.topo.nnodes > 1;
+	return placement.topo.nnodes > 1 && !sim_on;
 }
 
 void *placement_alloc(unsigned index, size_t bytes)

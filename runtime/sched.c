@@ -358,11 +358,9 @@ static inline struct g *take_joined(struct p *p)
 /* TREE: after the tree that is gone through, if there is one. */
 enum pick_order { QUEUE, TREE };
 
-static inline __attribute__((always_inline)) struct g *pick(struct p *p, enum pick_order order)
+static inline __attribute__((always_inline)) struct g *pick_at_hand(struct p *p, enum pick_order order)
 {
 	struct g *g;
-	if (unlikely(step(p) <= 0) && (g = look_around(p)))
-		return g;
 	if (order == TREE && p->joined && (g = take_joined(p)))
 		return g;
 	g = take_runnext(p);
@@ -371,6 +369,27 @@ static inline __attribute__((always_inline)) struct g *pick(struct p *p, enum pi
 	if (unlikely(!g) && (!gqueue_empty(&p->inbox) || !gqueue_empty(&sched.global)))
 		g = run_queue_get(p);
 	return g;
+}
+
+/* In a simulation every step comes to a look. Others go on before it; and what is at hand is taken here. */
+static COLD struct g *look(struct p *p, enum pick_order order)
+{
+	if (likely(!sim_on))
+		return look_around(p);
+	sim_point(SIM_STEP);
+	struct g *g = look_around(p);
+	if (!g)
+		g = pick_at_hand(p, order);
+	sim_looked(p, g);
+	return g;
+}
+
+static inline __attribute__((always_inline)) struct g *pick(struct p *p, enum pick_order order)
+{
+	struct g *g;
+	if (unlikely(step(p) <= 0) && (g = look(p, order)))
+		return g;
+	return pick_at_hand(p, order);
 }
 
 /* ---- going from one to the next ---- */
@@ -418,6 +437,8 @@ void m_loop(struct m *m)
 		m->held = NULL;
 		if (!g)
 			g = find_work(m);
+		if (unlikely(sim_on))
+			sim_found(m_p(m), g);
 		if (!g)
 			return;
 		struct context *to = prepare(m, g);
@@ -452,6 +473,7 @@ COLD struct g *stand_in(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	fork_check();
+	sim_refuse_outside();
 	if (thread_g)
 		return thread_g;
 	if (!load_acq(&sched.running))
@@ -557,7 +579,9 @@ bool yield_to_child(void)
 {
 	struct m *m = m_self();
 	struct g *g = m ? m_g(m) : NULL;
-	if (unlikely(!g) || unlikely(load_rlx(&g->pin)) || load_rlx(&m_p(m)->countdown) <= 1)
+	if (unlikely(!g) || unlikely(load_rlx(&g->pin)))
+		return false;
+	if (load_rlx(&m_p(m)->countdown) <= 1 && !(sim_on && sim_has_steps(m)))
 		return false;
 	void *me = sched_enter(m);
 	struct p *p = m_p(m);
@@ -831,6 +855,7 @@ static COLD struct g *take_from_outside(void)
 static COLD void must_be_running(void)
 {
 	fork_check();
+	sim_refuse_outside();
 	if (!load_acq(&sched.running))
 		weft_panic("weft is not running: goroutines start inside weft_main");
 }

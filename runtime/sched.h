@@ -9,6 +9,7 @@
 #include "runtime/fiber.h"
 #include "runtime/g.h"
 #include "runtime/poller.h"
+#include "runtime/sim.h"
 
 enum { MAX_PS = 1024, IDLE_WORDS = MAX_PS / 64 };
 
@@ -144,10 +145,10 @@ static inline bool is_resting(const struct p *p)
 }
 
 /* May it help the goroutine that runs on p to wait for another by spinning? Not while others wait for p, nor when nobody
- * else runs. */
+ * else runs, as in a simulation meanwhile. */
 static inline bool spinning_may_help(struct p *p)
 {
-	return !p->solo && !runq_len(&p->runq) && load_rlx(&sched.xidle) + 1 < sched.nprocs;
+	return !sim_on && !p->solo && !runq_len(&p->runq) && load_rlx(&sched.xidle) + 1 < sched.nprocs;
 }
 
 #endif

@@ -14,6 +14,7 @@
 #include "runtime/fiber.h"
 #include "runtime/call.h"
 #include "runtime/panic.h"
+#include "runtime/sim.h"
 
 #include <weft/mem.h>
 
@@ -33,13 +34,18 @@ struct selection {
 
 static _Thread_local uint64_t seed;
 
-/* xorshift64*, seeded by its own address and the time: nothing here needs to be unpredictable, but two threads
- * should differ. */
+/* Of its own address and the time: nothing here needs to be unpredictable, but two threads should differ. */
+static COLD uint64_t first_random(void)
+{
+	return sim_on ? sim_random() | 1 : (uint64_t)(uintptr_t)&seed * 0x9e3779b97f4a7c15u ^ (uint64_t)weft_now();
+}
+
+/* xorshift64* */
 static NO_TSAN uint32_t random_below(uint32_t n)
 {
 	uint64_t x = seed;
 	if (unlikely(!x))
-		x = (uint64_t)(uintptr_t)&seed * 0x9e3779b97f4a7c15u ^ (uint64_t)weft_now();
+		x = first_random();
 	x ^= x >> 12;
 	x ^= x << 25;
 	x ^= x >> 27;
@@ -128,6 +134,8 @@ static int take_ready(struct selection *s, int candidates)
 		c->ok = o == DONE;
 		if (wake)
 			ready(wake);
+		if (unlikely(sim_on))
+			sim_trace(SIM_SELECT, s->poll[i], (uint64_t)candidates);
 		return s->poll[i];
 	}
 	return -1;

@@ -205,6 +205,8 @@ int weft_signal_notify(weft_chan *c, int signo)
 {
 	if (!can_be_had(signo) || !outside_may_enter())
 		return -EINVAL;
+	if (sim_on)
+		return -ENOTSUP;
 	if (c && (c->elem_size != sizeof(int) || load_acq(&c->closed)))
 		return -EINVAL;
 	int err = 0;

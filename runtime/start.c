@@ -205,6 +205,8 @@ struct m *m_start(struct p *p)
 
 int foreign_threads(void)
 {
+	if (sim_on)
+		return 0; /* whatever they do is nothing to it: sim_refuse_outside */
 	int own = load_seq(&sched.own_threads), all = os_threads();
 	if (load_seq(&sched.own_threads) != own)
 		return 1; /* they come and go: there may be one */
@@ -252,6 +254,7 @@ static void main_goroutine(void *unused)
 	(void)unused;
 	program.result = program.app(program.argc, program.argv);
 	call_begin_blocking();
+	sim_report();
 	store_seq(&sched.stopping, true);
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		wake_p(sched.ps[i]);
@@ -273,6 +276,8 @@ static void prepare(void)
 {
 	struct config config;
 	config_read(&config);
+	if (config.simulate)
+		sim_start(config.seed, config.delays);
 	signal(SIGPIPE, SIG_IGN);
 	epoch_init();
 	/* ThreadSanitizer runs threads of its own, one more after each fork: there, whatever runs now counts as ours. */
@@ -282,8 +287,10 @@ static void prepare(void)
 	options_init();
 	slab_init(&ms, sizeof(struct m), M_CHUNK);
 	sched.max_threads = config.max_threads;
-	sched.preempt = config.preempt && os_membarrier_init() == 0;
+	sched.preempt = config.preempt && !config.simulate && os_membarrier_init() == 0;
 	make_ps(&config);
+	if (sim_on)
+		sim_make_ms();
 	clock_start();
 	stats_start();
 	struct m *first = m_make(); /* goroutines look at Ms: the memory is there before the first one starts */
@@ -309,9 +316,46 @@ static void await_end(void)
 		dump_if_asked();
 		if (!err)
 			return;
-		if (err == ETIMEDOUT)
+		if (err == ETIMEDOUT && !sim_on)
 			placement_look_again();
 	}
+}
+
+static void start_ms(void)
+{
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		if (!m_start(sched.ps[i]))
+			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
+	sysmon_start();
+}
+
+/* The thread that is all the Ms of a simulation. */
+static void *simulation_thread(void *unused)
+{
+	struct overflow_part overflow;
+	overflow_open(&overflow);
+	epoch_register();
+	sim_run();
+	epoch_offline();
+	epoch_unregister();
+	overflow_close(&overflow);
+	sub_seq(&sched.own_threads, 1);
+	return unused;
+}
+
+static void start_simulation(void)
+{
+	pthread_t of_it;
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, M_STACK);
+	start_as_program(&attr);
+	int err = pthread_create(&of_it, &attr, simulation_thread, NULL);
+	if (err)
+		fatal("cannot start the thread of the simulation: error %d", err);
+	pthread_attr_destroy(&attr);
+	add_seq(&sched.own_threads, 1);
 }
 
 int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
@@ -328,10 +372,10 @@ int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 	prepare();
 	dump_on_sigquit(&program.ended);
 	start_main_goroutine();
-	for (unsigned i = 0; i < sched.nprocs; i++)
-		if (!m_start(sched.ps[i]))
-			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
-	sysmon_start();
+	if (sim_on)
+		start_simulation();
+	else
+		start_ms();
 	if (program.schedtrace_ms)
 		schedtrace_start(program.schedtrace_ms);
 	await_end();

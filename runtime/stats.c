@@ -86,7 +86,7 @@ static void give_back_steps(struct p *p)
 
 bool stats_slice_ends(struct p *p)
 {
-	if (!p->seen.slice_since)
+	if (!p->seen.slice_since && !p->seen.rest)
 		return false;
 	stats_slice_cut(p);
 	give_back_steps(p);

@@ -62,7 +62,7 @@ void stats_looked(struct p *, struct g *, uint64_t ticks);
 /* After it: whoever runs next is timed. */
 void stats_slice_begin(struct p *, uint64_t ticks);
 
-/* A step has come to the look around. True: only because of a slice. */
+/* A step has come to the look around. True: only because of a slice, or for a simulation's sake (sim.h). */
 bool stats_slice_ends(struct p *);
 
 /* The P has gone to another M in the middle of one. */

@@ -187,12 +187,18 @@ void call_end_slow(struct m *m)
 {
 	if (!m_p(m))
 		epoch_offline();
+	else if (unlikely(sim_on))
+		sim_call_ends(m);
 	else if (note_holds(m))
 		give_up_p(m);
 }
 
 void call_end_blocking_slow(void)
 {
+	if (unlikely(sim_on)) {
+		sim_blocking_call_ends();
+		return;
+	}
 	if (!note_holds(m_self()))
 		return;
 	add_rlx(&sched.asked, 1);
@@ -204,6 +210,7 @@ void call_end_blocking_slow(void)
 void call_begin_outside(void)
 {
 	fork_check();
+	sim_refuse_outside();
 	epoch_enter();
 }
 

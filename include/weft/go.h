@@ -48,6 +48,7 @@ WEFT_API void weft_block_end(void);
 /* Threads that weft did not make may start goroutines, send and receive, wake, use manual memory; what blocks, blocks
  * the thread. One that is attached may allocate collected memory as well. 0; -EINVAL: weft does not run, or
  * this is a goroutine, which may do all of that; -EALREADY: the thread is attached, and whoever attached it detaches it;
+ * -ENOTSUP: in a simulation (WEFT_DEBUG=seed=N), which knows no other threads;
  * another negative errno when the system has no room. A thread that ends is detached. weft_detach panics unless the thread
  * is attached.
  *

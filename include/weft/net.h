@@ -1,4 +1,5 @@
-/* Stream sockets that block the goroutine, never the thread. */
+/* Stream sockets that block the goroutine, never the thread. In a simulation (WEFT_DEBUG=seed=N) there are none: listening,
+ * dialling and waiting for descriptors is -ENOTSUP. */
 #ifndef WEFT_NET_H
 #define WEFT_NET_H
 

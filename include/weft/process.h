@@ -48,7 +48,7 @@ typedef struct weft_spawn_opts {
 /* Starts the program argv[0], found through PATH if there is no slash in it, with the arguments argv, which NULL ends.
  * opts may be NULL. 0 and the child's number in *pid, once the program runs; or a negative errno, and there is no child:
  * -ENOENT, -EACCES, -ENOEXEC (a script without its #! line), -EBADF, -EAGAIN, -EINVAL: no argv[0], an option that
- * cannot be. A missing cwd is -ENOENT too.
+ * cannot be. A missing cwd is -ENOENT too. -ENOTSUP: in a simulation (WEFT_DEBUG=seed=N).
  *
  * Every signal has its default action in the child and none is blocked, whatever this process does with it; SIGPIPE,
  * which weft ignores, and SIGHUP under nohup included. The child must be waited for, or it stays as a zombie. */

@@ -22,7 +22,7 @@ WEFT_BEGIN_DECLS
  *
  * 0; -ENOMEM; -EAGAIN: no thread to be had; -EINVAL: no such signal, or one that cannot be had (SIGKILL, SIGSTOP; SIGSEGV,
  * SIGBUS, SIGFPE and SIGILL, which are the faulting thread's; SIGURG, which is weft's), elements of another size, a closed
- * channel, or weft does not run. */
+ * channel, or weft does not run; -ENOTSUP: in a simulation (WEFT_DEBUG=seed=N). */
 WEFT_API int weft_signal_notify(weft_chan *, int signo);
 
 /* Ends that for all signals of the channel; when it returns, nothing more is sent. A signal that has no channel left does

@@ -116,6 +116,59 @@ void sysmon_wake(void)
 {
 }
 
+/* Time, waiting and waking are the model's: no simulation. */
+bool sim_on;
+
+uint64_t sim_cycles(void)
+{
+	return 0;
+}
+
+void sim_looked(struct p *p, struct g *g)
+{
+	(void)p, (void)g;
+}
+
+void sim_point(enum sim_event e)
+{
+	(void)e;
+}
+
+bool sim_has_steps(struct m *m)
+{
+	(void)m;
+	return false;
+}
+
+void sim_found(struct p *p, struct g *g)
+{
+	(void)p, (void)g;
+}
+
+void sim_pause(const struct p *p, int64_t ns)
+{
+	(void)p, (void)ns;
+}
+
+void sim_sleep(struct p *p, int64_t timeout)
+{
+	(void)p, (void)timeout;
+}
+
+void sim_wake(struct p *p)
+{
+	(void)p;
+}
+
+void sim_trace(enum sim_event e, uint64_t what, uint64_t how)
+{
+	(void)e, (void)what, (void)how;
+}
+
+void sim_refuse_outside(void)
+{
+}
+
 void call_begin_slow(struct m *m)
 {
 	(void)m;

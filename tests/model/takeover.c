@@ -10,6 +10,10 @@
 #define RUNTIME_SPARE_H
 #define LOCKFREE_EPOCH_H
 #define ALLOC_OS_H
+#define sim_on                   false
+#define sim_call_ends(of)        ((void)(of))
+#define sim_blocking_call_ends() ((void)0)
+#define sim_refuse_outside()     ((void)0)
 
 #include "tests/model/atomic.h"
 #include "tests/model/fence.h"

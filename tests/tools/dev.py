@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """./dev and .ci/run: bad input, and the sum of the gate."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,12 @@ def test_wrong_usage_is_one_line_and_status_2():
     for seconds in ("", "x", "0", "-1", "1.5"):
         refused(f"'{seconds}'", "soak", seconds)
     refused("no/such.c", "fmt", "no/such.c")
+    for seed in ("", "x", "-1", "1.5", "99999999999999999999"):
+        refused(f"'{seed}'", "sim", seed)
+    for count in ("", "x", "0", "-1"):
+        refused(f"'{count}'", "sim", "1", count)
+    refused("got ''", "sim")
+    refused("got '1 2 3'", "sim", "1", "2", "3")
 
 
 def test_an_unknown_variable_or_value_is_one_line_and_status_2():
@@ -59,10 +66,21 @@ def test_a_tree_that_cannot_be_written_to_is_one_line_and_status_1():
             tap.equal((done.returncode, done.stdout, done.stderr), (1, "", f"dev: cannot write in {name}/build\n"))
 
 
+def test_a_seed_is_a_run_that_comes_again():
+    one, again, other = dev("sim", "7"), dev("sim", "7"), dev("sim", "8")
+    tap.equal((one.returncode, one.stderr), (0, ""))
+    tap.check(re.fullmatch(r"seed 7: \d+ events, trace [0-9a-f]{16}\n", one.stdout), one.stdout)
+    tap.equal(one.stdout, again.stdout)
+    tap.check(one.stdout.split(":")[1] != other.stdout.split(":")[1], other.stdout)
+    many = dev("sim", "7", "3")
+    tap.equal((many.returncode, many.stdout.splitlines()[0] + "\n", many.stdout.splitlines()[-1]),
+              (0, one.stdout, "3 seeds, 0 failed"))
+
+
 def test_help_names_every_verb():
     done = dev("help")
     tap.equal(done.returncode, 0)
-    for verb in "setup build test bench asan tsan arm64 soak fmt tidy clean help".split():
+    for verb in "setup build test bench asan tsan arm64 sim soak fmt tidy clean help".split():
         tap.check(f"\n  {verb}" in done.stdout.replace("asan [", "asan ["), verb)
 
 

@@ -96,6 +96,18 @@ TEST(an_overflow_is_a_line_and_the_goroutine)
 	on_one_and_two(overflow_named, see_named);
 }
 
+static void see_seed(void)
+{
+	see_named();
+	must_hold("\nweft: seed 6, ");
+}
+
+TEST(in_a_simulation_it_is_told_with_the_seed)
+{
+	setenv("WEFT_DEBUG", "seed=6", 1);
+	on_one_and_two(overflow_named, see_seed);
+}
+
 static int overflow_main(void)
 {
 	overflow(NULL);

@@ -812,7 +812,27 @@ static void accepted(const char *name, const char *val)
 #define KEYS                                                                                                           \
 	"there are: nosteal (Ps do not steal from each other), nopreempt (a goroutine that computes keeps its P), "    \
 	"schedtrace=MS (a line about the scheduler on stderr, every so many milliseconds), "                          \
+	"seed=N (a simulation, in which everything that happens follows from N), "                                    \
+	"nodelay (a simulation delays nobody: timers fire in their own nanosecond), "                                 \
 	"help (prints this list, and ends the program)"
+
+#define SEEDS "a number from 0 to 18446744073709551615 is wanted"
+
+static void run_with_variable_and_seed(void)
+{
+	setenv("WEFT_DEBUG", "seed=1", 1);
+	run_with_variable();
+}
+
+TEST(what_a_simulation_cannot_have_is_one_line_and_status_2)
+{
+	variable = "WEFT_SPIN";
+	value = "poll";
+	test_dies(run_with_variable_and_seed, "weft: WEFT_SPIN=poll: a simulation (WEFT_DEBUG=seed) has no time to poll in\n");
+	variable = "WEFT_PIN";
+	value = "on";
+	test_dies(run_with_variable_and_seed, "weft: WEFT_PIN=on: a simulation (WEFT_DEBUG=seed) has no cores to bind to\n");
+}
 
 TEST(bad_settings_are_one_line_and_status_2)
 {
@@ -827,6 +847,13 @@ TEST(bad_settings_are_one_line_and_status_2)
 	refused("WEFT_DEBUG", "nosteal,nosuch", "unknown key 'nosuch'; " KEYS);
 	refused("WEFT_DEBUG", "schedtrac=1", "unknown key 'schedtrac=1'; " KEYS);
 	refused("WEFT_DEBUG", "schedtracer=1", "unknown key 'schedtracer=1'; " KEYS);
+	refused("WEFT_DEBUG", "seed", "'seed' wants a value: seed=N");
+	refused("WEFT_DEBUG", "seed=", SEEDS);
+	refused("WEFT_DEBUG", "seed=-1", SEEDS);
+	refused("WEFT_DEBUG", "seed=0x1", SEEDS);
+	refused("WEFT_DEBUG", "seed=18446744073709551616", SEEDS);
+	refused("WEFT_DEBUG", "nodelay", "'nodelay' is about a simulation: seed=N is wanted beside it");
+	refused("WEFT_DEBUG", "schedtrace=1,seed=1", "'schedtrace' is by the clock, and a simulation has none");
 	refused("WEFT_PROC", "1", "unknown variable");
 	refused("WEFT_GOGC", "100", "this build has no collector to tune");
 	variable = "WEFT_PIN";
