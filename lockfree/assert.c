@@ -6,24 +6,31 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void (*crash_hook)(void);
+_Atomic(void (*)(void)) crash_hook;
 
 /* The first thread to die speaks; a second one waits for the end, a crash inside the hook ends at once. */
-static _Atomic int dying;
-static _Thread_local int dying_here;
+static _Atomic uintptr_t dying;
+
+void crash_moves_here(pthread_t from)
+{
+	uintptr_t was = (uintptr_t)from;
+	cas_seq(&dying, &was, (uintptr_t)pthread_self());
+}
 
 static _Noreturn void die(const char *line, int len)
 {
-	if (dying_here)
-		_exit(2);
-	dying_here = 1;
-	if (swap_seq(&dying, 1))
+	uintptr_t other = 0;
+	if (!cas_seq(&dying, &other, (uintptr_t)pthread_self())) {
+		if (other == (uintptr_t)pthread_self())
+			_exit(2);
 		for (;;)
 			pause();
+	}
 	ssize_t n = write(STDERR_FILENO, line, (size_t)len);
 	(void)n; /* nowhere else to say it */
-	if (crash_hook)
-		crash_hook();
+	void (*hook)(void) = load_acq(&crash_hook);
+	if (hook)
+		hook();
 	_exit(2);
 }
 

@@ -8,13 +8,18 @@
 #ifndef LOCKFREE_ASSERT_H
 #define LOCKFREE_ASSERT_H
 
+#include <pthread.h>
+
 #define COLD         __attribute__((cold, noinline))
 #define likely(x)    __builtin_expect(!!(x), 1)
 #define unlikely(x)  __builtin_expect(!!(x), 0)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Called once, by the first thread that dies, after the line has been printed. */
-extern void (*crash_hook)(void);
+extern _Atomic(void (*)(void)) crash_hook;
+
+/* The calling thread goes on for one that waits for it, and may be dying: a crash of either ends the program. */
+void crash_moves_here(pthread_t from);
 
 _Noreturn COLD void fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn COLD void assert_failed(const char *expr, const char *file, int line);

@@ -28,7 +28,7 @@
 bool block_take_back(struct p *p, uint32_t *seen)
 {
 	uint32_t blocked = P_BLOCKED, seq = load_rlx(&p->xblock_seq);
-	if (load_rlx(&p->xstatus) != P_BLOCKED)
+	if (!block_is_on(p))
 		return false;
 	if (*seen != seq) {
 		*seen = seq;

@@ -4,6 +4,12 @@
 
 #include "runtime/g.h"
 
+/* Is its M in a blocking section? */
+static inline bool block_is_on(const struct p *p)
+{
+	return load_rlx(&p->xstatus) == P_BLOCKED;
+}
+
 /* Hands the P on if it is in the same section as *seen says, which is brought up to date. */
 bool block_take_back(struct p *, uint32_t *seen);
 

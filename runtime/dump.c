@@ -1,5 +1,5 @@
 /* A dump: every goroutine, as it is at the moment of its turn. The others run on meanwhile, so everything here is read beside
- * its writers: a goroutine's words are atomics, its name and creator are copied byte by byte and may mix two goroutines', and its
+ * its writers: a goroutine's words are atomics, its name's bytes too, which may mix two goroutines', and its
  * stack is read through the kernel (trace.c). Nothing of that is dereferenced, and an object that was a goroutine stays
  * readable for ever (alloc/slab.h).
  *
@@ -7,6 +7,9 @@
  * waits for the program's end. That thread holds no P and no lock, whatever the goroutines do, and it has a stack large
  * enough for libdw. After the dump the program ends with status 2, as Go's do: whoever sends SIGQUIT asks for the
  * end and for an account of it; weft_dump is for programs that go on.
+ *
+ * Symbols want room: libdw takes more than 100 KiB of stack, and may leap over a guard. Who asks deep in its stack, or on
+ * a small one, takes its own trace there, which costs some KiB, and lets a thread print that is started for it.
  *
  * R1 on_quit: store_seq(asked)  ->  A1 dump_if_asked: load_seq(asked)   the semaphore is posted in between
  */
@@ -23,6 +26,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { ROOM = 192 * 1024 }; /* 116 KiB were touched here */
 
 static const char *const reasons[] = {
 	[WAIT_SEND] = "chan send",
@@ -71,15 +76,12 @@ struct origin {
 	char name[G_NAME];
 	uint64_t creator;
 	void *creator_pc;
-	bool has_run;
 };
 
-static NO_TSAN struct origin origin_of(const struct g *g)
+static struct origin origin_of(const struct g *g)
 {
-	struct origin o = {.creator = load_rlx(&g->creator), .creator_pc = g->creator_pc, .has_run = g->stack != NULL};
-	const volatile char *from = g->name; /* not by memcpy, which ThreadSanitizer would watch */
-	for (size_t i = 0; i + 1 < sizeof o.name && from[i]; i++)
-		o.name[i] = from[i];
+	struct origin o = {.creator = load_rlx(&g->creator), .creator_pc = load_rlx(&g->creator_pc)};
+	g_name(g, o.name);
 	return o;
 }
 
@@ -110,17 +112,11 @@ void dump_creator(int fd, const struct g *g)
 	print_creator(fd, &o);
 }
 
-/* One that runs elsewhere has no trace, nor one in a blocking section or that has not run: their contexts are not saved. */
-static void print_g(int fd, const struct g *g, const struct g *self)
+static void print_g(int fd, const struct g *g, struct trace *t)
 {
-	struct trace t = {0};
 	struct origin o = origin_of(g);
 	print_head(fd, g, &o);
-	if (g == self)
-		trace_here(&t, 2);
-	else if (o.has_run && load_rlx(&g->state) != G_RUNNING && !load_acq(&g->ctx.xon_cpu))
-		trace_context(&t, &g->ctx);
-	trace_print(fd, &t);
+	trace_print(fd, t);
 	print_creator(fd, &o);
 }
 
@@ -130,7 +126,8 @@ enum whom { MAIN, OTHERS };
 struct visit {
 	int fd;
 	enum whom whom;
-	const struct g *self;
+	const struct g *self; /* who asks, and where it stands */
+	struct trace here;
 	unsigned long seen;
 };
 
@@ -145,20 +142,27 @@ static void count_g(void *object, void *arg)
 	v->seen += exists(object);
 }
 
+/* One that runs elsewhere has no trace, nor one in a blocking section or that has not run: their contexts are not saved. */
 static void visit_g(void *object, void *arg)
 {
 	const struct g *g = object;
-	const struct visit *v = arg;
-	if (exists(g) && (load_rlx(&g->id) == 1 ? MAIN : OTHERS) == v->whom)
-		print_g(v->fd, g, v->self);
+	struct visit *v = arg;
+	struct trace t = {0};
+	if (!exists(g) || (load_rlx(&g->id) == 1 ? MAIN : OTHERS) != v->whom)
+		return;
+	if (load_acq(&g->stack) && load_rlx(&g->state) != G_RUNNING && !load_acq(&g->ctx.xon_cpu))
+		trace_context(&t, &g->ctx);
+	print_g(v->fd, g, g == v->self ? &v->here : &t);
 }
 
-/* One dump at a time. A thread that dies while it prints one prints the next as well. */
+/* One dump at a time, its taker's own trace included. A thread that dies while it prints one prints the next as well; and so does
+ * one that prints for another. */
 static pthread_mutex_t printing = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+static _Atomic pthread_t printer; /* for another; not a thread-local, which goroutines of many identities would read */
 
 static bool printing_begin(void)
 {
-	return pthread_mutex_lock(&printing) == 0;
+	return load_rlx(&printer) != pthread_self() && pthread_mutex_lock(&printing) == 0;
 }
 
 static void printing_end(bool begun)
@@ -167,14 +171,83 @@ static void printing_end(bool begun)
 		pthread_mutex_unlock(&printing);
 }
 
-void dump_all(int fd)
+/* ---- room to print in ---- */
+
+static bool has_room(void)
 {
 	struct m *m = m_self();
-	struct visit v = {.fd = fd, .whom = MAIN, .self = m ? m_g(m) : NULL};
+	const struct g *g = m ? m_g(m) : NULL;
+	const struct stack *s = g ? load_acq(&g->stack) : NULL;
+	const char *here = __builtin_frame_address(0);
+	return !s || here < stack_base(s) || here > stack_top(s) || here - stack_base(s) >= ROOM;
+}
+
+struct job {
+	void (*print)(struct visit *);
+	pthread_t asker;
+	struct visit visit;
+};
+
+static void *thread_run(void *arg)
+{
+	struct job *j = arg;
+	store_rlx(&printer, pthread_self());
+	crash_moves_here(j->asker);
+	j->print(&j->visit);
+	store_rlx(&printer, 0);
+	sub_seq(&sched.own_threads, 1);
+	return NULL;
+}
+
+/* False: there is no thread to be had. */
+static bool do_elsewhere(struct job *j)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all;
+	sigfillset(&all);
+	pthread_attr_init(&attr);
+	j->asker = pthread_self();
+	pthread_attr_setstacksize(&attr, 2 * ROOM);
+	pthread_attr_setsigmask_np(&attr, &all); /* the program's signals are for others */
+	int err = pthread_create(&thread, &attr, thread_run, j);
+	pthread_attr_destroy(&attr);
+	if (err)
+		return false;
+	add_seq(&sched.own_threads, 1);
+	pthread_join(thread, NULL);
+	return true;
+}
+
+static void print(struct job *j)
+{
+	if (has_room() || !do_elsewhere(j))
+		j->print(&j->visit);
+}
+
+/* ---- who asks ---- */
+
+static const struct g *self(void)
+{
+	struct m *m = m_self();
+	return m ? m_g(m) : NULL;
+}
+
+static void print_all(struct visit *v)
+{
+	v->whom = MAIN;
+	slab_each(&sched.gs, visit_g, v);
+	v->whom = OTHERS;
+	slab_each(&sched.gs, visit_g, v);
+}
+
+void dump_all(int fd)
+{
+	struct job j = {.print = print_all, .visit = {.fd = fd, .self = self()}};
 	bool begun = printing_begin();
-	slab_each(&sched.gs, visit_g, &v);
-	v.whom = OTHERS;
-	slab_each(&sched.gs, visit_g, &v);
+	if (j.visit.self)
+		trace_here(&j.visit.here, 2);
+	print(&j);
 	printing_end(begun);
 }
 
@@ -183,22 +256,22 @@ void weft_dump(int fd)
 	dump_all(fd);
 }
 
+static void print_self(struct visit *v)
+{
+	if (v->self) {
+		print_g(v->fd, v->self, &v->here);
+	} else {
+		dprintf(v->fd, "\nthread outside the runtime:\n");
+		trace_print(v->fd, &v->here);
+	}
+}
+
 void dump_self(int fd, unsigned skip_frames)
 {
-	struct m *m = m_self();
-	const struct g *g = m ? m_g(m) : NULL;
-	struct trace t;
-	trace_here(&t, skip_frames + 1);
+	struct job j = {.print = print_self, .visit = {.fd = fd, .self = self()}};
 	bool begun = printing_begin();
-	if (g) {
-		struct origin o = origin_of(g);
-		print_head(fd, g, &o);
-		trace_print(fd, &t);
-		print_creator(fd, &o);
-	} else {
-		dprintf(fd, "\nthread outside the runtime:\n");
-		trace_print(fd, &t);
-	}
+	trace_here(&j.visit.here, skip_frames + 1);
+	print(&j);
 	printing_end(begun);
 }
 
@@ -210,7 +283,7 @@ static void dump_on_crash(void)
 
 void dump_install(void)
 {
-	crash_hook = dump_on_crash;
+	store_rel(&crash_hook, dump_on_crash);
 }
 
 void dump_deadlock(void)

@@ -9,7 +9,7 @@ static void in_child(void)
 {
 	fork_has_left_us = true;
 	store_rlx(&sched.running, false);
-	crash_hook = NULL; /* the goroutines are the parent's */
+	store_rlx(&crash_hook, NULL); /* the goroutines are the parent's */
 	m_current = NULL;
 }
 

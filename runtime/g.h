@@ -46,38 +46,45 @@ enum wait_reason {
 
 enum { G_NAME = 32, G_INLINE_ARG = 64 };
 
+/* What few goroutines have (options.c); never given back, so that a dump may look at it. */
+struct g_options {
+	struct g_options *next; /* in a free list; first, as struct slab_free wants it */
+	void *arg_copy;         /* heap memory, when it did not fit inline */
+	_Atomic char name[G_NAME];
+	_Alignas(16) char inline_arg[G_INLINE_ARG];
+};
+
+/* All that starting, switching and waking touch; a million goroutines that wait are a million of these. What a dump reads (dump.c),
+ * or the handler of overflows, is atomic: whoever else has the goroutine goes on writing. */
 struct g {
-	/* What starting, switching and waking touch: two lines. */
 	struct g *next; /* in a queue or a free list; first, as struct slab_free wants it */
 	struct context ctx;
 	_Atomic uint8_t state;   /* the holder writes, a dump reads */
 	_Atomic uint8_t waiting; /* enum wait_reason */
 	_Atomic bool timed_out;  /* park_until: the deadline claimed the wait */
 	_Atomic bool is_thread;         /* stands for a thread outside the runtime */
-	bool extras;             /* there is something in pin, stack_want, name or arg_copy */
+	bool extras;             /* there is something in pin, stack_want or options */
 	_Atomic uint8_t stamp;   /* enum stamp; who readies and who runs it */
 	_Atomic uint16_t pin;    /* 0, or 1 + the only P it may run on */
 	void (*fn)(void *);
 	void *arg;
-	struct stack *stack; /* NULL: has not run */
+	_Atomic(struct stack *) stack; /* NULL: has not run */
 	_Atomic uint64_t id;
 	_Atomic uint32_t xclaim; /* park.h: who wakes it, when several may */
-	uint32_t stack_want;     /* bytes, 0 for the default */
+	uint32_t stack_want;     /* bytes, 0 for the default; of a class, what it has */
 	_Atomic uint64_t creator; /* 0: none; thieves' victims look */
-	void *creator_pc;
+	_Atomic(void *) creator_pc;
 	_Atomic int64_t since; /* when the wait began, coarsely */
-	void *fake_stack;      /* fiber.h, as is fiber */
-	void *fiber;
+	_Atomic(struct g_options *) options; /* NULL: neither a name nor an argument of its own */
+	union { /* fiber.h: no flavour has both */
+		void *fake_stack;
+		void *fiber;
+	};
 	_Atomic uint32_t xfutex; /* threads outside the runtime wait here */
 	bool joined; /* it was begun because its creator waits in a wait group */
 	_Atomic uint64_t ready_at; /* with a stamp */
-
-	/* Options of weft_go_with. */
-	ON_OWN_LINE void *arg_copy; /* heap memory, when it did not fit inline */
-	char name[G_NAME];
-	_Alignas(16) char inline_arg[G_INLINE_ARG];
 };
-_Static_assert(offsetof(struct g, arg_copy) == CACHE_LINE, "what is hot fits into two lines");
+_Static_assert(sizeof(struct g) == CACHE_LINE, "two lines");
 
 /* Goroutines under a lock, oldest first, as many as there are: the global queue, and each P's inbox. The first few are in
  * the line of the lock, so that a core that is handed one has it with that line. Behind them is an unrolled list: what spills from a
@@ -149,6 +156,8 @@ struct p {
 	int64_t idle_gap;  /* running mean of how long work lets itself be waited for */
 	struct g *gfree;
 	uint32_t ngfree;
+	uint32_t noptions;
+	struct g_options *options; /* free ones */
 	uint32_t random;
 	uint32_t retired; /* objects, since the last quiet point that they forced */
 	uint32_t shared_turn; /* the inbox and the global queue take turns */
@@ -191,8 +200,8 @@ struct m {
 	struct context ctx;    /* the scheduler's, on the thread's own stack */
 	_Atomic(struct p *) blocked_p; /* what block_begin left behind */
 	void *fake_stack;
-	const void *stack_bottom;
-	size_t stack_size;
+	_Atomic(const void *) stack_bottom;
+	_Atomic size_t stack_size;
 	struct m *next;        /* among the spare ones, or the ended */
 	_Atomic uint32_t xtold; /* futex: a P has been handed over, or the M is to end (spare.c) */
 	struct p *handed;
@@ -262,6 +271,16 @@ static inline void stats_spun(struct small_histogram *h, int64_t ns)
 {
 	if (h)
 		small_histogram_record(h, (uint64_t)ns);
+}
+
+/* Whoever asks may be beside the one that writes: what comes out may be two names' mixture, and ends. */
+static inline void g_name(const struct g *g, char to[G_NAME])
+{
+	const struct g_options *o = load_acq(&g->options);
+	size_t n = 0;
+	while (o && n < G_NAME - 1 && (to[n] = load_rlx(&o->name[n])))
+		n++;
+	to[n] = 0;
 }
 
 static inline void g_set_state(struct g *g, enum g_state s)

@@ -50,35 +50,30 @@ static struct segment *with_room_locked(struct gqueue *q)
 	return s;
 }
 
-/* As many as fit behind those that are there; how many. */
-static uint32_t put_some_locked(struct gqueue *q, void *const *gs, uint32_t n)
+static inline void put_locked(struct gqueue *q, struct g *g)
 {
-	bool here = !q->first && q->tail < GQUEUE_SLOTS;
-	struct segment *s = here ? NULL : with_room_locked(q);
-	struct g **slot = here ? q->slot : s->slot;
-	uint32_t *tail = here ? &q->tail : &s->tail, slots = here ? GQUEUE_SLOTS : SEGMENT_SLOTS, put = 0;
-	while (put < n && *tail < slots)
-		slot[(*tail)++] = gs[put++];
-	return put;
+	if (!q->first && q->tail < GQUEUE_SLOTS) {
+		q->slot[q->tail++] = g;
+		return;
+	}
+	struct segment *s = with_room_locked(q);
+	s->slot[s->tail++] = g;
+}
+
+void gqueue_push(struct gqueue *q, struct g *g)
+{
+	spin_lock(&q->lock);
+	put_locked(q, g);
+	(void)add_seq(&q->xcount, 1);
+	spin_unlock(&q->lock);
 }
 
 void gqueue_push_many(struct gqueue *q, void *const *gs, uint32_t n)
 {
 	spin_lock(&q->lock);
-	for (uint32_t done = 0; done < n;)
-		done += put_some_locked(q, gs + done, n - done);
+	for (uint32_t i = 0; i < n; i++)
+		put_locked(q, gs[i]);
 	(void)add_seq(&q->xcount, n);
-	spin_unlock(&q->lock);
-}
-
-/* Not as many of one: that would be an array on the caller's stack, in the scheduler's identity (fiber.h). */
-void gqueue_push(struct gqueue *q, struct g *g)
-{
-	spin_lock(&q->lock);
-	bool here = !q->first && q->tail < GQUEUE_SLOTS;
-	struct segment *s = here ? NULL : with_room_locked(q);
-	*(here ? &q->slot[q->tail++] : &s->slot[s->tail++]) = g;
-	(void)add_seq(&q->xcount, 1);
 	spin_unlock(&q->lock);
 }
 

@@ -17,6 +17,9 @@
  *
  * Rejected: a part of the M's own stack for signals, which needs no memory of its own: too deep a trace would run into the
  * scheduler's frames below it, and no guard could tell.
+ *
+ * R1 give_stack, end_and_pick (sched.c): store_rel(stack)  ->  A1 look_at, find_owner, overflow_check, has_room (dump.c):
+ *                                                              load_acq(stack)   the descriptor's bounds
  */
 #include "runtime/overflow.h"
 #include "alloc/os.h"
@@ -57,17 +60,17 @@ struct search {
 
 static bool is_on(const struct stack *s, uintptr_t sp)
 {
-	return sp - ((uintptr_t)s->base - STACK_GUARD) <= stack_size(s) + STACK_GUARD;
+	return sp - ((uintptr_t)stack_base(s) - STACK_GUARD) <= stack_size(s) + STACK_GUARD;
 }
 
-/* Others run meanwhile; but the stack that we stand on stays. */
-static NO_TSAN void look_at(void *object, void *arg)
+/* Others run meanwhile, and start, end and move; but the stack that we stand on stays. */
+static void look_at(void *object, void *arg)
 {
 	const struct g *g = object;
 	struct search *s = arg;
-	const struct stack *stack = g->stack;
-	if (!stack || !is_on(stack, s->sp) || s->at >= (uintptr_t)stack->base ||
-	    s->at < (uintptr_t)stack->base - STACK_GUARD)
+	const struct stack *stack = load_acq(&g->stack); /* A1 */
+	if (!stack || !is_on(stack, s->sp) || s->at >= (uintptr_t)stack_base(stack) ||
+	    s->at < (uintptr_t)stack_base(stack) - STACK_GUARD)
 		return;
 	s->owner = g;
 	s->limit = stack_size(stack);
@@ -77,9 +80,10 @@ static NO_TSAN void look_at(void *object, void *arg)
 static void find_owner(struct search *s, struct m *m)
 {
 	const struct g *g = m_g(m);
-	if (s->sp - (uintptr_t)m->stack_bottom < m->stack_size)
+	const struct stack *stack = g ? load_acq(&g->stack) : NULL; /* A1 */
+	if (s->sp - (uintptr_t)load_rlx(&m->stack_bottom) < load_rlx(&m->stack_size))
 		return;
-	if (g && g->stack && is_on(g->stack, s->sp))
+	if (stack && is_on(stack, s->sp))
 		look_at(m_g(m), s);
 	else
 		slab_each(&sched.gs, look_at, s);
@@ -102,10 +106,12 @@ static void give_up(int signo)
 {
 	const struct trace *t = &victim.trace;
 	char line[64];
-	if (signo != SIGALRM && m_self() != load_acq(&victim.m))
+	bool mine = m_self() == load_acq(&victim.m);
+	if (signo != SIGALRM && !mine)
 		for (;;)
 			pause();
-	for (unsigned i = t->shown; i <= t->n; i++) {
+	unsigned next = load_acq(&t->next);
+	for (unsigned i = next ? next - 1 : 0; (next || mine) && i <= t->n; i++) {
 		int len = i < t->n ? snprintf(line, sizeof line, "  0x%llx\n", (unsigned long long)t->pc[i])
 			: t->left_out ? snprintf(line, sizeof line, "  ... %u more\n", t->left_out) : 0;
 		ssize_t written = write(STDERR_FILENO, line, (size_t)len);
@@ -152,18 +158,21 @@ static void become_victim(const struct g *g, const ucontext_t *context)
 	if (swap_seq(&victim.told, true) && load_acq(&victim.m) != m_self())
 		for (;;)
 			pause();
-	victim.hook = crash_hook == tell_frames ? victim.hook : crash_hook;
+	void (*hook)(void) = load_acq(&crash_hook);
+	victim.hook = hook == tell_frames ? victim.hook : hook;
 	victim.g = g;
 	victim.context = context;
 	store_rel(&victim.m, m_self());
-	crash_hook = tell_frames;
+	store_rel(&crash_hook, tell_frames);
 }
 
 static _Noreturn void tell(const struct g *g, size_t limit)
 {
 	unsigned long long id = load_rlx(&g->id);
+	char name[G_NAME];
+	g_name(g, name);
 	fatal("goroutine %llu stack overflow (limit %zu bytes)\n\ngoroutine %llu [running]%s%s:", id, limit, id,
-	      g->name[0] ? " name=" : "", g->name);
+	      name[0] ? " name=" : "", name);
 }
 
 /* ---- the signal ---- */
@@ -273,12 +282,13 @@ void overflow_check(const void *at, size_t size)
 {
 	struct m *m = m_self();
 	const struct g *g = m ? m_g(m) : NULL;
-	if (!g || !g->stack || !size)
+	const struct stack *stack = g ? load_acq(&g->stack) : NULL; /* A1 */
+	if (!stack || !size)
 		return;
-	uintptr_t from = (uintptr_t)at, base = (uintptr_t)g->stack->base;
+	uintptr_t from = (uintptr_t)at, base = (uintptr_t)stack_base(stack);
 	if (from >= base || (from < base - STACK_GUARD && base - STACK_GUARD - from >= size))
 		return;
 	become_victim(g, NULL);
 	trace_here(&victim.trace, 2);
-	tell(g, stack_size(g->stack));
+	tell(g, stack_size(stack));
 }

@@ -22,6 +22,7 @@
 #include "runtime/call.h"
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
+#include "runtime/options.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/spare.h"
@@ -36,7 +37,7 @@
 enum {
 	STEPS_MAX = 61,
 	LOOK_CYCLES = 20000,
-	SAMPLE_EVERY = 4, /* looks, while steps are short */
+	SLICE_EVERY = 4, /* looks, while steps are short */
 	G_BATCH = 64,        /* goroutine objects taken from the slab at once */
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
@@ -165,20 +166,28 @@ struct g *run_queue_get(struct p *p)
 
 static COLD _Noreturn void no_stack(struct g *g)
 {
-	crash_hook = NULL; /* a dump wants memory */
+	store_rlx(&crash_hook, NULL); /* a dump wants memory */
+	char name[G_NAME];
+	g_name(g, name);
 	fatal("out of memory for the stack of goroutine %llu%s%s", (unsigned long long)load_rlx(&g->id),
-	      g->name[0] ? " name=" : "", g->name);
+	      name[0] ? " name=" : "", name);
 }
 
 /* A goroutine that has not run gets its stack. */
 static void give_stack(struct p *p, struct g *g)
 {
-	struct stack *s = likely(!g->stack_want) ? stack_take_default(&p->stacks)
+	struct stack *s = likely(!g->stack_want) ? stack_take_class(&p->stacks, STACK_COMMON)
 						 : stack_take(&p->stacks, g->stack_want);
 	if (unlikely(!s))
 		no_stack(g);
-	g->stack = s;
-	context_make(&g->ctx, s->top - s->colour);
+	store_rel(&g->stack, s); /* overflow.c: R1 */
+	context_make(&g->ctx, stack_top(s) - s->colour);
+}
+
+static inline void enter_stack_of_m(struct m *m)
+{
+	if (WEFT_ASAN)
+		fiber_leave_stack(NULL, load_rlx(&m->stack_bottom), load_rlx(&m->stack_size));
 }
 
 /* Makes next the M's goroutine and returns the context to switch to. */
@@ -186,12 +195,12 @@ static inline struct context *prepare(struct m *m, struct g *next)
 {
 	if (unlikely(!next)) {
 		store_rlx(&m->g, NULL);
-		fiber_leave_stack(NULL, m->stack_bottom, m->stack_size);
+		enter_stack_of_m(m);
 		return &m->ctx;
 	}
 	context_wait_off_cpu(&next->ctx);
 	fiber_observe(&next->ctx);
-	if (!next->stack)
+	if (!load_rlx(&next->stack))
 		give_stack(m_p(m), next);
 	store_rlx(&next->ctx.xon_cpu, 1);
 	g_set_state(next, G_RUNNING);
@@ -200,13 +209,21 @@ static inline struct context *prepare(struct m *m, struct g *next)
 	return &next->ctx;
 }
 
+/* A compiler keeps loads of atomics whose values nobody wants. */
+static inline __attribute__((always_inline)) void enter_stack_of(void **fake, const struct g *next)
+{
+	const struct stack *s = WEFT_ASAN ? load_rlx(&next->stack) : NULL;
+	if (s)
+		fiber_leave_stack(fake, stack_base(s), stack_size(s));
+}
+
 /* Not instrumented, because it does not return: ThreadSanitizer would wait for that. */
 static NOT_INSTRUMENTED _Noreturn void leave_for_good(struct m *m, struct g *next)
 {
 	struct context nobody;
 	struct context *to = prepare(m, next);
 	if (next)
-		fiber_leave_stack(NULL, next->stack->base, stack_size(next->stack));
+		enter_stack_of(NULL, next);
 	context_switch(&nobody, to);
 	__builtin_unreachable();
 }
@@ -266,19 +283,19 @@ static COLD struct g *look_around(struct p *p)
 		p->quantum++;
 	}
 	store_rlx(&p->countdown, p->quantum);
-	if (spent >= LOOK_CYCLES || load_rlx(&p->tick) % SAMPLE_EVERY == 0)
-		stats_looked(p, m_g(m_self()), cycles);
+	stats_looked(p, m_g(m_self()), cycles);
+	if (spent >= LOOK_CYCLES || load_rlx(&p->tick) % SLICE_EVERY == 0)
+		stats_slice_begin(p, cycles);
 	/* When every step is a look, the others have every other one, and runnext goes to the end of the ring: it would never
 	 * have its turn. */
 	bool always = p->quantum == 1;
 	struct g *g = always && load_rlx(&p->tick) % 2 ? NULL : take_shared(p, 0);
-	if (g)
-		return g;
-	struct g *next = always ? take_runnext(p) : NULL;
+	/* After one from elsewhere the ring's head has the next step: runnext goes behind the ring. */
+	struct g *next = g || always ? take_runnext(p) : NULL;
 	if (next)
 		run_queue_put(p, next);
-	if (p->joined && head_may_wait(p))
-		return NULL;
+	if (g || (p->joined && head_may_wait(p)))
+		return g;
 	p->head_turn = load_rlx(&p->now);
 	return ring_pop(p);
 }
@@ -389,7 +406,7 @@ static inline __attribute__((always_inline)) void leave(struct m *m, struct g *g
 	}
 	struct context *to = prepare(m, next);
 	if (next)
-		fiber_leave_stack(&g->fake_stack, next->stack->base, stack_size(next->stack));
+		enter_stack_of(&g->fake_stack, next);
 	fiber_publish(&g->ctx);
 	context_switch(&g->ctx, to);
 	fiber_enter_stack(g->fake_stack);
@@ -425,7 +442,7 @@ void m_loop(struct m *m)
 		if (!g)
 			return;
 		struct context *to = prepare(m, g);
-		fiber_leave_stack(&m->fake_stack, g->stack->base, stack_size(g->stack));
+		enter_stack_of(&m->fake_stack, g);
 		context_switch(&m->ctx, to);
 		fiber_enter_stack(m->fake_stack);
 	}
@@ -780,21 +797,19 @@ static COLD void return_gs(struct p *p)
 		  G_CACHE_MAX / 2);
 }
 
-static COLD void drop_extras(struct g *g)
+static COLD void drop_extras(struct p *p, struct g *g)
 {
 	fiber_observe(g); /* goroutines wrote them */
-	weft_free(g->arg_copy);
-	g->arg_copy = NULL;
+	options_drop(p, g);
 	g->stack_want = 0;
 	store_rlx(&g->pin, 0);
-	g->name[0] = 0;
 	g->extras = false;
 }
 
 static inline void g_recycle(struct p *p, struct g *g)
 {
 	if (unlikely(g->extras))
-		drop_extras(g);
+		drop_extras(p, g);
 	g_set_state(g, G_FREE);
 	g->next = p->gfree;
 	p->gfree = g;
@@ -808,7 +823,7 @@ static inline void g_init(struct g *g, void (*fn)(void *), void *arg, uint64_t c
 	g->fn = fn;
 	g->arg = arg;
 	store_rlx(&g->creator, creator);
-	g->creator_pc = pc;
+	store_rlx(&g->creator_pc, pc);
 	g->joined = false;
 	g_set_state(g, G_FRESH);
 	if (WEFT_TSAN && !g->fiber)
@@ -900,36 +915,24 @@ static int check_opts(const weft_go_opts *o)
 	return 0;
 }
 
-/* The caller's side of the options: what it passes is copied. NULL: no memory. */
-static void *copy_arg(struct g *g, const weft_go_opts *o, const void *arg)
-{
-	void *copy = o->arg_size <= G_INLINE_ARG ? g->inline_arg : weft_malloc(o->arg_size);
-	if (copy)
-		memcpy(copy, arg, o->arg_size);
-	return copy;
-}
-
-static void copy_name(struct g *g, const char *name)
-{
-	strncpy(g->name, name, G_NAME - 1);
-	g->name[G_NAME - 1] = 0;
-}
-
-/* Stacks up to the default size are all of the default size. */
+/* As struct g has it. */
 static uint32_t stack_to_take(size_t want)
 {
-	return want > STACK_DEFAULT ? (uint32_t)want : 0;
+	unsigned class = stack_class(want);
+	if (class == STACK_COMMON)
+		return 0;
+	return class == STACK_LARGE ? (uint32_t)want : (uint32_t)stack_class_size(class);
 }
 
 /* It never ran. */
 static COLD void g_give_back(struct m *m, struct g *g)
 {
-	g->extras = true; /* its name */
+	g->extras = true;
 	if (m && m_p(m)) {
 		g_recycle(m_p(m), g);
 		return;
 	}
-	drop_extras(g);
+	drop_extras(NULL, g);
 	g_set_state(g, G_FREE);
 	sub_rlx(&sched.foreign_started, 1);
 	slab_give(&sched.gs, (struct slab_free *)(void *)g, (struct slab_free *)(void *)g, 1);
@@ -951,22 +954,20 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
 		call_end(outermost);
 		return -ENOMEM;
 	}
-	bool copies = o->arg_size != 0, on_heap = o->arg_size > G_INLINE_ARG;
 	uint16_t pin = (uint16_t)o->pin;
 	uint32_t stack = stack_to_take(o->stack_size);
-	void *mine = copies ? copy_arg(g, o, arg) : arg;
-	if (o->name)
-		copy_name(g, o->name);
+	bool wants = options_wanted(o), copies = o->arg_size != 0;
+	void *mine = wants ? options_set(m, g, o, arg) : arg;
+	bool failed = wants && (!load_rlx(&g->options) || (copies && !mine));
 	fiber_publish(g);
 	void *me = sched_enter(m); /* from here on nothing of the caller's is looked at */
-	if (copies && !mine) {
+	if (failed) {
 		err = -ENOMEM;
 		g_give_back(m, g);
 	} else {
 		g_init(g, fn, mine, my_id(m), __builtin_return_address(0));
 		store_rlx(&g->pin, pin);
 		g->stack_want = stack;
-		g->arg_copy = on_heap ? mine : NULL;
 		g->extras = true;
 		g_launch(m, g);
 	}
@@ -979,12 +980,19 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
  * list, and not before it stands elsewhere; a large stack must be left before it can be unmapped. */
 static inline void retire_stack(struct p *p, struct stack *s)
 {
-	if (likely(stack_size(s) == STACK_DEFAULT)) {
-		stack_give_default(&p->stacks, s);
+	if (likely(s->class == STACK_COMMON)) {
+		stack_give_class(&p->stacks, s, STACK_COMMON);
+	} else if (s->class != STACK_LARGE) {
+		stack_give_class(&p->stacks, s, s->class);
 	} else {
 		s->next = p->dead_stacks;
 		p->dead_stacks = s;
 	}
+}
+
+static inline bool is_wanted(const struct stack *s, uint32_t bytes)
+{
+	return bytes ? stack_size(s) == bytes : likely(s->class == STACK_COMMON);
 }
 
 /* The goroutine has ended; in the scheduler's identity. Its successor, if that has not run yet and wants a
@@ -993,14 +1001,14 @@ static inline void retire_stack(struct p *p, struct stack *s)
 static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 {
 	struct p *p = m_p(m);
-	struct stack *s = g->stack;
-	g->stack = NULL;
+	struct stack *s = load_rlx(&g->stack);
+	store_rlx(&g->stack, NULL);
 	store_rlx(&g->ctx.xon_cpu, 0);
 	p->joined = g->joined ? load_rlx(&g->creator) : 0;
 	g_recycle(p, g);
 	struct g *n = *next = pick(p, TREE);
-	if (n && !n->stack && !n->stack_want && stack_size(s) == STACK_DEFAULT) {
-		n->stack = s;
+	if (n && !load_rlx(&n->stack) && is_wanted(s, n->stack_want)) {
+		store_rel(&n->stack, s); /* overflow.c: R1 */
 		store_rlx(&n->ctx.xon_cpu, 1);
 		g_set_state(n, G_RUNNING);
 		stats_runs(m, n);
@@ -1019,6 +1027,12 @@ static NOT_INSTRUMENTED void run_body(struct g *g)
 	call_begin_blocking();
 }
 
+/* What runs on a stack is ordered by it. */
+static inline struct stack *stack_name(const struct g *g)
+{
+	return WEFT_TSAN ? load_rlx(&g->stack) : NULL;
+}
+
 /* Goroutines, one after the other, on one stack. */
 NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 {
@@ -1027,10 +1041,10 @@ NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 	for (;;) {
 		sched_leave(g->fiber);
 		fiber_observe(g);
-		fiber_observe(g->stack);
+		fiber_observe(stack_name(g));
 		run_body(g);
 		fiber_publish(g);
-		fiber_publish(g->stack); /* whoever runs on it next overwrites what we left */
+		fiber_publish(stack_name(g)); /* whoever runs on it next overwrites what we left */
 		struct m *m = m_self();
 		fiber_become(load_rlx(&m->fiber));
 		struct g *next;
@@ -1038,13 +1052,6 @@ NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 			leave_for_good(m, next);
 		g = next;
 	}
-}
-
-/* The goroutine's own last word; the stack's name is the scheduler's to read. */
-static NO_TSAN void publish_end(struct g *g)
-{
-	fiber_publish(g);
-	fiber_publish(g->stack);
 }
 
 /* From wherever it stands on its stack. */
@@ -1056,16 +1063,18 @@ void weft_exit_goroutine(void)
 	call_begin_blocking();
 	m = m_self();
 	struct g *g = m_g(m);
-	publish_end(g);
+	fiber_publish(g);
+	fiber_publish(stack_name(g));
 	sched_enter(m);
 	fiber_forget(&g->fiber); /* with the calls that will not return on it */
 	struct p *p = m_p(m);
-	struct stack *s = g->stack;
-	g->stack = NULL;
+	struct stack *s = load_rlx(&g->stack);
+	store_rlx(&g->stack, NULL);
 	store_rlx(&g->ctx.xon_cpu, 0);
 	p->joined = g->joined ? load_rlx(&g->creator) : 0;
 	g_recycle(p, g);
-	fiber_unpoison(s->base, stack_size(s));
+	if (WEFT_ASAN)
+		fiber_unpoison(stack_base(s), stack_size(s));
 	struct g *next = pick(p, TREE);
 	retire_stack(p, s);
 	leave_for_good(m, next);

@@ -496,7 +496,7 @@ static void m_main(void *arg)
 
 static void m_make(struct sim_m *s, struct p *p)
 {
-	s->stack = stack_take_default(&p->stacks);
+	s->stack = stack_take_class(&p->stacks, STACK_COMMON);
 	if (!s->stack)
 		fatal("out of memory for the stack of a simulated M");
 	s->fiber = fiber_make();

@@ -11,6 +11,7 @@
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
+#include "runtime/options.h"
 #include "runtime/overflow.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
@@ -107,8 +108,8 @@ static void find_own_stack(struct m *m)
 	if (pthread_getattr_np(pthread_self(), &attr))
 		return;
 	if (pthread_attr_getstack(&attr, &bottom, &size) == 0) {
-		m->stack_bottom = bottom;
-		m->stack_size = size;
+		store_rlx(&m->stack_bottom, bottom);
+		store_rlx(&m->stack_size, size);
 	}
 	pthread_attr_destroy(&attr);
 }
@@ -283,6 +284,7 @@ static void prepare(void)
 	store_rlx(&sched.own_threads, WEFT_TSAN ? os_threads() : 1 + EPOCH_THREADS);
 	store_rlx(&sched.next_id, 1);
 	slab_init(&sched.gs, sizeof(struct g), G_CHUNK);
+	options_init();
 	slab_init(&ms, sizeof(struct m), M_CHUNK);
 	sched.max_threads = config.max_threads;
 	sched.preempt = config.preempt && !config.simulate && os_membarrier_init() == 0;

@@ -57,10 +57,8 @@ COLD void stats_stamped_runs(struct p *p, struct g *g)
 	store_rlx(&g->stamp, STAMP_NONE);
 }
 
-/* ---- slices ---- */
-
 /* Who looks and still counts as running is yielding; others wait by now, or have ended. */
-static void sample_ready(struct p *p, struct g *g, uint64_t ticks)
+void stats_looked(struct p *p, struct g *g, uint64_t ticks)
 {
 	if (!g || load_rlx(&g->state) != G_RUNNING) {
 		p->seen.stamping = STAMPING_NEXT;
@@ -70,9 +68,10 @@ static void sample_ready(struct p *p, struct g *g, uint64_t ticks)
 	store_rlx(&g->ready_at, (uint64_t)ticks);
 }
 
-void stats_looked(struct p *p, struct g *g, uint64_t ticks)
+/* ---- slices ---- */
+
+void stats_slice_begin(struct p *p, uint64_t ticks)
 {
-	sample_ready(p, g, ticks);
 	p->seen.rest = load_rlx(&p->countdown) - 1;
 	p->seen.slice_since = ticks;
 	store_rlx(&p->countdown, 1);

@@ -60,7 +60,7 @@ static inline void context_make(struct context *c, char *top)
 	void **sp = (void **)(void *)(top - 16);
 	*--sp = 0; /* frame pointer */
 	*--sp = (void *)(uintptr_t)context_entry;
-	c->sp = sp;
+	__atomic_store_n(&c->sp, (void *)sp, __ATOMIC_RELAXED); /* context_peek may look */
 }
 
 #elif defined(__aarch64__)
@@ -94,7 +94,7 @@ static inline void context_make(struct context *c, char *top)
 	void **sp = (void **)(void *)(top - 16);
 	*--sp = 0; /* frame pointer */
 	*--sp = (void *)(uintptr_t)context_entry;
-	c->sp = sp;
+	__atomic_store_n(&c->sp, (void *)sp, __ATOMIC_RELAXED); /* context_peek may look */
 }
 
 #else

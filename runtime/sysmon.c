@@ -1,7 +1,11 @@
 /* sysmon looks at each P and remembers what it saw.
  *
  * A P that is in the same blocking section as at the last look is handed on (block.c). The looks are 20 µs apart at
- * first; while sections are there and nothing comes of the looks, they become rarer, down to one in 0.64 ms.
+ * first. While sections are there and nothing comes of the looks, they become rarer, for a look costs some µs of somebody's
+ * core: down to one in 0.64 ms while nothing waits for a P that is in a section, and handing it on helps nobody. While
+ * something does wait they stay at 80 µs, and 20 µs behind one that has seen a section: one that has begun just behind a look is
+ * seen after 80, and found to last 20 later. A timer of such a P that comes due in between is waited for no longer than that. Sections that are over
+ * when sysmon looks count all the same: if it slept until the next one, that would have to wake it, each time.
  *
  * A P that has made no step for PATIENCE runs a goroutine that computes. It is taken away (takeover.c) as soon as
  * something waits for it: a goroutine, a timer that is due, a socket. First the goroutine is asked to yield at its next
@@ -27,7 +31,9 @@
 
 enum {
 	BLOCKED_EVERY = 20000,
+	BLOCKED_EVERY_WAITED = 80000,
 	BLOCKED_EVERY_MOST = 640000,
+	NO_SECTIONS_PATIENCE = 4, /* looks */
 	BLOCKED_PATIENCE = 50, /* looks without a hand-over before they become rarer */
 	COMPUTING_EVERY = 5000000,
 	PATIENCE = 10000000,
@@ -39,7 +45,8 @@ struct sysmon sysmon;
 
 /* What was seen of a P. */
 struct sight {
-	uint32_t block_seq;
+	uint32_t block_seq; /* the section that was on */
+	uint32_t sections;  /* how many there had been */
 	uint32_t tick;
 	int countdown;
 	bool asked;
@@ -98,12 +105,49 @@ static int64_t look_at_computing(struct p *p, struct sight *s, int64_t now)
 
 static struct sight sights[MAX_PS];
 
-static bool look_at_blocked(void)
+static bool has_had_sections(const struct p *p, struct sight *s)
 {
-	bool taken = false;
-	for (unsigned i = 0; i < sched.nprocs && load_seq(&sysmon.xblocked_ps); i++)
-		taken |= block_take_back(sched.ps[i], &sights[i].block_seq);
-	return taken;
+	uint32_t before = s->sections;
+	s->sections = load_rlx(&p->xblock_seq);
+	return s->sections != before || block_is_on(p);
+}
+
+/* *due: when the first timer of those that are in sections comes due. */
+static enum blocked_look look_at_blocked(int64_t now, int64_t *due)
+{
+	enum blocked_look saw = LOOK_NO_SECTIONS;
+	*due = INT64_MAX;
+	bump(&sysmon.looks, 1);
+	for (unsigned i = 0; i < sched.nprocs; i++) {
+		struct p *p = sched.ps[i];
+		bool taken = block_take_back(p, &sights[i].block_seq);
+		if (!has_had_sections(p, &sights[i]) && !taken)
+			continue;
+		*due = sooner(*due, load_rlx(&p->wheel.xnext));
+		saw = taken ? LOOK_HANDED_ON : saw ? saw : LOOK_NOTHING_WAITS;
+		if (saw < LOOK_ONE_IS_ON && somebody_waits_for(p, now))
+			saw = block_is_on(p) ? LOOK_ONE_IS_ON : LOOK_SOMETHING_WAITS;
+	}
+	return saw;
+}
+
+int64_t pace_next(struct pace *p, enum blocked_look saw)
+{
+	int64_t most = saw == LOOK_SOMETHING_WAITS || saw == LOOK_ONE_IS_ON ? BLOCKED_EVERY_WAITED : BLOCKED_EVERY_MOST;
+	p->idle = saw == LOOK_NO_SECTIONS ? p->idle + 1 : 0;
+	if (saw == LOOK_NO_SECTIONS && (p->every == 0 || p->idle > NO_SECTIONS_PATIENCE)) {
+		*p = (struct pace){0};
+		return 0;
+	}
+	if (saw == LOOK_HANDED_ON || p->every == 0)
+		*p = (struct pace){.every = BLOCKED_EVERY};
+	else if (p->useless < BLOCKED_PATIENCE)
+		p->useless++;
+	else
+		p->every = sooner(2 * p->every, most);
+	p->every = sooner(p->every, most);
+	p->confirmed = saw == LOOK_ONE_IS_ON && !p->confirmed;
+	return p->confirmed ? BLOCKED_EVERY : p->every;
 }
 
 static int64_t look_at_all(int64_t now)
@@ -138,8 +182,8 @@ static void pause_while_blocked(int64_t ns)
 static void *sysmon_run(void *unused)
 {
 	(void)unused;
-	int64_t now = weft_now(), busy_at = now, computing_at = now, blocked_every = BLOCKED_EVERY;
-	int looks = 0;
+	int64_t now = weft_now(), busy_at = now, computing_at = now, due;
+	struct pace pace = {0};
 	os_exact_timers();
 	os_short_slice();
 	os_go_before_equals();
@@ -151,22 +195,17 @@ static void *sysmon_run(void *unused)
 			busy_at = weft_now();
 			continue;
 		}
-		bool taken = look_at_blocked();
+		enum blocked_look saw = look_at_blocked(now, &due);
 		if (now >= computing_at)
 			computing_at = now + look_at_all(now);
 		int64_t pause = computing_at - now;
-		if (!load_seq(&sysmon.xblocked_ps)) {
+		int64_t until_look = pace_next(&pace, saw);
+		if (until_look == 0) {
 			rest(SYSMON_NAPPING, pause);
-			looks = 0;
-			blocked_every = BLOCKED_EVERY;
 			continue;
 		}
-		looks = taken ? 0 : looks + 1;
-		if (taken)
-			blocked_every = BLOCKED_EVERY;
-		else if (looks > BLOCKED_PATIENCE && blocked_every < BLOCKED_EVERY_MOST)
-			blocked_every *= 2;
-		pause_while_blocked(sooner(pause, blocked_every));
+		pause = sooner(pause, until_look);
+		pause_while_blocked(due > now + BLOCKED_EVERY ? sooner(pause, due - now) : pause);
 	}
 	return NULL;
 }

@@ -209,10 +209,11 @@ static void print_frame(int fd, uintptr_t pc, uintptr_t inside)
 /* The line of a return address is that of the call: one byte before. */
 void trace_print(int fd, struct trace *t)
 {
-	for (t->shown = 0; t->shown < t->n; t->shown++) {
-		uintptr_t pc = t->pc[t->shown];
-		print_frame(fd, pc, t->shown < t->exact ? pc : pc - 1);
+	for (unsigned i = 0; i < t->n; i++) {
+		store_rel(&t->next, i + 1);
+		print_frame(fd, t->pc[i], i < t->exact ? t->pc[i] : t->pc[i] - 1);
 	}
+	store_rel(&t->next, t->n + 1);
 	if (t->left_out)
 		dprintf(fd, "  ... %u more\n", t->left_out);
 }

@@ -11,7 +11,7 @@ enum { TRACE_MAX = 32 };
 struct trace {
 	unsigned n;
 	unsigned left_out; /* frames beyond TRACE_MAX */
-	unsigned shown;    /* by trace_print, so far */
+	_Atomic unsigned next; /* 0: trace_print has not begun; then 1 + how many it has shown, and the rest stays */
 	unsigned exact;    /* the first are those of instructions; the others are return addresses */
 	uintptr_t pc[TRACE_MAX];
 };

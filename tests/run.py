@@ -2,7 +2,7 @@
 """Runs the tests of a build directory through meson; prints what failed, what was skipped, and the count.
 
 usage: tests/run.py BUILD_DIR [NAME ...]               NAME: a test program, as in `unit/chan`
-       tests/run.py --soak SECONDS BUILD_DIR [...]     the stress tests, until the time is over
+       tests/run.py --soak SECONDS BUILD_DIR [...] [-- NAME ...]   the stress tests, or those, until the time is over
 
 The last line is `N passed, N failed`, followed by `, N skipped` if any were. Each TEST of a program counts as one;
 a program that died before its plan was done counts as one failure more. A skip that tests/names.txt does not
@@ -44,6 +44,7 @@ def tap_results(stdout):
 class Count:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.races = 0  # of what stress tests race: their lines `# races=N`
 
     def add(self, outcome):
         setattr(self, outcome, getattr(self, outcome) + 1)
@@ -69,6 +70,7 @@ def judge(build, program, names, count):
     """Counts one program of meson's log, and says what is to be said of it."""
     name = program["name"].split(" / ")[-1]
     stdout, stderr = program.get("stdout", ""), program.get("stderr", "")
+    count.races += sum(map(int, re.findall(r"^# races=(\d+)", stderr, re.M)))
     before, results = count.failed, list(tap_results(stdout))
     for test, outcome, detail in results:
         if outcome == "skipped":
@@ -118,16 +120,18 @@ def stress_programs(build):
             yield name
 
 
-def soak(seconds, builds):
+def soak(seconds, builds, names):
     count, end = Count(), time.monotonic() + seconds
     environment = {"WEFTTEST_SOAK": os.environ.get("WEFTTEST_SOAK") or SOAK_FACTOR}
-    work = [(build, name) for build in builds for name in stress_programs(build)]
+    work = [(build, name) for build in builds for name in names or stress_programs(build)]
     rounds = 0
     while work and time.monotonic() < end:
         build, name = work[rounds % len(work)]
         print(f"soak: {expected.flavour_of(build)} {name}", file=sys.stderr, flush=True)
         run(build, [name], count, environment, ["--timeout-multiplier", "0"])  # each test has its own bound
         rounds += 1
+    if count.races:
+        print(f"soak: {count.races} races of sleep and wake-up")
     return count
 
 
@@ -136,7 +140,12 @@ def main():
     if arguments[:1] == ["--soak"]:
         if len(arguments) < 3 or not arguments[1].isdigit():
             raise Wrong("--soak needs a number of seconds and a build directory")
-        count = soak(int(arguments[1]), [Path(a) for a in arguments[2:]])
+        split = arguments.index("--") if "--" in arguments else len(arguments)
+        builds, names = [Path(a) for a in arguments[2:split]], arguments[split + 1:]
+        for name in names:
+            if name not in stress_programs(builds[0]):
+                raise Wrong(f"no stress test '{name}'; there are: {' '.join(stress_programs(builds[0]))}")
+        count = soak(int(arguments[1]), builds, names)
     elif not arguments or arguments[0].startswith("-"):
         raise Wrong("usage: tests/run.py BUILD_DIR [NAME ...]")
     else:

@@ -179,6 +179,8 @@ static int run_test(const struct test *t)
 		return 1;
 	if (pid == 0) {
 		setpgid(0, 0);
+		signal(SIGINT, SIG_DFL); /* a shell has its background jobs ignore them */
+		signal(SIGQUIT, SIG_DFL);
 		alarm(patience_seconds());
 		t->run();
 		fflush(NULL);

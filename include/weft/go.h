@@ -13,7 +13,7 @@ WEFT_API int weft_main(int argc, char **argv, int (*app)(int argc, char **argv))
 
 typedef struct weft_go_opts {
 	const char *name;  /* copied (31 bytes of it); for dumps */
-	size_t stack_size; /* bytes reserved: 0 means 256 KiB, raised to 16 KiB */
+	size_t stack_size; /* bytes reserved: 0 means 256 KiB, raised to 16, 32, 64, 128 or 256 KiB, or to whole pages */
 	size_t arg_size;   /* that many bytes at arg are copied; the goroutine gets the copy */
 	int pin;           /* 0: anywhere. n: only on P n-1 */
 } weft_go_opts;

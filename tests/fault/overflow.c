@@ -2,6 +2,7 @@
 #include "alloc/os.h"
 #include "alloc/stack.h"
 #include "runtime/overflow.h"
+#include "tests/unit/deep.h"
 #include "tests/unit/go.h"
 
 #include <dlfcn.h>
@@ -40,15 +41,6 @@ int dwfl_linux_proc_report(Dwfl *dwfl, pid_t pid)
 	int (*real)(Dwfl *, pid_t) = (int (*)(Dwfl *, pid_t))dlsym(RTLD_NEXT, "dwfl_linux_proc_report");
 	CHECK(real);
 	return real(dwfl, pid);
-}
-
-static __attribute__((noinline)) int recurse(int depth)
-{
-	volatile char frame[1024];
-	frame[0] = (char)depth;
-	frame[sizeof frame - 1] = 1;
-	int below = depth < 1 << 20 ? recurse(depth + 1) : 0;
-	return below + frame[0];
 }
 
 static int overflow(void)

@@ -61,11 +61,22 @@ static void refuse(enum os_call call, size_t size)
 	stack_flush(&cache);
 	size_t after = stack_bytes_reserved();
 	CHECK(size > STACK_DEFAULT ? after == before : after >= before);
+	CHECK(after - before < 100 * ((size ? size : STACK_DEFAULT) + STACK_GUARD));
 }
 
 TEST(no_address_space_for_a_chunk)
 {
 	refuse(OS_RESERVE, 0);
+}
+
+TEST(no_address_space_for_a_small_stack)
+{
+	refuse(OS_RESERVE, STACK_LEAST);
+}
+
+TEST(no_guard_for_a_small_stack)
+{
+	refuse(OS_GUARD, STACK_LEAST);
 }
 
 TEST(no_address_space_for_a_large_stack)
@@ -146,8 +157,8 @@ static enum os_call refused;
 
 static int start_refused(void)
 {
-	os_fail_at(refused, 1, ENOMEM);
 	CHECK_EQ(weft_go_with(opts, never, NULL), 0);
+	os_fail_at(refused, 1, ENOMEM); /* it has not run yet */
 	weft_sleep(60 * WEFT_S);
 	return 0;
 }
@@ -174,6 +185,10 @@ TEST(no_stack_for_a_goroutine_is_one_line_that_names_it)
 	dies_with("fatal: out of memory for the stack of goroutine 2\n");
 	opts = &(weft_go_opts){.name = "worker"};
 	dies_with("fatal: out of memory for the stack of goroutine 2 name=worker\n");
+	opts = &(weft_go_opts){.name = "small", .stack_size = STACK_LEAST};
+	dies_with("fatal: out of memory for the stack of goroutine 2 name=small\n");
+	refused = OS_RESERVE;
+	dies_with("fatal: out of memory for the stack of goroutine 2 name=small\n");
 }
 
 TEST(where_there_is_no_room_for_a_large_chunk_a_small_one_does)

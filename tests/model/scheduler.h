@@ -11,6 +11,7 @@
 /* Nothing switches, so the sanitizers are told nothing: runtime/fiber.h, empty in every flavour. */
 #define RUNTIME_FIBER_H
 #define WEFT_TSAN 0
+#define WEFT_ASAN 0
 #define NO_TSAN
 #define NOT_INSTRUMENTED
 #define fiber_make()                    NULL

@@ -1,23 +1,34 @@
 /* Wake-ups against Ps that are about to sleep. In each round a goroutine waits, its P goes to sleep, or looks for work, or is
  * just about to do either, and at that moment somebody wakes it: another P, a thread outside, or a timer. One wake-up that is
- * lost, and the test waits for ever. `./dev soak` makes ten million rounds of it in some ten minutes. */
+ * lost, and the test waits for ever. Each test says how many such races it has run, and how often a P slept in them;
+ * `WEFTTEST_SOAK=170 ./dev soak 1 stress/idle` makes it ten million. */
 #include "tests/random.h"
 #include "tests/unit/go.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
-enum { ROUNDS = 20000, WITHIN_NS = 30000 };
+enum { ROUNDS = 10000, WITHIN_NS = 30000 };
 
 static weft_chan *there, *back;
-static int64_t rounds;
+static int64_t rounds, slept_at_least; /* percent */
 static uint64_t seed;
 
 /* From not at all to longer than a P takes to fall asleep. */
 static void dawdle(uint64_t *random)
 {
-	int64_t until = weft_now() + (int64_t)draw_below(random, WITHIN_NS);
-	while (draw_below(random, 8) && weft_now() < until)
+	int64_t ns = draw_below(random, 8) ? (int64_t)draw_below(random, WITHIN_NS) : 0;
+	for (int64_t until = weft_now() + ns; weft_now() < until;)
 		;
+}
+
+/* Ps have slept in so many of them at least, or they were no races. */
+static void races_were_run(void)
+{
+	weft_schedstats s;
+	weft_sched_stats(&s);
+	fprintf(stderr, "# races=%lld, Ps slept %llu times\n", (long long)rounds, (unsigned long long)s.sleeps);
+	CHECK((int64_t)s.sleeps >= rounds / 100 * slept_at_least);
 }
 
 static void answer(void *arg)
@@ -46,18 +57,33 @@ static void set_up(void)
 	back = weft_chan_make(0, 1);
 }
 
-static void answer_on(int p)
+
+static void do_not_spin(void)
 {
-	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = p}, answer, NULL), 0);
+	setenv("WEFT_SPIN", "off", 1);
+	slept_at_least = 25;
 }
 
 /* ---- another P ---- */
 
+static weft_waitgroup asked;
+
+static void ask_as_goroutine(void *random)
+{
+	ask(random);
+	weft_waitgroup_done(&asked);
+}
+
+/* Each on its own P. */
 static int ask_from_a_p(void)
 {
+	int mine = 1 + (seed & 1);
 	set_up();
-	answer_on(1 + (seed & 1));
-	ask(&seed);
+	weft_waitgroup_add(&asked, 1);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 3 - mine}, answer, NULL), 0);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = mine}, ask_as_goroutine, &seed), 0);
+	weft_waitgroup_wait(&asked);
+	races_were_run();
 	return 0;
 }
 
@@ -69,7 +95,7 @@ TEST(a_p_wakes_another)
 
 TEST(a_p_wakes_another_that_does_not_spin)
 {
-	setenv("WEFT_SPIN", "off", 1);
+	do_not_spin();
 	seed = random_seed();
 	CHECK_EQ(run_weft(2, ask_from_a_p), 0);
 }
@@ -85,11 +111,13 @@ static int ask_from_outside(void)
 	weft_block_begin();
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	weft_block_end();
+	races_were_run();
 	return 0;
 }
 
 TEST(a_thread_outside_wakes_the_only_p)
 {
+	do_not_spin();
 	seed = random_seed();
 	CHECK_EQ(run_weft(1, ask_from_outside), 0);
 }
@@ -110,11 +138,13 @@ static int sleep_often(void)
 	for (int64_t i = 0; i < rounds; i++)
 		weft_sleep((int64_t)draw_below(&seed, WITHIN_NS));
 	weft_listener_close(l);
+	races_were_run();
 	return 0;
 }
 
 TEST(a_timer_wakes_the_only_p)
 {
+	do_not_spin();
 	seed = random_seed();
 	CHECK_EQ(run_weft(1, sleep_often), 0);
 }

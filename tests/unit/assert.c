@@ -1,6 +1,7 @@
 #include "lockfree/assert.h"
 #include "tests/test.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,6 +53,35 @@ TEST(a_crash_inside_the_crash_hook_ends_at_once)
 {
 	static struct test_child child;
 	test_in_child(&child, die_in_hook);
+	CHECK_EQ(child.status, 2);
+	CHECK_STR(child.err, "fatal: first\n");
+}
+
+static void *go_on_and_die(void *from)
+{
+	crash_moves_here(*(pthread_t *)from);
+	die_with_long_line();
+	return NULL;
+}
+
+/* As a dump does that wants room (runtime/dump.c). */
+static void let_another_go_on(void)
+{
+	pthread_t me = pthread_self(), thread;
+	CHECK_EQ(pthread_create(&thread, NULL, go_on_and_die, &me), 0);
+	pthread_join(thread, NULL);
+}
+
+static void die_in_a_thread_of_the_hook(void)
+{
+	crash_hook = let_another_go_on;
+	fatal("first");
+}
+
+TEST(so_does_one_in_a_thread_that_goes_on_for_the_hook)
+{
+	static struct test_child child;
+	test_in_child(&child, die_in_a_thread_of_the_hook);
 	CHECK_EQ(child.status, 2);
 	CHECK_STR(child.err, "fatal: first\n");
 }

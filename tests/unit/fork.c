@@ -155,7 +155,7 @@ static int write_in_child(volatile char *at)
 
 TEST_GO(guards_are_inherited)
 {
-	char *base = m_g(m_self())->stack->base;
+	char *base = stack_base(load_acq(&m_g(m_self())->stack));
 	CHECK_EQ(write_in_child(base - 1), 128 + SIGSEGV);
 	CHECK_EQ(write_in_child(base - STACK_GUARD), 128 + SIGSEGV);
 	CHECK_EQ(write_in_child(base), 3);

@@ -2,6 +2,7 @@
 #include "alloc/os.h"
 #include "alloc/stack.h"
 #include "runtime/sched.h"
+#include "tests/unit/deep.h"
 #include "tests/unit/go.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ static bool is_locked(void)
 static int pages_of(const struct stack *s)
 {
 	static unsigned char page[STACK_DEFAULT / OS_PAGE];
-	CHECK_EQ(mincore(s->base, stack_size(s), page), 0);
+	CHECK_EQ(mincore(stack_base(s), stack_size(s), page), 0);
 	int n = 0;
 	for (size_t i = 0; i < sizeof page; i++)
 		n += page[i] & 1;
@@ -42,7 +43,7 @@ static int pages_of(const struct stack *s)
 static void look_at_own_stack(void *arg)
 {
 	(void)arg;
-	struct stack *s = m_g(m_self())->stack;
+	struct stack *s = load_acq(&m_g(m_self())->stack);
 	weft_yield();
 	if (is_locked())
 		CHECK_EQ(pages_of(s) == STACK_DEFAULT / OS_PAGE, !(flags & MCL_ONFAULT));
@@ -63,15 +64,6 @@ static int run_many(void)
 	if (is_locked())
 		CHECK_STR(os_guard_way(), "mprotect");
 	return 5;
-}
-
-static __attribute__((noinline)) int recurse(int depth)
-{
-	volatile char frame[1024];
-	frame[0] = (char)depth;
-	frame[sizeof frame - 1] = 1;
-	int below = depth < 1 << 20 ? recurse(depth + 1) : 0;
-	return below + frame[0];
 }
 
 static void overflow(void *arg)

@@ -3,6 +3,7 @@
 #include "alloc/stack.h"
 #include "runtime/overflow.h"
 #include "runtime/sched.h"
+#include "tests/unit/deep.h"
 #include "tests/unit/go.h"
 
 #include <errno.h>
@@ -40,17 +41,7 @@ static weft_waitgroup join;
 
 static const struct stack *own_stack(void)
 {
-	return m_g(m_self())->stack;
-}
-
-/* A frame of 1 KiB and one of its own for each call. */
-static __attribute__((noinline)) int recurse(int depth)
-{
-	volatile char frame[1024];
-	frame[0] = (char)depth;
-	frame[sizeof frame - 1] = 1;
-	int below = depth < 1 << 20 ? recurse(depth + 1) : 0;
-	return below + frame[0];
+	return load_acq(&m_g(m_self())->stack);
 }
 
 static void overflow(void *arg)
@@ -146,8 +137,11 @@ TEST(the_limit_is_what_the_goroutine_has)
 {
 	static const size_t sizes[][2] = {
 		{0, STACK_DEFAULT},
-		{1, STACK_DEFAULT},
-		{STACK_LEAST, STACK_DEFAULT},
+		{1, 16384},
+		{16384, 16384},
+		{16385, 32768},
+		{65536, 65536},
+		{100000, 131072},
 		{STACK_DEFAULT, STACK_DEFAULT},
 		{STACK_DEFAULT + 1, STACK_DEFAULT + OS_PAGE},
 		{1000001, (1000001 + OS_PAGE - 1) / OS_PAGE * OS_PAGE},
@@ -164,6 +158,66 @@ TEST(the_limit_is_what_the_goroutine_has)
 	}
 }
 
+/* ---- the least stack ---- */
+
+static void make_pair(weft_conn **a, weft_conn **b)
+{
+	char text[128];
+	weft_listener *l;
+	CHECK_EQ(weft_listen(&l, "tcp://127.0.0.1:0", NULL), 0);
+	CHECK(weft_listener_addr(l, text, sizeof text) > 0);
+	CHECK_EQ(weft_dial(a, text, WEFT_NEVER), 0);
+	CHECK_EQ(weft_accept(l, b), 0);
+	weft_listener_close(l);
+}
+
+static void use_weft(void *arg)
+{
+	static weft_mutex m;
+	weft_chan *c = weft_chan_make(sizeof(int), 1), *none = weft_chan_make(0, 0);
+	int one = 1;
+	weft_case cases[] = {WEFT_CASE_RECV(c, &one), WEFT_CASE_RECV(none, NULL)};
+	(void)arg;
+	weft_mutex_lock(&m);
+	weft_send(c, &one);
+	CHECK_EQ(weft_select(cases, 2), 0);
+	CHECK_EQ(weft_select_until(cases, 2, weft_in(WEFT_MS)), -ETIMEDOUT);
+	weft_mutex_unlock(&m);
+	weft_chan_free(c);
+	weft_chan_free(none);
+	weft_conn *from, *to;
+	make_pair(&from, &to);
+	CHECK_EQ(weft_write(from, "x", 1), 1);
+	CHECK_EQ(weft_read(to, &one, 1), 1);
+	weft_conn_close(from);
+	weft_conn_close(to);
+	weft_block_begin();
+	usleep(1000);
+	weft_block_end();
+	weft_dump(STDOUT_FILENO);
+	weft_panic("as far as this");
+}
+
+static int small_that_panics(void)
+{
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.stack_size = 1, .name = "small"}, use_weft, NULL), 0);
+	weft_sleep(60 * WEFT_S);
+	return 0;
+}
+
+static void see_panic(void)
+{
+	must_say("panic: as far as this\n\ngoroutine 2 [running] name=small:\n  ");
+	must_hold("  use_weft+0x");
+	must_hold("created by goroutine 1 at overflow.c:");
+	CHECK(strstr(child.out, "[running] name=small:\n"));
+}
+
+TEST(all_of_weft_has_room_on_the_least_stack)
+{
+	on_one_and_two(small_that_panics, see_panic);
+}
+
 /* ---- system calls ---- */
 
 static int made_pipe[2];
@@ -172,7 +226,7 @@ static int (*call)(void *guarded);
 static void call_on_guard(void *arg)
 {
 	(void)arg;
-	call((void *)(own_stack()->base - 100));
+	call((void *)(stack_base(own_stack()) - 100));
 	weft_waitgroup_done(&join);
 }
 
@@ -206,17 +260,6 @@ static int file_write(void *guarded)
 static int file_open(void *guarded)
 {
 	return weft_file_open(guarded, O_RDONLY, 0);
-}
-
-static void make_pair(weft_conn **a, weft_conn **b)
-{
-	char text[128];
-	weft_listener *l;
-	CHECK_EQ(weft_listen(&l, "tcp://127.0.0.1:0", NULL), 0);
-	CHECK(weft_listener_addr(l, text, sizeof text) > 0);
-	CHECK_EQ(weft_dial(a, text, WEFT_NEVER), 0);
-	CHECK_EQ(weft_accept(l, b), 0);
-	weft_listener_close(l);
 }
 
 static int conn_read(void *guarded)
@@ -311,7 +354,7 @@ static weft_chan *told;
 
 static void tell_guard(void *arg)
 {
-	char *guarded = own_stack()->base - 1;
+	char *guarded = stack_base(own_stack()) - 1;
 	weft_send(told, &guarded);
 	weft_recv(arg, NULL);
 }

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 static struct stack_cache cache;
+static struct stack_list *const common = &cache.of[STACK_COMMON];
 
 static struct stack *take(size_t size)
 {
@@ -19,10 +20,22 @@ static struct stack *take(size_t size)
 
 TEST(a_stack_is_as_large_as_asked)
 {
-	static const size_t sizes[] = {0, 1, STACK_LEAST, STACK_DEFAULT, STACK_DEFAULT + 1, 1 << 20, (64 << 20) + 5};
+	static const size_t sizes[][2] = { /* asked for, and had */
+		{0, STACK_DEFAULT},
+		{1, STACK_LEAST},
+		{STACK_LEAST, STACK_LEAST},
+		{STACK_LEAST + 1, 2 * STACK_LEAST},
+		{50000, 64 * 1024},
+		{128 * 1024, 128 * 1024},
+		{128 * 1024 + 1, STACK_DEFAULT},
+		{STACK_DEFAULT, STACK_DEFAULT},
+		{STACK_DEFAULT + 1, STACK_DEFAULT + OS_PAGE},
+		{1 << 20, 1 << 20},
+		{(64 << 20) + 5, (64 << 20) + OS_PAGE},
+	};
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		struct stack *s = take(sizes[i]);
-		CHECK(stack_size(s) >= sizes[i] && stack_size(s) >= STACK_DEFAULT);
+		struct stack *s = take(sizes[i][0]);
+		CHECK_EQ(stack_size(s), sizes[i][1]);
 		CHECK_EQ((uintptr_t)s->base % OS_PAGE, 0);
 		CHECK_EQ((uintptr_t)s->top % OS_PAGE, 0);
 		CHECK(s->colour < OS_PAGE && s->colour % 16 == 0);
@@ -34,13 +47,17 @@ TEST(a_stack_is_as_large_as_asked)
 
 TEST(the_last_one_given_is_the_next_one_taken)
 {
-	struct stack *a = take(0), *b = take(0);
-	CHECK(a != b);
-	CHECK(a->top <= b->base - STACK_GUARD || b->top <= a->base - STACK_GUARD);
-	stack_give(&cache, a);
-	stack_give(&cache, b);
-	CHECK(take(0) == b);
-	CHECK(take(0) == a);
+	for (unsigned class = 0; class < STACK_CLASSES; class++) {
+		size_t size = stack_class_size(class);
+		struct stack *a = take(size), *b = take(size);
+		CHECK(a != b);
+		CHECK(a->top <= b->base - STACK_GUARD || b->top <= a->base - STACK_GUARD);
+		stack_give(&cache, a);
+		stack_give(&cache, b);
+		stack_give(&cache, take(size * 2)); /* another class's is no answer */
+		CHECK(take(size) == b);
+		CHECK(take(size) == a);
+	}
 }
 
 TEST(neighbours_begin_at_different_colours)
@@ -74,10 +91,10 @@ TEST(a_long_list_shrinks_and_cold_stacks_have_no_pages)
 	CHECK(reserved >= (size_t)MANY * STACK_DEFAULT);
 	for (int i = 0; i < MANY; i++) {
 		stack_give(&cache, s[i]);
-		CHECK(cache.n <= STACK_CACHE_MAX);
+		CHECK(common->n <= STACK_CACHE_MAX);
 	}
 	stack_flush(&cache);
-	CHECK(cache.n == 0 && !cache.first);
+	CHECK(common->n == 0 && !common->first);
 	int resident = 0;
 	for (int i = 0; i < MANY; i++)
 		resident += is_resident(s[i]);
@@ -119,22 +136,70 @@ TEST(a_trim_leaves_the_newest_alone_and_of_some_others_their_tops)
 	CHECK_EQ(trimmed, 0);
 	for (int64_t now = 1; now < MANY; now++)
 		stack_trim(&cache, now * 1000000000);
-	CHECK_EQ(cache.n, STACK_HOT);
+	CHECK_EQ(common->n, STACK_HOT);
 	for (int i = 0; i < MANY; i++)
 		CHECK_EQ(resident_pages(s[i]), i < MANY - STACK_HOT ? KEPT : PAGES);
 	CHECK(take(0) == s[MANY - 1]);
 }
 
+/* One class at a time, and one that fills up again each time does not hold up the others. */
+TEST(classes_are_trimmed_in_turns)
+{
+	enum { MANY = STACK_HOT + 5 };
+	struct stack_cache elsewhere = {0};
+	struct stack *s[STACK_CLASSES][MANY];
+	for (unsigned class = 0; class < STACK_CLASSES; class++)
+		for (int i = 0; i < MANY; i++)
+			s[class][i] = take(stack_class_size(class));
+	for (unsigned class = 0; class < STACK_CLASSES; class++) {
+		for (int i = 0; i < MANY; i++)
+			stack_give(&cache, s[class][i]);
+		while (cache.of[class].n > MANY) /* those that came with them */
+			take(stack_class_size(class));
+	}
+	struct stack *more[MANY - STACK_HOT];
+	for (int i = 0; i < MANY - STACK_HOT; i++)
+		more[i] = stack_take(&elsewhere, STACK_LEAST);
+	unsigned refilled = 0;
+	for (unsigned turn = 1; turn <= STACK_CLASSES; turn++) {
+		CHECK(stack_trim_due(&cache) < INT64_MAX);
+		stack_trim(&cache, turn * 1000000000ll);
+		unsigned trimmed = 0;
+		for (unsigned class = 0; class < STACK_CLASSES; class++)
+			trimmed += cache.of[class].n == STACK_HOT;
+		CHECK_EQ(trimmed + refilled, turn);
+		for (; cache.of[0].n == STACK_HOT; refilled++)
+			for (int i = 0; i < MANY - STACK_HOT; i++)
+				stack_give(&cache, more[i]);
+	}
+	CHECK_EQ(refilled, 1);
+}
+
+TEST(small_ones_cost_as_much_address_space_as_they_have)
+{
+	enum { MANY = 1000 };
+	for (unsigned class = 0; class < STACK_CLASSES; class++) {
+		size_t before = stack_bytes_reserved();
+		for (int i = 0; i < MANY; i++)
+			take(stack_class_size(class));
+		size_t each = (stack_bytes_reserved() - before) / MANY;
+		CHECK(each >= stack_class_size(class) + STACK_GUARD && each < stack_class_size(class) + 2 * STACK_GUARD);
+	}
+}
+
 TEST(another_p_finds_what_was_flushed)
 {
 	struct stack_cache other = {0};
-	struct stack *s = take(0);
-	stack_give(&cache, s);
-	stack_flush(&cache);
-	bool found = false;
-	for (int i = 0; i < 64 && !found; i++)
-		found = stack_take(&other, 0) == s;
-	CHECK(found);
+	for (unsigned class = 0; class < STACK_CLASSES; class++) {
+		size_t size = stack_class_size(class);
+		struct stack *s = take(size);
+		stack_give(&cache, s);
+		stack_flush(&cache);
+		bool found = false;
+		for (int i = 0; i < 64 && !found; i++)
+			found = stack_take(&other, size) == s;
+		CHECK(found);
+	}
 }
 
 TEST(a_large_one_is_unmapped)
@@ -177,8 +242,9 @@ static void check_guard(struct stack *s)
 
 TEST(below_a_stack_everything_faults)
 {
-	for (int i = 0; i < 3; i++)
-		check_guard(take(0));
+	for (unsigned class = 0; class < STACK_CLASSES; class++)
+		for (int i = 0; i < 3; i++)
+			check_guard(take(stack_class_size(class)));
 	check_guard(take(1 << 20));
 	CHECK(strcmp(os_guard_way(), "none"));
 }

@@ -1,3 +1,4 @@
+#include "runtime/sched.h"
 #include "tests/unit/go.h"
 
 #include <stdatomic.h>
@@ -67,18 +68,38 @@ static void yield_on(void *arg)
 	weft_waitgroup_done(arg);
 }
 
-TEST_GO(one_in_many_yields_is_a_sample)
+static uint64_t looks(void)
 {
-	enum { YIELDS = 100000, RAREST = 61 * 4 };
+	uint64_t n = 0;
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		n += load_rlx(&sched.ps[i]->tick);
+	return n;
+}
+
+/* A wait is sampled after each look around, a slice after every fourth at least; and 61 steps go by without a look at most. */
+TEST_GO(one_in_61_yields_is_a_sample)
+{
+	enum { YIELDS = 100000, STEPS = 61, SLICES = 4, UNDER_WAY = 2 };
 	weft_waitgroup wg = {0};
 	weft_waitgroup_add(&wg, 1);
 	weft_go(yield_on, &wg);
+	weft_yield();
+	uint64_t before = looks();
+	weft_schedhist h = seen();
+	uint64_t waits = h.other.count, slices = h.slice.count;
 	for (int i = 0; i < YIELDS; i++)
 		weft_yield();
-	weft_schedhist h = seen();
-	if (weft_procs() == 1) /* otherwise the two may run beside each other, and yield to nobody */
-		CHECK(h.other.count >= 2 * YIELDS / RAREST / 2);
-	CHECK(h.slice.count >= YIELDS / RAREST / 2);
+	uint64_t looked = looks() - before;
+	h = seen();
+	waits = h.other.count - waits;
+	slices = h.slice.count - slices;
+	if (weft_procs() == 1) { /* otherwise the two may run beside each other, and yield to nobody */
+		CHECK(looked >= 2 * YIELDS / STEPS - UNDER_WAY);
+		CHECK(waits + UNDER_WAY >= looked && waits <= looked + UNDER_WAY);
+		CHECK(slices + UNDER_WAY >= looked / SLICES && slices <= looked + UNDER_WAY);
+	}
+	CHECK(looked >= YIELDS / STEPS - UNDER_WAY);
+	CHECK(slices >= looked / SLICES / 2);
 	CHECK_EQ(h.wake.count, 0);
 	check_order(&h.other);
 	check_order(&h.slice);

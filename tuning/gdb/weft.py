@@ -11,7 +11,7 @@ why they are not set instead. Needs the debug information of the library.
 import gdb
 from gdb.unwinder import Unwinder
 
-STATES = {1: "runnable", 2: "running", 4: "syscall"}  # enum g_state, but for free and waiting
+WORDS = {"G_FRESH": "runnable", "G_RUNNABLE": "runnable", "G_RUNNING": "running", "G_SYSCALL": "syscall"}  # others wait
 REGISTERS = {"i386:x86-64": ("rip", "rsp", "rbp"), "aarch64": ("pc", "sp", "x29")}
 CONTEXT_SAVED = 16
 
@@ -37,8 +37,18 @@ def goroutines():
     return sorted(every, key=lambda g: int(g["id"]))
 
 
+def is_in(g, state):
+    """Is it in that state of enum g_state?"""
+    return int(g["state"]) == int(gdb.parse_and_eval(state))
+
+
 def state_of(g):
-    return STATES.get(int(g["state"])) or static("reasons", "dump.c")[int(g["waiting"])].string()
+    words = [words for state, words in WORDS.items() if is_in(g, state)]
+    return words[0] if words else static("reasons", "dump.c")[int(g["waiting"])].string()
+
+
+def name_of(g):
+    return g["options"]["name"].string() if int(g["options"]) else ""
 
 
 def thread_of(g):
@@ -87,10 +97,10 @@ class InfoGoroutines(gdb.Command):
     def invoke(self, argument, from_tty):
         thread = gdb.selected_thread()
         for g in goroutines():
-            here = int(g["state"]) == 2 and thread is not None and thread_of(g) == thread
+            here = is_in(g, "G_RUNNING") and thread is not None and thread_of(g) == thread
             function = gdb.block_for_pc(int(g["fn"]))
             name = function.function.name if function and function.function else hex(int(g["fn"]))
-            print(f"{'*' if here else ' '} {int(g['id']):<6} {state_of(g):<18} {g['name'].string() or '-':<16} {name}")
+            print(f"{'*' if here else ' '} {int(g['id']):<6} {state_of(g):<18} {name_of(g) or '-':<16} {name}")
 
 
 class Goroutine(gdb.Command):
