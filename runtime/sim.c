@@ -500,8 +500,10 @@ static void m_make(struct sim_m *s, struct p *p)
 	if (!s->stack)
 		fatal("out of memory for the stack of a simulated M");
 	s->fiber = fiber_make();
-	s->bottom = s->m.stack_bottom = s->stack->base;
-	s->size = s->m.stack_size = stack_size(s->stack);
+	s->bottom = s->stack->base;
+	s->size = stack_size(s->stack);
+	store_rlx(&s->m.stack_bottom, s->bottom);
+	store_rlx(&s->m.stack_size, s->size);
 	s->first = (struct g){.fn = m_main, .arg = s, .stack = s->stack, .fiber = s->fiber};
 	store_rlx(&s->m.fiber, s->fiber);
 	store_rlx(&s->m.g, &s->first);
