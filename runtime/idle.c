@@ -17,8 +17,8 @@
  *
  * A waker takes a P's bit out of the mask: that claims it, and only the claimer wakes it. It wakes nobody while
  * somebody is looking for work (xspinning), for that one will find it; and the last one that stops
- * looking because it has found something wakes the next, which looks whether there is more. So a burst of work
- * wakes the Ps one after the other, never all at once for one goroutine. (One that is about to sleep, and whose last
+ * looking because it has found something wakes the next, which looks whether there is more; a haul of several goroutines wakes
+ * as many, up to HELPERS_MOST. So a burst of work wakes the Ps a few at a time, never all at once for one goroutine. (One that is about to sleep, and whose last
  * look finds something, has been seen looking: it is counted again, or nobody would wake the next.)
  *
  * A P that computes says nothing: it fires no timer, asks no poller, and what it has readied may have been left
@@ -51,6 +51,7 @@ enum {
 	NS_BETWEEN_LOOKS = 600, /* the same, to a simulation */
 	CYCLES_WITHOUT_STEP = 20000,
 	WAKE_SKIP_MOST = 65536,
+	HELPERS_MOST = 4, /* woken at once for a haul */
 };
 
 /* ---- waking ---- */
@@ -339,7 +340,23 @@ static void learn_gap(struct p *p, int64_t gap)
 	p->idle_gap += (gap - p->idle_gap) / 8;
 }
 
-/* Stops looking, because it has found something. The last one to do so sees to what is left. */
+/* One more, whoever looks already. False: nobody sleeps. */
+static bool wake_another(void)
+{
+	add_seq(&sched.xspinning, 1);
+	struct p *p = claim_any();
+	if (p) {
+		poke(p, WAKE_LOOK);
+		return true;
+	}
+	sub_seq(&sched.xspinning, 1);
+	if (somebody_is_worth_waking()) /* as in wake_any */
+		wake_any(WAKE_LOOK);
+	return false;
+}
+
+/* Stops looking, because it has found something. The last one to do so sees to what is left; and whoever has made a haul wakes some
+ * for it: one after the other, 64 Ps would take 22 µs each to come up (docs/scheduler.md, burst). */
 static void stop_spinning(struct p *p)
 {
 	if (!p->spinning)
@@ -348,6 +365,9 @@ static void stop_spinning(struct p *p)
 	store_rlx(&sched.xwake_skip, 0);
 	if (sub_seq(&sched.xspinning, 1) == 1 && load_seq(&sched.xidle))
 		wake_any(WAKE_LOOK);
+	uint32_t waiting = runq_len(&p->runq), helpers = waiting < HELPERS_MOST ? waiting : HELPERS_MOST;
+	while (helpers-- > 1 && load_seq(&sched.xidle) && wake_another())
+		;
 }
 
 /* Its last look before it would have slept has found something. Who made that runnable may have seen it look, and
