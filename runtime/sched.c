@@ -4,15 +4,7 @@
  * next one and switches straight to it. One that has not run yet has no stack; if its predecessor has just
  * ended, it takes over that stack without any switch at all, which is why starting and finishing a goroutine
  * that never blocks costs no more than two queue operations. Only when nothing is at hand does the M go
- * back to its own context, m_loop, to look for work elsewhere or to sleep (idle.c).
- *
- * Where work is taken from, in this order: runnext (the goroutine readied last: what it needs is in the
- * cache, and whoever readied it is about to wait for it), the P's ring, and at every look around, which comes
- * after at most 61 steps, first the global queue, the inbox of pinned goroutines, timers and sockets, and the
- * head of the ring before runnext, so that two goroutines that ready each other cannot starve the rest.
- *
- * The number of steps between two looks follows their length: it shrinks until looks are about 20,000 cycles
- * apart, so that timers do not wait for 61 long goroutines.
+ * back to its own context, m_loop, to look for work elsewhere or to sleep (idle.c). Which one is next: pick.h.
  */
 #include "runtime/sched.h"
 #include "alloc/os.h"
@@ -25,6 +17,7 @@
 #include "runtime/options.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
+#include "runtime/pick.h"
 #include "runtime/spare.h"
 
 #include <weft/go.h>
@@ -35,132 +28,13 @@
 #include <string.h>
 
 enum {
-	STEPS_MAX = 61,
-	LOOK_CYCLES = 20000,
-	SLICE_EVERY = 4, /* looks, while steps are short */
 	G_BATCH = 64,        /* goroutine objects taken from the slab at once */
 	G_CACHE_MAX = 4096,  /* free ones a P keeps */
 	ID_BATCH = 1024,
-	POLL_EVERY_NS = 200000,
-	HEAD_PATIENCE_NS = 10000000,
 };
 
 struct sched sched;
 _Thread_local struct m *m_current;
-
-/* ---- queues ---- */
-
-/* The ring is full: half of it goes to the global queue, in order, and this one behind it. */
-static COLD void run_queue_spill(struct p *p, struct g *g)
-{
-	uint32_t n = runq_steal(&p->runq, p->scratch, RUNQ_SLOTS / 2);
-	p->scratch[n] = g;
-	gqueue_push_many(&sched.global, p->scratch, n + 1);
-}
-
-static inline __attribute__((always_inline)) void queue_put(struct p *p, struct g *g)
-{
-	if (unlikely(!runq_push(&p->runq, g)))
-		run_queue_spill(p, g);
-}
-
-void run_queue_put(struct p *p, struct g *g)
-{
-	queue_put(p, g);
-}
-
-/* With a thousand goroutines in turn, each one's object and the top of its stack have left the first-level
- * cache: the ones that come next are fetched while this one runs. What is peeked at may have been stolen: it
- * is a goroutine all the same, or was one. */
-static inline void fetch_next(struct p *p)
-{
-	if (WEFT_TSAN)
-		return; /* it would see the peek as a race, and rightly */
-	struct g *soon = runq_peek(&p->runq, 0), *later = runq_peek(&p->runq, 1);
-	if (soon)
-		__builtin_prefetch(context_peek(&soon->ctx));
-	if (later)
-		__builtin_prefetch(later);
-}
-
-static inline struct g *ring_pop(struct p *p)
-{
-	struct g *g = p->solo ? runq_pop_solo(&p->runq) : runq_pop(&p->runq);
-	fetch_next(p);
-	return g;
-}
-
-static inline struct g *take_runnext(struct p *p)
-{
-	struct g *g = load_rlx(&p->xrunnext);
-	if (!g)
-		return NULL;
-	if (p->solo) {
-		store_rlx(&p->xrunnext, NULL);
-		return g;
-	}
-	return swap_acqrel(&p->xrunnext, NULL); /* released: what was displaced into the ring is there (idle.c) */
-}
-
-static inline struct g *put_runnext(struct p *p, struct g *g)
-{
-	if (!p->solo)
-		return swap_seq(&p->xrunnext, g);
-	struct g *old = load_rlx(&p->xrunnext);
-	store_rlx(&p->xrunnext, g);
-	return old;
-}
-
-/* False: a thief has taken `old`. */
-static inline bool swap_runnext(struct p *p, struct g *old, struct g *g)
-{
-	if (!p->solo)
-		return cas_acqrel(&p->xrunnext, &old, g);
-	store_rlx(&p->xrunnext, g);
-	return true;
-}
-
-/* One to run, and up to `more` others into the ring. */
-static struct g *take_global(struct p *p, uint32_t more)
-{
-	if (gqueue_empty(&sched.global) || is_resting(p))
-		return NULL;
-	uint32_t n = gqueue_pop(&sched.global, p->scratch, 1 + more);
-	for (uint32_t i = 1; i < n; i++)
-		runq_push(&p->runq, p->scratch[i]);
-	return n ? p->scratch[0] : NULL;
-}
-
-/* What a P with an empty ring may take of the global queue, besides the first, without leaving the others less. */
-static uint32_t fair_share(void)
-{
-	uint32_t share = gqueue_len(&sched.global) / sched.nprocs;
-	return share < RUNQ_SLOTS / 2 ? share : RUNQ_SLOTS / 2 - 1;
-}
-
-static struct g *take_inbox(struct p *p)
-{
-	return gqueue_pop(&p->inbox, p->scratch, 1) ? p->scratch[0] : NULL;
-}
-
-/* The two take turns at going first. */
-static struct g *take_shared(struct p *p, uint32_t more)
-{
-	bool inbox_first = p->shared_turn++ & 1;
-	struct g *g = inbox_first ? take_inbox(p) : take_global(p, more);
-	if (!g)
-		g = inbox_first ? take_global(p, more) : take_inbox(p);
-	return g;
-}
-
-/* Everything at hand, in the order of pick, without a look around. */
-struct g *run_queue_get(struct p *p)
-{
-	struct g *g = take_runnext(p);
-	if (!g)
-		g = ring_pop(p);
-	return g ? g : take_shared(p, fair_share());
-}
 
 /* ---- switching ---- */
 
@@ -226,170 +100,6 @@ static NOT_INSTRUMENTED _Noreturn void leave_for_good(struct m *m, struct g *nex
 		enter_stack_of(NULL, next);
 	context_switch(&nobody, to);
 	__builtin_unreachable();
-}
-
-/* ---- picking the next goroutine ---- */
-
-void free_dead_stacks(struct p *p)
-{
-	while (p->dead_stacks) {
-		struct stack *s = p->dead_stacks;
-		p->dead_stacks = s->next;
-		stack_give(&p->stacks, s);
-	}
-	stack_trim(&p->stacks, load_rlx(&p->now));
-}
-
-static COLD void look_at_clock(struct p *p)
-{
-	int64_t now = clock_read(&p->kernel_time);
-	if (unlikely(load_acq(&sched.stopping)))
-		leave_for_good(m_self(), NULL); /* abandons whoever runs */
-	store_rlx(&p->now, now);
-	epoch_quiet();
-	free_dead_stacks(p);
-	fire_timers(p, now);
-	fire_late_timers_of_another(p, now);
-	const struct poller *poller = load_acq(&sched.poller);
-	if (poller && now - load_rlx(&p->polled) > POLL_EVERY_NS) {
-		store_rlx(&p->polled, now);
-		poller->wait(p->index, p->index, 0);
-	}
-}
-
-/* While a tree is gone through (take_joined), a goroutine that has not begun, or that has stepped aside for its children, may well
- * be of that tree: its turn will come, and to let it run sooner costs a stack for each level of what it starts. */
-static bool head_may_wait(struct p *p)
-{
-	struct g *head = runq_peek(&p->runq, 0);
-	int state = head ? load_rlx(&head->state) : G_FREE;
-	return (state == G_FRESH || state == G_ASIDE) && load_rlx(&p->now) - p->head_turn < HEAD_PATIENCE_NS;
-}
-
-/* Turns: the global queue, the inbox and the ring's head each get theirs, before runnext. */
-static COLD struct g *look_around(struct p *p)
-{
-	if (stats_slice_ends(p))
-		return NULL;
-	uint64_t cycles = cycles_now(), spent = cycles - p->looked;
-	bump(&p->tick, 1);
-	if (spent >= LOOK_CYCLES) {
-		uint64_t fewer = (uint64_t)p->quantum * LOOK_CYCLES / spent;
-		p->quantum = fewer ? (int)fewer : 1;
-		p->looked = cycles;
-		look_at_clock(p);
-		cycles = cycles_now();
-	} else if (p->quantum < STEPS_MAX) {
-		p->quantum++;
-	}
-	store_rlx(&p->countdown, p->quantum);
-	stats_looked(p, m_g(m_self()), cycles);
-	if (spent >= LOOK_CYCLES || load_rlx(&p->tick) % SLICE_EVERY == 0)
-		stats_slice_begin(p, cycles);
-	/* When every step is a look, the others have every other one, and runnext goes to the end of the ring: it would never
-	 * have its turn. */
-	bool always = p->quantum == 1;
-	struct g *g = always && load_rlx(&p->tick) % 2 ? NULL : take_shared(p, 0);
-	/* After one from elsewhere the ring's head has the next step: runnext goes behind the ring. */
-	struct g *next = g || always ? take_runnext(p) : NULL;
-	if (next)
-		run_queue_put(p, next);
-	if (g || (p->joined && head_may_wait(p)))
-		return g;
-	p->head_turn = load_rlx(&p->now);
-	return ring_pop(p);
-}
-
-static inline int step(struct p *p)
-{
-	int left = load_rlx(&p->countdown) - 1;
-	store_rlx(&p->countdown, left);
-	return left;
-}
-
-/* A call into the kernel takes as long as many steps. */
-bool step_is_due(struct p *p)
-{
-	enum { STEPS_A_CALL = 8 };
-	store_rlx(&p->countdown, load_rlx(&p->countdown) - STEPS_A_CALL);
-	return load_rlx(&p->countdown) + p->seen.rest <= 0;
-}
-
-/* A goroutine that waits in a wait group waits for those that it has started, and nobody else does: its youngest one, if that
- * has not begun, goes before the ring's head; when that one has ended, the next youngest, or who started them (yield_to_child).
- * So a tree of goroutines is gone through in depth, with as many stacks as it has levels and each of them hot, while
- * thieves take the largest subtrees, which are the oldest. p->joined is whose children are gone through; 0: nobody's. What
- * others make runnable meanwhile, the ring's last, runs at once, in between. */
-static inline bool is_child(struct g *g, uint64_t creator)
-{
-	return load_rlx(&g->creator) == creator && load_rlx(&g->state) == G_FRESH;
-}
-
-/* What was pushed last: a child of p->joined's, or, if nobody is next, that itself, or one that others have made runnable. When it
- * has not begun and is no child, the tree is done with. */
-static inline struct g *pop_joined(struct p *p)
-{
-	struct g *g = runq_peek_last(&p->runq);
-	bool fresh = g && load_rlx(&g->state) == G_FRESH;
-	if (!g || (fresh && load_rlx(&g->creator) != p->joined)) {
-		p->joined = 0;
-		return NULL;
-	}
-	if (!fresh && load_rlx(&p->xrunnext))
-		return NULL;
-	g = p->solo ? runq_pop_last_solo(&p->runq) : runq_pop_last(&p->runq); /* the same, if it is still there */
-	if (g && fresh)
-		g->joined = true;
-	return g;
-}
-
-/* If p->joined is next already a child goes first: it would only come to wait for it. */
-static inline struct g *take_joined(struct p *p)
-{
-	struct g *next = load_rlx(&p->xrunnext);
-	if (!next || load_rlx(&next->id) == p->joined)
-		return pop_joined(p);
-	if (!is_child(next, p->joined) || !(next = take_runnext(p)))
-		return NULL;
-	next->joined = true;
-	return next;
-}
-
-/* TREE: after the tree that is gone through, if there is one. */
-enum pick_order { QUEUE, TREE };
-
-static inline __attribute__((always_inline)) struct g *pick_at_hand(struct p *p, enum pick_order order)
-{
-	struct g *g;
-	if (order == TREE && p->joined && (g = take_joined(p)))
-		return g;
-	g = take_runnext(p);
-	if (!g)
-		g = ring_pop(p);
-	if (unlikely(!g) && (!gqueue_empty(&p->inbox) || !gqueue_empty(&sched.global)))
-		g = run_queue_get(p);
-	return g;
-}
-
-/* In a simulation every step comes to a look. Others go on before it; and what is at hand is taken here. */
-static COLD struct g *look(struct p *p, enum pick_order order)
-{
-	if (likely(!sim_on))
-		return look_around(p);
-	sim_point(SIM_STEP);
-	struct g *g = look_around(p);
-	if (!g)
-		g = pick_at_hand(p, order);
-	sim_looked(p, g);
-	return g;
-}
-
-static inline __attribute__((always_inline)) struct g *pick(struct p *p, enum pick_order order)
-{
-	struct g *g;
-	if (unlikely(step(p) <= 0) && (g = look(p, order)))
-		return g;
-	return pick_at_hand(p, order);
 }
 
 /* ---- going from one to the next ---- */

@@ -65,6 +65,7 @@ static inline void context_switch(struct context *from, struct context *to)
 #include "lockfree/spin.c"
 #include "runtime/gqueue.c"
 #include "runtime/idle.c"
+#include "runtime/pick.c"
 #include "runtime/sched.c"
 
 int64_t weft_now(void)
