@@ -167,26 +167,11 @@ static void *m_thread(void *arg)
 	return NULL;
 }
 
-/* ThreadSanitizer keeps a signal that a program was sent until whoever it has interrupted makes a call that it knows: on an M that
- * is the goroutine that ran, and it may be waiting for just that signal. There, Ms leave such signals to the other threads. */
-static sigset_t blocked_by_ms(void)
-{
-	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT};
-	sigset_t set;
-	if (!WEFT_TSAN)
-		return program.blocked;
-	sigfillset(&set);
-	for (size_t i = 0; i < ARRAY_LEN(faults); i++)
-		sigdelset(&set, faults[i]);
-	return set;
-}
-
 /* As the thread that has called weft_main is scheduled, and with the signals that it blocks, whoever starts it: sysmon
  * blocks them all. Only real-time policies need saying: a thread that has been lowered starts no M (takeover.c). */
 static void start_as_program(pthread_attr_t *attr)
 {
-	sigset_t blocked = blocked_by_ms();
-	pthread_attr_setsigmask_np(attr, &blocked);
+	pthread_attr_setsigmask_np(attr, &program.blocked);
 	if (program.policy != SCHED_FIFO && program.policy != SCHED_RR)
 		return;
 	pthread_attr_setinheritsched(attr, PTHREAD_EXPLICIT_SCHED);

@@ -406,8 +406,6 @@ TEST_GO(threads_that_many_blocking_calls_needed_end_again)
 TEST_GO(threads_that_take_over_ps_block_no_signals)
 {
 	sigset_t blocked;
-	if (!strcmp(WEFT_FLAVOUR, "tsan"))
-		test_skip("ThreadSanitizer would keep signals for goroutines that wait: there, threads of weft's block them");
 	weft_waitgroup_add(&join, MANY_BLOCKED);
 	for (int i = 0; i < MANY_BLOCKED; i++)
 		weft_go(block_until_all_do, NULL);
