@@ -98,6 +98,7 @@ static int64_t resident_at_peak(void)
 	int64_t at_peak = resident_bytes();
 	weft_close(gate);
 	weft_waitgroup_wait(&join);
+	weft_chan_free(gate);
 	return at_peak;
 }
 

@@ -306,6 +306,7 @@ static void nothing(void *arg)
 static int watch_a_busy_p(void)
 {
 	static struct poller counting;
+	static weft_timer timer;
 	weft_listener *l;
 	struct late most = {.timer = INT64_MIN};
 	begin();
@@ -319,7 +320,7 @@ static int watch_a_busy_p(void)
 	uint64_t fired = 0;
 	for (int timers = 0; polls < 50; timers++) {
 		if (timers % 100 == 0)
-			weft_after_func(30 * WEFT_US, nothing, NULL);
+			weft_timer_start(&timer, 30 * WEFT_US, nothing, NULL);
 		weft_yield();
 		look_for_lateness(&most);
 		fired += load_rlx(&p->wheel.xnext) == INT64_MAX;
