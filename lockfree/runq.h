@@ -132,11 +132,11 @@ static inline void *runq_peek(struct runq *q, uint32_t skip)
 	return (int32_t)(load_rlx(&q->tail) - at) > 0 ? load_rlx(&q->slot[at % RUNQ_SLOTS]) : NULL;
 }
 
-/* The same for the item that was pushed last. */
-static inline void *runq_peek_last(struct runq *q)
+/* Owner: the item that would be popped as the last after `skip` others, or NULL. */
+static inline void *runq_peek_last(struct runq *q, uint32_t skip)
 {
-	uint32_t tail = load_rlx(&q->tail);
-	return tail != (uint32_t)load_rlx(&q->xhead) ? load_rlx(&q->slot[(tail - 1) % RUNQ_SLOTS]) : NULL;
+	uint32_t at = load_rlx(&q->tail) - 1 - skip;
+	return (int32_t)(at - (uint32_t)load_rlx(&q->xhead)) >= 0 ? load_rlx(&q->slot[at % RUNQ_SLOTS]) : NULL;
 }
 
 /* Any thread: moves half of the items (rounded up, at most `max`) to `to`, oldest first. How many. */

@@ -3,16 +3,9 @@
 
 #include <weft/time.h>
 
-enum {
-	NARROW_TICKS = 200,     /* from before the kernel's clock was read to after it, when nothing came between */
-	RATED_AFTER_NS = 1000000, /* the program must have run for, before its rate means anything */
-};
+enum { RATED_AFTER_NS = 1000000, RATED_UNTIL_NS = 1000000000 };
 
-static struct {
-	bool counter_is_trusted;
-	int64_t ns;
-	uint64_t ticks;
-} began;
+static bool counter_is_trusted;
 
 int64_t clock_read(struct timespec *t)
 {
@@ -30,21 +23,44 @@ int64_t weft_now(void)
 
 void clock_start(void)
 {
-	began.counter_is_trusted = !sim_on && tsc_is_trusted(); /* a simulation's timers are exact */
-	began.ticks = cycles_now();
-	began.ns = weft_now();
+	counter_is_trusted = !sim_on && tsc_is_trusted(); /* a simulation's timers are exact */
 }
 
-/* A new pair, if it is a good one. */
+static void begin_anew(struct clock_part *c, uint64_t ticks, int64_t ns, uint64_t rate)
+{
+	store_rlx(&c->rate, rate);
+	store_rlx(&c->from_ticks, ticks);
+	store_rlx(&c->from_ns, ns);
+}
+
+/* Is it within an eighth? */
+static bool is_like(uint64_t rate, uint64_t before)
+{
+	return rate < before + before / 8 && before < rate + rate / 8;
+}
+
+void clock_learn(struct clock_part *c, uint64_t ticks, int64_t ns, uint64_t took)
+{
+	if (took >= CLOCK_NARROW_TICKS)
+		return;
+	uint64_t passed = ticks - load_rlx(&c->from_ticks), before = load_rlx(&c->rate);
+	int64_t ran = ns - load_rlx(&c->from_ns);
+	store_rlx(&c->ticks, ticks);
+	store_rlx(&c->ns, ns);
+	if (ran < RATED_AFTER_NS)
+		return;
+	/* A counter goes at 1 to 6 GHz here (unit/cycles). */
+	bool sane = ran < RATED_UNTIL_NS && passed > (uint64_t)ran / 2 && passed < (uint64_t)ran * 8;
+	uint64_t rate = sane ? ((uint64_t)ran << 32) / passed : 0;
+	begin_anew(c, ticks, ns, rate && (!before || is_like(rate, before)) ? rate : 0);
+}
+
 COLD int64_t clock_near_slow(struct clock_part *c)
 {
-	uint64_t before = cycles_now();
-	int64_t ns = weft_now(), ran = ns - began.ns;
-	uint64_t took = cycles_now() - before;
-	if (took < NARROW_TICKS && ran > RATED_AFTER_NS && began.counter_is_trusted) {
-		store_rlx(&c->ns, ns);
-		store_rlx(&c->ticks, before);
-		store_rlx(&c->rate, (uint64_t)((double)ran / (double)(before - began.ticks) * 4294967296.0));
-	}
+	uint64_t ticks = cycles_now();
+	int64_t ns = weft_now();
+	uint64_t took = cycles_now() - ticks;
+	if (counter_is_trusted)
+		clock_learn(c, ticks, ns, took);
 	return ns;
 }

@@ -36,6 +36,8 @@ static struct g_options *take(struct m *m)
 	void *me = sched_enter(m);
 	struct p *p = m ? m_p(m) : NULL;
 	struct g_options *o = p ? take_on(p) : slab_take_one(&all);
+	if (o)
+		fiber_publish(o); /* the slab's memory may be new, and the M's */
 	sched_leave(me);
 	return o;
 }

@@ -1,5 +1,6 @@
 #include "runtime/pick.h"
 #include "lockfree/epoch.h"
+#include "lockfree/fence.h"
 #include "runtime/sim.h"
 
 enum {
@@ -7,6 +8,9 @@ enum {
 	SLICE_EVERY = 4, /* looks, while steps are short */
 	POLL_EVERY_NS = 200000,
 	HEAD_PATIENCE_NS = 10000000,
+	TREE_DEPTH_OF_LOOK = 8,
+	HELP_EVERY = 8, /* looks at the clock */
+	STUCK_NS = 50000,
 };
 
 /* ---- what is shared ---- */
@@ -65,6 +69,17 @@ struct g *run_queue_get(struct p *p)
 	return g ? g : take_shared(p, fair_share());
 }
 
+/* ---- trees ---- */
+
+bool tree_is_below(struct p *p)
+{
+	struct g *g;
+	for (uint32_t skip = 1; skip < TREE_DEPTH_OF_LOOK && (g = runq_peek_last(&p->runq, skip)); skip++)
+		if (is_joined(p, g))
+			return true;
+	return false;
+}
+
 /* ---- looking around ---- */
 
 void free_dead_stacks(struct p *p)
@@ -77,6 +92,36 @@ void free_dead_stacks(struct p *p)
 	stack_trim(&p->stacks, load_rlx(&p->now));
 }
 
+/* The oldest in its ring, if it has run before: what has not begun may be the largest part of a tree. */
+static struct g *steal_oldest(struct p *p, struct p *victim)
+{
+	struct g *g = runq_peek(&victim->runq, 0);
+	if (!g || load_rlx(&g->state) == G_FRESH)
+		return NULL;
+	return runq_steal(&victim->runq, p->scratch, 1) ? p->scratch[0] : NULL;
+}
+
+/* What waits on another P that has not looked around for a while is not left to idle Ps alone: there may be none, and who waits
+ * in a wait group has perhaps only stepped aside for a goroutine that computes (yield_to_child), and is on no list of those whom
+ * the last done() wakes. One goroutine at a time comes here. */
+static void help_another(struct p *p, int64_t now)
+{
+	if (p->solo || !sched.steal || is_resting(p))
+		return;
+	struct p *victim = sched.ps[p->victims[p->helped / HELP_EVERY % (sched.nprocs - 1)]];
+	if (now - load_rlx(&victim->now) < STUCK_NS)
+		return;
+	struct g *g = load_acq(&victim->xrunnext);
+	if (!g || !cas_acq(&victim->xrunnext, &g, NULL))
+		g = steal_oldest(p, victim);
+	if (!g)
+		return;
+	run_queue_put(p, g);
+	fence_full();
+	if (somebody_could_help())
+		wake_one();
+}
+
 static COLD void look_at_clock(struct p *p)
 {
 	int64_t now = clock_read(&p->kernel_time);
@@ -87,6 +132,8 @@ static COLD void look_at_clock(struct p *p)
 	free_dead_stacks(p);
 	fire_timers(p, now);
 	fire_late_timers_of_another(p, now);
+	if (p->helped % HELP_EVERY == 0)
+		help_another(p, now);
 	const struct poller *poller = load_acq(&sched.poller);
 	if (poller && now - load_rlx(&p->polled) > POLL_EVERY_NS) {
 		store_rlx(&p->polled, now);

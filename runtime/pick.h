@@ -97,13 +97,22 @@ static inline bool is_child(struct g *g, uint64_t creator)
 	return load_rlx(&g->creator) == creator && load_rlx(&g->state) == G_FRESH;
 }
 
-/* What was pushed last: a child of p->joined's, or, if nobody is next, that itself, or one that others have made runnable. When it
- * has not begun and is no child, the tree is done with. */
+/* Of the tree: p->joined itself, or a child of its that has not begun. */
+static inline bool is_joined(struct p *p, struct g *g)
+{
+	return is_child(g, p->joined) || load_rlx(&g->id) == p->joined;
+}
+
+/* pick.c: the ring's last has run before, and is not of the tree: may it go now, so that the tree can go on? */
+COLD bool tree_is_below(struct p *);
+
+/* What was pushed last: a child of p->joined's, or, if nobody is next, that itself, or one that others have made runnable on top of
+ * the tree. If there is none of it near the end, the tree is done with. */
 static inline struct g *pop_joined(struct p *p)
 {
-	struct g *g = runq_peek_last(&p->runq);
+	struct g *g = runq_peek_last(&p->runq, 0);
 	bool fresh = g && load_rlx(&g->state) == G_FRESH;
-	if (!g || (fresh && load_rlx(&g->creator) != p->joined)) {
+	if (!g || (!is_joined(p, g) && (fresh || !tree_is_below(p)))) {
 		p->joined = 0;
 		return NULL;
 	}

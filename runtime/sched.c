@@ -304,6 +304,7 @@ bool yield_to_child(void)
 		leave(m, g, child);
 		m_p(m_self())->joined = 0;
 	} else {
+		p->joined = 0;
 		g_set_state(g, G_RUNNING);
 	}
 	sched_leave(me);

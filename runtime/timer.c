@@ -37,9 +37,11 @@ static struct p *setters_p(void)
 	return sched.ps[0];
 }
 
+/* The P's clock is its holder's. */
 static int64_t soon(struct p *p, int64_t ns)
 {
-	return later(clock_near(&p->clock), ns);
+	struct m *m = m_self();
+	return later(likely(m != NULL) && likely(m_p(m) == p) ? clock_near(&p->clock) : weft_now(), ns);
 }
 
 /* A P that runs looks at its wheel before it sleeps; one that sleeps must be told when a timer has come nearer

@@ -36,6 +36,7 @@
 #include <sched.h>
 
 enum { GUARD = 1, WAITING = 2, FLAGS = 3, ONE = 4 };
+static const int64_t most = INT64_MAX / ONE;
 
 struct group_waiter {
 	struct group_waiter *next, **link;
@@ -125,6 +126,8 @@ static void let_go(struct waitgroup *wg, int64_t word)
 void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
 {
 	struct waitgroup *wg = inside(group);
+	if (unlikely(n > most || n < -most))
+		weft_panic("wait group counter out of range");
 	int64_t word = add_acqrel(&wg->word, n * ONE) + n * ONE; /* R1, A2 */
 	if (unlikely(count_of(word) < 0))
 		weft_panic("negative wait group counter");

@@ -45,7 +45,9 @@ typedef struct weft_waitgroup {
 	void *first;
 } weft_waitgroup;
 
-WEFT_API void weft_waitgroup_add(weft_waitgroup *, int64_t n); /* panics: "negative wait group counter" */
+/* Panics: "negative wait group counter"; "wait group counter out of range", beyond 2^61; and, where it is seen, "wait group misuse: add
+ * beside a wait", when one is added between the last _done and the return of those who wait. */
+WEFT_API void weft_waitgroup_add(weft_waitgroup *, int64_t n);
 WEFT_API void weft_waitgroup_done(weft_waitgroup *);
 WEFT_API void weft_waitgroup_wait(weft_waitgroup *);
 WEFT_API int weft_waitgroup_wait_until(weft_waitgroup *, weft_deadline); /* 0, -ETIMEDOUT */

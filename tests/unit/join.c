@@ -196,6 +196,45 @@ TEST_GO(a_child_that_computes_does_not_hold_up_a_wait_for_another)
 	return 0;
 }
 
+static _Atomic bool idle_yields;
+
+static void yield_until_waited(void *unused)
+{
+	(void)unused;
+	idle_yields = true;
+	while (!waited)
+		weft_yield();
+}
+
+/* Taken to the other P, it would be in the way of those that are pinned there. */
+static void compute_on_the_first_p(void *unused)
+{
+	if (m_p(m_self())->index == 0)
+		compute_until_waited(unused);
+}
+
+/* And neither when the other P is never idle, and no P is taken from who computes: who has stepped aside is found at its looks. */
+static int waits_beside_a_busy_p(void)
+{
+	weft_waitgroup_add(&other, 1);
+	go_on = weft_chan_make(0, 0);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 2}, yield_until_waited, NULL), 0);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 2}, finish_other, NULL), 0);
+	while (!idle_yields)
+		weft_yield();
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 2}, send_soon, NULL), 0);
+	weft_go(compute_on_the_first_p, NULL);
+	weft_waitgroup_wait(&other);
+	waited = true;
+	return 0;
+}
+
+TEST(a_busy_p_takes_who_waits_behind_a_child_that_computes)
+{
+	setenv("WEFT_DEBUG", "nopreempt", 1);
+	CHECK_EQ(run_weft(2, waits_beside_a_busy_p), 0);
+}
+
 /* ---- what a wait for children is ---- */
 
 static weft_chan *gate;

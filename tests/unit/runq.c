@@ -55,12 +55,13 @@ TEST(the_last_is_popped_across_the_wrap_of_the_indices)
 	for (int solo = 0; solo < 2; solo++) {
 		for (uintptr_t i = 0; i < 1000; i++) {
 			push(3 * i, 3 * i + 3);
-			CHECK(runq_peek_last(&q) == item(3 * i + 2));
+			CHECK(runq_peek_last(&q, 0) == item(3 * i + 2) && runq_peek_last(&q, 2) == item(3 * i));
+			CHECK(runq_peek_last(&q, 3) == NULL);
 			CHECK((solo ? runq_pop_last_solo(&q) : runq_pop_last(&q)) == item(3 * i + 2));
 			CHECK(runq_pop(&q) == item(3 * i));
 			CHECK((solo ? runq_pop_last_solo(&q) : runq_pop_last(&q)) == item(3 * i + 1));
 			CHECK((solo ? runq_pop_last_solo(&q) : runq_pop_last(&q)) == NULL);
-			CHECK(runq_pop(&q) == NULL && runq_peek_last(&q) == NULL);
+			CHECK(runq_pop(&q) == NULL && runq_peek_last(&q, 0) == NULL);
 			CHECK_EQ(runq_len(&q), 0);
 		}
 	}

@@ -1,6 +1,7 @@
 #include "tests/unit/go.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 static weft_waitgroup join;
 static weft_mutex lock;
@@ -197,4 +198,56 @@ TEST_GO(waitgroup_may_vanish_when_wait_has_returned)
 		CHECK_EQ(scribble(), -1);
 	}
 	return 0;
+}
+
+/* ---- misuse ---- */
+
+static _Atomic bool going;
+
+static void finish_misused(void *group)
+{
+	going = true;
+	weft_waitgroup_done(group);
+}
+
+/* The last done() finds a waiter about to join, as the word's lowest bit says, and before that has joined somebody adds. */
+static int add_beside_a_wait(void)
+{
+	static weft_waitgroup wg;
+	weft_waitgroup_add(&wg, 1);
+	__atomic_or_fetch(&wg.word, 1, __ATOMIC_SEQ_CST);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 2}, finish_misused, &wg), 0);
+	while (!going || __atomic_load_n(&wg.word, __ATOMIC_SEQ_CST) >> 2)
+		continue;
+	weft_waitgroup_add(&wg, 1);
+	__atomic_and_fetch(&wg.word, ~(uint64_t)1, __ATOMIC_SEQ_CST);
+	weft_sleep(60 * WEFT_S);
+	return 0;
+}
+
+static void misuse_by_adding(void)
+{
+	_exit(run_weft(2, add_beside_a_wait));
+}
+
+TEST(adding_beside_a_wait_panics)
+{
+	test_dies(misuse_by_adding, "panic: wait group misuse: add beside a wait\n");
+}
+
+static int add_too_much(void)
+{
+	static weft_waitgroup wg;
+	weft_waitgroup_add(&wg, (int64_t)1 << 62);
+	return 0;
+}
+
+static void misuse_by_adding_too_much(void)
+{
+	_exit(run_weft(1, add_too_much));
+}
+
+TEST(adding_too_much_panics)
+{
+	test_dies(misuse_by_adding_too_much, "panic: wait group counter out of range\n");
 }
