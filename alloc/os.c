@@ -393,10 +393,22 @@ int os_peek(uintptr_t address, uintptr_t *word)
 	return n == (ssize_t)sizeof *word ? 0 : n < 0 ? -errno : -EFAULT;
 }
 
+/* ThreadSanitizer keeps a signal until the one that it has interrupted makes a call that it knows, and a futex is none: who sleeps
+ * on one would sleep on, with the handler yet to run. */
+static void hear_signals(void)
+{
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+	usleep(0);
+#endif
+#endif
+}
+
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {
 	struct timespec t = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns < 0 ? NULL : &t, NULL, 0);
+	hear_signals();
 }
 
 void os_futex_wake(_Atomic uint32_t *word)

@@ -41,6 +41,7 @@
 
 #if WEFT_TSAN
 #include <sanitizer/tsan_interface.h>
+#include <string.h>
 /* For a thread's own data, which its goroutines touch in turn. */
 #define NO_TSAN __attribute__((no_sanitize("thread"), noinline))
 #define NOT_INSTRUMENTED __attribute__((disable_sanitizer_instrumentation, noinline))
@@ -112,6 +113,16 @@ static inline void fiber_observe(void *address)
 	__tsan_acquire(address);
 #else
 	(void)address;
+#endif
+}
+
+/* ThreadSanitizer keeps a signal for the one that it has interrupted, until that makes a call that ThreadSanitizer knows. A goroutine
+ * makes one before it waits: it may be for just that signal. */
+static inline void fiber_hear_signals(void)
+{
+#if WEFT_TSAN
+	static size_t (*volatile known)(const char *) = strlen;
+	known("");
 #endif
 }
 

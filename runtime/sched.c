@@ -252,6 +252,7 @@ void park(void)
 		return;
 	}
 	struct g *g = m_g(m);
+	fiber_hear_signals();
 	void *me = sched_enter(m);
 	bool joins = load_rlx(&g->waiting) == WAIT_GROUP;
 	if (joins)
@@ -735,6 +736,7 @@ static NOT_INSTRUMENTED void run_body(struct g *g)
 {
 	store_rel(&m_self()->xinside, false);
 	g->fn(g->arg);
+	fiber_hear_signals();
 	call_begin_blocking();
 }
 

@@ -15,6 +15,7 @@
 #define NO_TSAN
 #define NOT_INSTRUMENTED
 #define fiber_make()                    NULL
+#define fiber_hear_signals()            ((void)0)
 #define fiber_current()                 NULL
 #define fiber_become(fiber)             ((void)(fiber))
 #define fiber_forget(fiber)             ((void)(fiber))

@@ -3,8 +3,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,14 +11,9 @@ static weft_chan *signals_made(size_t room)
 	return weft_chan_make_leaf(sizeof(int), room);
 }
 
-/* A signal to the process may come to any thread. ThreadSanitizer keeps it there until that makes a call it knows, and an M may
- * make none: with it the signal is for the first thread, which waits in one. */
 static void raise_here(int signo)
 {
-	if (!strcmp(WEFT_FLAVOUR, "tsan"))
-		CHECK_EQ(syscall(SYS_tgkill, getpid(), getpid(), signo), 0);
-	else
-		CHECK_EQ(kill(getpid(), signo), 0);
+	CHECK_EQ(kill(getpid(), signo), 0);
 }
 
 static int received(weft_chan *c)
