@@ -1,5 +1,5 @@
-/* The time, for setting a timer: never early, and late by half a microsecond at most (by three times that while the kernel's clock
- * is slowed down).
+/* The time, for setting a timer: never early, and late by less than 0.7 µs (twice that in the moment in which the kernel's clock
+ * is slowed down; unit/clock).
  *
  * clock_gettime costs 22 ns here, the cycle counter 10 (docs/bench-method.md, row timer). So each P keeps one pair of readings, of
  * both at the same moment, and for a few µs after it the counter alone says how much later it is:

@@ -18,8 +18,9 @@
  * A waker takes a P's bit out of the mask: that claims it, and only the claimer wakes it. It wakes nobody while
  * somebody is looking for work (xspinning), for that one will find it; and the last one that stops
  * looking because it has found something wakes the next, which looks whether there is more; a haul of several goroutines wakes
- * as many, up to HELPERS_MOST. So a burst of work wakes the Ps a few at a time, never all at once for one goroutine. (One that is about to sleep, and whose last
- * look finds something, has been seen looking: it is counted again, or nobody would wake the next.)
+ * as many, up to HELPERS_MOST. So a burst of work wakes the Ps a few at a time, never all at once for one goroutine. (One that
+ * is about to sleep, and whose last look finds something, has been seen looking: it is counted again, or nobody would wake the
+ * next.)
  *
  * A P that computes says nothing: it fires no timer, asks no poller, and what it has readied may have been left
  * without a wake (sched.c). So while there are such, one of the sleepers keeps watch (wait_for_wake).
