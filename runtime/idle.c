@@ -12,18 +12,15 @@
  * lists whose counts are sequentially consistent, as are runnext, xidle and xspinning, and need no fence. What the
  * swap displaces from runnext goes to the ring without one: the sleeper looks at runnext first, and either finds the
  * successor there, or that its P has taken it, and then the ring shows what went there before that. (A thief that
- * takes it between swap and push would break this; it takes what has not moved for microseconds, and the watch
- * would find the rest.)
+ * takes it between swap and push would break this; it takes what has not moved for microseconds, and the watch,
+ * watch.h, would find the rest.)
  *
  * A waker takes a P's bit out of the mask: that claims it, and only the claimer wakes it. It wakes nobody while
  * somebody is looking for work (xspinning), for that one will find it; and the last one that stops
- * looking because it has found something wakes the next, which looks whether there is more; a haul of several goroutines wakes
+ * looking because it has found something looks once more, and wakes the next if there is more; a haul of several goroutines wakes
  * as many, up to HELPERS_MOST. So a burst of work wakes the Ps a few at a time, never all at once for one goroutine. (One that
  * is about to sleep, and whose last look finds something, has been seen looking: it is counted again, or nobody would wake the
  * next.)
- *
- * A P that computes says nothing: it fires no timer, asks no poller, and what it has readied may have been left
- * without a wake (sched.c). So while there are such, one of the sleepers keeps watch (wait_for_wake).
  *
  * How long to spin: the running mean of how long work lets itself be waited for decides. If work usually
  * comes soon, spinning three times as long catches nearly all of it and saves the 20 µs that waking a halted
@@ -43,7 +40,9 @@
 #include "runtime/sysmon.h"
 
 enum {
-	LATE_NS = 1000000,
+	POLLER_LATE_NS = 1000000,
+	TIMER_LATE_NS = 50000,
+	STAND_BY_NS = 100000,
 	THREADS_NS = 100000000,
 	SPIN_LEAST = 2000,
 	SPIN_MOST = 200000,
@@ -64,11 +63,6 @@ static bool claim(unsigned index)
 		return false;
 	sub_seq(&sched.xidle, 1);
 	return true;
-}
-
-static bool is_asleep(const struct p *p)
-{
-	return load_seq(&sched.idle_mask[p->index / 64]) >> p->index % 64 & 1;
 }
 
 /* What a sleeper is woken for: work that somebody has seen, or a look whether there is more. Only in vain for the first
@@ -149,16 +143,30 @@ void wake_one(void)
 	wake_any(WAKE_WORK);
 }
 
+
+/* False: it does not sleep. */
+static bool wake_this(struct p *p, enum wake why)
+{
+	add_seq(&sched.xspinning, 1); /* on its behalf */
+	if (claim(p->index)) {
+		poke(p, why);
+		return true;
+	}
+	sub_seq(&sched.xspinning, 1);
+	return false;
+}
+
 void wake_p(struct p *p)
 {
 	fence_full(); /* what it is to be woken for is there to be seen */
 	if (!is_asleep(p))
 		return;
-	add_seq(&sched.xspinning, 1);
-	if (claim(p->index))
-		poke(p, WAKE_WORK);
-	else
-		sub_seq(&sched.xspinning, 1);
+	wake_this(p, WAKE_WORK);
+}
+
+bool wake_for_a_look(struct p *p)
+{
+	return wake_this(p, WAKE_LOOK);
 }
 
 /* ---- stealing ---- */
@@ -173,14 +181,14 @@ static uint32_t next_random(struct p *p)
 
 
 /* The goroutine in another P's runnext, if that P has made no step for a while. The first look only remembers what it
- * saw. */
-static struct g *stuck_runnext(struct p *p, struct p *victim)
+ * saw, unless the P has not looked at the clock for so long that it must have made none. */
+static struct g *stuck_runnext(struct p *p, struct p *victim, int64_t now)
 {
 	struct suspect *s = &p->suspects[victim->index];
 	struct g *g = load_acq(&victim->xrunnext);
 	int step = load_rlx(&victim->countdown);
-	if (!g)
-		return NULL;
+	if (!g || has_not_looked(victim, now))
+		return g;
 	if (s->g != g || s->step != step) {
 		*s = (struct suspect){.g = g, .step = step, .since = cycles_now()};
 		return NULL;
@@ -188,18 +196,18 @@ static struct g *stuck_runnext(struct p *p, struct p *victim)
 	return cycles_now() - s->since < CYCLES_WITHOUT_STEP ? NULL : g;
 }
 
-static struct g *steal_runnext(struct p *p, struct p *victim)
+static struct g *steal_runnext(struct p *p, struct p *victim, int64_t now)
 {
-	struct g *g = stuck_runnext(p, victim);
+	struct g *g = stuck_runnext(p, victim, now);
 	return g && cas_acq(&victim->xrunnext, &g, NULL) ? g : NULL;
 }
 
-static struct g *steal_from(struct p *p, struct p *victim)
+static struct g *steal_from(struct p *p, struct p *victim, int64_t now)
 {
 	void *got[RUNQ_SLOTS / 2];
 	uint32_t n = runq_len(&victim->runq) ? runq_steal(&victim->runq, got, RUNQ_SLOTS / 2) : 0;
 	if (!n)
-		return steal_runnext(p, victim);
+		return steal_runnext(p, victim, now);
 	for (uint32_t i = 1; i < n; i++)
 		run_queue_put(p, got[i]);
 	bump(&p->stats.steals, 1);
@@ -212,7 +220,7 @@ static bool do_its_chores(struct p *p, struct p *victim, int64_t now)
 {
 	bool found = load_rlx(&victim->wheel.xnext) <= now && fire_timers(victim, now);
 	const struct poller *poller = load_acq(&sched.poller);
-	if (poller && now - load_rlx(&victim->polled) > LATE_NS) {
+	if (poller && now - load_rlx(&victim->polled) > POLLER_LATE_NS) {
 		store_rlx(&victim->polled, now);
 		found |= poller->wait(p->index, victim->index, 0) > 0;
 	}
@@ -228,7 +236,7 @@ static struct g *steal(struct p *p, int64_t now)
 		unsigned offset = n ? next_random(p) % n : 0;
 		for (unsigned i = 0; i < n; i++) {
 			struct p *victim = sched.ps[p->victims[begin + (offset + i) % n]];
-			struct g *g = steal_from(p, victim);
+			struct g *g = steal_from(p, victim, now);
 			stats_stole(p, ring, g);
 			if (g || (do_its_chores(p, victim, now) && (g = run_queue_get(p))))
 				return g;
@@ -263,7 +271,7 @@ void fire_late_timers_of_another(struct p *p, int64_t now)
 	if (p->solo)
 		return;
 	struct p *victim = sched.ps[p->victims[p->helped++ % (sched.nprocs - 1)]];
-	if (load_rlx(&victim->wheel.xnext) < now - LATE_NS)
+	if (load_rlx(&victim->wheel.xnext) < now - (stands_by(victim) ? 0 : TIMER_LATE_NS))
 		fire_timers(victim, now);
 }
 
@@ -282,24 +290,33 @@ static struct g *look_everywhere(struct p *p, int64_t now)
 	return g || p->solo || !sched.steal || is_resting(p) ? g : steal(p, now);
 }
 
+static bool has_work(struct p *p)
+{
+	return load_acq(&p->xrunnext) || runq_len(&p->runq);
+}
+
+/* Is there anything that any P may take? After a full fence. */
+static bool work_to_share(void)
+{
+	if (gqueue_len(&sched.global))
+		return true;
+	for (unsigned i = 0; sched.steal && i < sched.nprocs; i++)
+		if (has_work(sched.ps[i]))
+			return true;
+	return false;
+}
+
 /* Is there anything at all that this P could run? Only looks; after a full fence. A P that rests takes nothing from
  * others: it says what it has seen, for who made that runnable may have relied on its looking. */
-static bool work_anywhere(const struct p *p)
+static bool work_anywhere(struct p *p)
 {
 	if (load_acq(&sched.stopping) || gqueue_len(&p->inbox))
 		return true;
-	if (gqueue_len(&sched.global)) {
-		if (!is_resting(p))
-			return true;
-		wake_any(WAKE_LOOK);
-	}
-	for (unsigned i = 0; sched.steal && i < sched.nprocs; i++)
-		if (load_acq(&sched.ps[i]->xrunnext) || runq_len(&sched.ps[i]->runq)) {
-			if (sched.ps[i] == p || !is_resting(p))
-				return true;
-			wake_any(WAKE_LOOK);
-			return false;
-		}
+	if (!work_to_share())
+		return false;
+	if (!is_resting(p) || has_work(p))
+		return true;
+	wake_any(WAKE_LOOK);
 	return false;
 }
 
@@ -308,7 +325,7 @@ static bool work_anywhere(const struct p *p)
 static bool may_spin(struct p *p)
 {
 	enum spin_mode spin = load_rlx(&sched.spin);
-	if (is_resting(p))
+	if (is_resting(p) || stands_by(p))
 		return false;
 	if (p->spinning || spin == SPIN_POLL)
 		return true;
@@ -356,7 +373,8 @@ static bool wake_another(void)
 	return false;
 }
 
-/* Stops looking, because it has found something. The last one to do so sees to what is left; and whoever has made a haul wakes some
+/* Stops looking, because it has found something. The last one to do so sees to what is left: those who made that runnable may have
+ * relied on its looking; who comes after does not. And whoever has made a haul wakes some
  * for it: one after the other, 64 Ps would take 22 µs each to come up (docs/scheduler.md, burst). */
 static void stop_spinning(struct p *p)
 {
@@ -364,8 +382,11 @@ static void stop_spinning(struct p *p)
 		return;
 	p->spinning = false;
 	store_rlx(&sched.xwake_skip, 0);
-	if (sub_seq(&sched.xspinning, 1) == 1 && load_seq(&sched.xidle))
-		wake_any(WAKE_LOOK);
+	if (sub_seq(&sched.xspinning, 1) == 1 && load_seq(&sched.xidle)) {
+		fence_full(); /* on AArch64 the subtraction is none, to the loads behind it */
+		if (work_to_share())
+			wake_any(WAKE_LOOK);
+	}
 	uint32_t waiting = runq_len(&p->runq), helpers = waiting < HELPERS_MOST ? waiting : HELPERS_MOST;
 	while (helpers-- > 1 && load_seq(&sched.xidle) && wake_another())
 		;
@@ -387,10 +408,33 @@ static void wake_was_useless(void)
 
 /* ---- sleeping ---- */
 
-/* A timer, or stacks to give back. */
+static bool somebody_else_works(void)
+{
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		if (!stands_by(sched.ps[i]) && !is_asleep(sched.ps[i]))
+			return true;
+	return false;
+}
+
+/* A P that stands by leaves its timers to those that do not, for a while: its goroutines go over to them. Who goes to sleep here
+ * either sees that another works still, or is seen to sleep by that one, which then sleeps no longer than until these timers. */
+static int64_t next_timer(const struct p *p)
+{
+	int64_t next = load_rlx(&p->wheel.xnext);
+	if (likely(!load_rlx(&sched.xdetached)))
+		return next;
+	if (stands_by(p))
+		return next < INT64_MAX && somebody_else_works() ? next + STAND_BY_NS : next;
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		if (stands_by(sched.ps[i]) && load_rlx(&sched.ps[i]->wheel.xnext) < next)
+			next = load_rlx(&sched.ps[i]->wheel.xnext);
+	return next;
+}
+
+/* A timer, or stacks to give back. After a full fence. */
 static int64_t time_to_next_chore(struct p *p)
 {
-	int64_t next = load_rlx(&p->wheel.xnext), trim = stack_trim_due(&p->stacks);
+	int64_t next = next_timer(p), trim = stack_trim_due(&p->stacks);
 	if (trim < next)
 		next = trim;
 	if (next == INT64_MAX)
@@ -421,37 +465,17 @@ static void check_deadlock(void)
 		dump_deadlock();
 }
 
-/* Only looks; what it sees is then taken in the usual way (steal). */
-static bool needs_help(struct p *p, struct p *victim, int64_t now)
-{
-	if (sched.steal && (runq_len(&victim->runq) || stuck_runnext(p, victim)))
-		return true;
-	if (load_rlx(&victim->wheel.xnext) <= now)
-		return true;
-	return load_rlx(&sched.poller) && now - load_rlx(&victim->polled) > LATE_NS && !is_asleep(victim);
-}
-
-static bool somebody_needs_help(struct p *p, int64_t now)
-{
-	bool needed = false; /* everybody is looked at: stuck_runnext remembers */
-	for (unsigned i = 0; i + 1 < sched.nprocs; i++)
-		needed |= needs_help(p, sched.ps[p->victims[i]], now);
-	return needed || gqueue_len(&sched.global);
-}
-
-/* True: sockets had something. */
-static bool sleep_for(struct p *p, const struct poller *poller, int64_t timeout)
+static void sleep_for(struct p *p, const struct poller *poller, int64_t timeout)
 {
 	if (unlikely(sim_on)) {
 		sim_sleep(p, timeout);
-		return false;
+	} else if (poller) {
+		poller->wait(p->index, p->index, timeout); /* off-line around its own system call */
+	} else {
+		epoch_offline();
+		os_futex_wait(&p->xwake, 0, timeout);
+		epoch_online();
 	}
-	if (poller)
-		return poller->wait(p->index, p->index, timeout) > 0; /* off-line around its own system call */
-	epoch_offline();
-	os_futex_wait(&p->xwake, 0, timeout);
-	epoch_online();
-	return false;
 }
 
 /* Something outside may still happen when nothing else can: a thread may end, and leave a deadlock behind. */
@@ -460,59 +484,9 @@ static int64_t until_threads_have_ended(int64_t timeout)
 	return nothing_can_happen() && (timeout < 0 || timeout > THREADS_NS) ? THREADS_NS : timeout;
 }
 
-/* Every round is a look at a few words: the watcher stays announced as a sleeper between them, because going off
- * and on again it would take the lines of the idle words, and everybody's last look, from the busy ones. While nobody is
- * busy it only sleeps, and nobody relies on it (sched.c): sysmon wakes it. */
-static void watch(struct p *p, const struct poller *poller)
+/* Returns when there may be something to do. */
+static void sleep_until_woken(struct p *p)
 {
-	while (load_seq(&sched.xidle) < sched.nprocs) {
-		int64_t timeout = time_to_next_chore(p);
-		bool until_chore = timeout >= 0 && timeout <= LATE_NS;
-		store_seq(&sched.xwatching, WATCH_BUSY);
-		if (sleep_for(p, poller, until_chore ? timeout : LATE_NS) || until_chore)
-			return;
-		if (load_seq(&p->xwake) || somebody_needs_help(p, weft_now()))
-			return;
-	}
-	store_seq(&sched.xwatching, WATCH_IDLE);
-	sleep_for(p, poller, until_threads_have_ended(time_to_next_chore(p)));
-}
-
-void appoint_watch(void)
-{
-	uint32_t idle = load_seq(&sched.xidle), watching = load_seq(&sched.xwatching);
-	if (idle == 0 || idle == sched.nprocs || watching == WATCH_BUSY)
-		return;
-	if (watching == WATCH_IDLE)
-		nudge(sched.ps[load_rlx(&sched.watcher)]);
-	else
-		wake_any(WAKE_LOOK);
-}
-
-/* One of the sleeping Ps keeps watch while others are busy: every millisecond it looks whether somebody computes and
- * leaves goroutines, timers or sockets lying. A watcher that finds work leaves, and sysmon appoints another. False: there are
- * no others. */
-static bool wait_for_wake(struct p *p, const struct poller *poller)
-{
-	uint32_t nobody = WATCH_NOBODY;
-	if (p->solo) {
-		sleep_for(p, poller, until_threads_have_ended(time_to_next_chore(p)));
-		return false;
-	}
-	if (!is_resting(p) && cas_seq(&sched.xwatching, &nobody, WATCH_IDLE)) {
-		store_rlx(&sched.watcher, p->index);
-		watch(p, poller);
-		store_seq(&sched.xwatching, WATCH_NOBODY);
-	} else {
-		sleep_for(p, poller, until_threads_have_ended(time_to_next_chore(p)));
-	}
-	return true;
-}
-
-/* Returns when there may be something to do; true: when there may be nothing but the end of a watch. */
-static bool sleep_until_woken(struct p *p)
-{
-	bool watched = false;
 	const struct poller *poller = load_acq(&sched.poller);
 	if (unlikely(sim_on))
 		sim_point(SIM_DROWSE);
@@ -530,11 +504,10 @@ static bool sleep_until_woken(struct p *p)
 		sim_point(SIM_DROWSE);
 	if (!work_anywhere(p) && load_seq(&sched.poller) == poller) {
 		check_deadlock();
-		watched = wait_for_wake(p, poller);
+		sleep_for(p, poller, until_threads_have_ended(time_to_next_chore(p)));
 	}
 	/* Claimed by a waker: it has counted us among those who look. Otherwise we count ourselves out. */
 	p->spinning = !claim(p->index);
-	return watched && !p->spinning;
 }
 
 /* ---- finding ---- */
@@ -558,7 +531,7 @@ struct g *find_work(struct m *m)
 {
 	struct p *p = m_p(m);
 	int64_t began = weft_now(), now = began, spinning_since = began;
-	bool woken = p->spinning, watched = false;
+	bool woken = p->spinning;
 	struct g *g;
 	free_dead_stacks(p);
 	p->looking = true;
@@ -569,7 +542,7 @@ struct g *find_work(struct m *m)
 		g = look_everywhere(p, now);
 		if (g)
 			break;
-		if (!watched && now - spinning_since < spin_bound(p) && may_spin(p)) {
+		if (now - spinning_since < spin_bound(p) && may_spin(p)) {
 			pause_between_looks(p);
 			now = weft_now();
 			continue;
@@ -580,9 +553,9 @@ struct g *find_work(struct m *m)
 		stack_trim(&p->stacks, now);
 		bool looked = p->spinning;
 		stats_spun(looked ? &p->seen.spin_vain : NULL, now - spinning_since);
-		watched = sleep_until_woken(p);
+		sleep_until_woken(p);
 		woken = p->spinning && load_rlx(&p->xwake) == WAKE_WORK;
-		if (looked && !p->spinning && !watched)
+		if (looked && !p->spinning)
 			look_on(p);
 		now = spinning_since = weft_now();
 	}
@@ -596,5 +569,6 @@ struct g *find_work(struct m *m)
 	stop_spinning(p);
 	sysmon_p_is_up();
 	store_rlx(&p->countdown, p->quantum);
+	bump(&p->tick, 1); /* a step, to who compares: the countdown may be where it was the last time */
 	return g;
 }

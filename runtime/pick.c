@@ -10,7 +10,6 @@ enum {
 	HEAD_PATIENCE_NS = 10000000,
 	TREE_DEPTH_OF_LOOK = 8,
 	HELP_EVERY = 8, /* looks at the clock */
-	STUCK_NS = 50000,
 };
 
 /* ---- what is shared ---- */
@@ -109,7 +108,7 @@ static void help_another(struct p *p, int64_t now)
 	if (p->solo || !sched.steal || is_resting(p))
 		return;
 	struct p *victim = sched.ps[p->victims[p->helped / HELP_EVERY % (sched.nprocs - 1)]];
-	if (now - load_rlx(&victim->now) < STUCK_NS)
+	if (!has_not_looked(victim, now))
 		return;
 	struct g *g = load_acq(&victim->xrunnext);
 	if (!g || !cas_acq(&victim->xrunnext, &g, NULL))

@@ -319,9 +319,9 @@ static inline uint32_t waiting_here(struct p *p)
 
 /* A wake for one more goroutine is worth its price only if somebody then finds it there: a pair that readies
  * each other would wake a P each time, for nothing. So small wakes are left out in growing numbers while they
- * prove useless (idle.c counts), and at once again when one was useful; but only while somebody keeps watch and looks
- * every millisecond: what a computing goroutine has left lying is found at the second look. What has become runnable is visible to who
- * sleeps (idle.c): by put_runnext, or fence_full. */
+ * prove useless (idle.c counts), and at once again when one was useful; but only under the watch (watch.h), whose second look
+ * finds what a computing goroutine has left lying. What has become runnable is visible to who sleeps (idle.c): by put_runnext, or
+ * fence_full. */
 static inline void consider_waking(struct p *p)
 {
 	if (likely(!somebody_could_help()))
@@ -329,7 +329,7 @@ static inline void consider_waking(struct p *p)
 	if (waiting_here(p) <= 1) {
 		if (p->looking) /* and will run it at once */
 			return;
-		if (p->small_wakes++ < load_rlx(&sched.xwake_skip) && load_rlx(&sched.xwatching) == WATCH_BUSY)
+		if (p->small_wakes++ < load_rlx(&sched.xwake_skip) && load_rlx(&sched.xwatched))
 			return;
 	}
 	p->small_wakes = 0;

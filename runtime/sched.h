@@ -15,9 +15,6 @@ enum { MAX_PS = 1024, IDLE_WORDS = MAX_PS / 64 };
 
 enum spin_mode { SPIN_OFF, SPIN_AUTO, SPIN_POLL };
 
-/* Does a sleeping P look after the others, and often enough to rely on it (idle.c)? */
-enum watching { WATCH_NOBODY, WATCH_IDLE, WATCH_BUSY };
-
 struct sched {
 	/* Written before the Ps start. */
 	unsigned nprocs;
@@ -36,8 +33,7 @@ struct sched {
 	ON_OWN_LINE _Atomic uint32_t xspinning; /* Ms that look for work */
 	_Atomic uint32_t xidle;                 /* Ps whose M sleeps */
 	_Atomic uint32_t xwake_skip;            /* how many small wakes to leave out (sched.c) */
-	_Atomic uint32_t xwatching;             /* enum watching */
-	_Atomic uint32_t watcher;               /* which P; it writes */
+	_Atomic uint32_t xwatched;              /* sysmon looks for what is left lying (watch.h) */
 	_Atomic uint64_t idle_mask[IDLE_WORDS];
 	ON_OWN_LINE _Atomic uint32_t xblocked;  /* Ms between block_begin and block_end */
 	_Atomic uint32_t xdetached;             /* Ms that compute without a P (takeover.c) */
@@ -106,8 +102,8 @@ bool somebody_is_worth_waking(void);
 /* Wakes one sleeping P, if there is one and nobody is looking for work already. */
 void wake_one(void);
 
-/* idle.c, for sysmon: while some P is busy and another idle, one of the idle ones is to keep watch. */
-void appoint_watch(void);
+/* Wakes this one, whoever looks already, to see what others have left lying. False: it does not sleep. */
+bool wake_for_a_look(struct p *);
 
 /* Wakes this P if it sleeps. */
 void wake_p(struct p *);
@@ -138,10 +134,44 @@ static inline bool somebody_could_help(void)
 	return load_seq(&sched.xidle) != 0 && load_seq(&sched.xspinning) == 0;
 }
 
+static inline bool is_asleep(const struct p *p)
+{
+	return load_seq(&sched.idle_mask[p->index / 64]) >> p->index % 64 & 1;
+}
+
+/* How far a P had come when somebody looked who does not run on it. */
+struct steps {
+	uint32_t tick;
+	int countdown;
+};
+
+/* Since the last time that this was asked with the same memory. */
+static inline bool has_stepped(const struct p *p, struct steps *seen)
+{
+	struct steps now = {.tick = load_rlx(&p->tick), .countdown = load_rlx(&p->countdown)};
+	bool stepped = now.tick != seen->tick || now.countdown != seen->countdown;
+	*seen = now;
+	return stepped;
+}
+
+/* Its goroutine has run for that long, or its thread has not. */
+static inline bool has_not_looked(const struct p *p, int64_t now)
+{
+	enum { STUCK_NS = 50000 };
+	return now - load_rlx(&p->now) > STUCK_NS;
+}
+
 /* There are fewer cores than at the start (placement.c): it does what is its own, and nothing else. */
 static inline bool is_resting(const struct p *p)
 {
 	return p->index >= load_rlx(&sched.active);
+}
+
+/* Threads that compute without a P need cores too: as many Ps, the last ones, stand by. They do not look for work, and do what
+ * their own sockets bring and what the others do not come to. */
+static inline bool stands_by(const struct p *p)
+{
+	return p->index != 0 && p->index + load_rlx(&sched.xdetached) >= sched.nprocs;
 }
 
 /* May it help the goroutine that runs on p to wait for another by spinning? Not while others wait for p, nor when nobody

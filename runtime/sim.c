@@ -37,7 +37,7 @@
  * Another machine (struct sim_machine) may make each event cost its P something; then nobody is delayed, nothing is free, and the
  * order of events follows from the costs alone: tests/sim/machine.c has 64 cores in 8 nodes.
  *
- * Left out: sysmon, whose one duty here, to appoint a watch (idle.c), is done at the points; taking Ps from who computes or
+ * Left out: sysmon, whose one duty here, the watch, is done at the points; taking Ps from who computes or
  * blocks. A program under a seed computes in no time, and what a test makes compute (sim_work) keeps its P. A blocking section keeps its
  * P too, and all others wait.
  *
@@ -52,6 +52,7 @@
 #include "runtime/fiber.h"
 #include "runtime/panic.h"
 #include "runtime/sysmon.h"
+#include "runtime/watch.h"
 
 #include <weft/go.h>
 #include <weft/mem.h>
@@ -69,7 +70,7 @@ enum {
 	LATE_BITS = 20, /* a delay is shorter than so many bits of ns */
 	UP_BITS = 16,   /* and a wake-up */
 	OFF_CPU_NS = 1000,
-	APPOINT_NS = 5000000,
+	WATCH_SELDOM_NS = 5000000,
 };
 
 enum sim_state { SIM_READY, SIM_PAUSED, SIM_ASLEEP };
@@ -106,7 +107,7 @@ static struct {
 	struct sim_m *ms;
 	struct sim_m *running, *left;
 	unsigned steps, readings; /* at this instant, and since the last step */
-	int64_t appoint_at;
+	int64_t watch_at;
 	bool reported;
 } sim;
 
@@ -156,7 +157,7 @@ void sim_start(uint64_t seed, enum sim_delays delays)
 	sim.temper.yield = yield[below(ARRAY_LEN(yield))];
 	sim.temper.stay = stay[below(ARRAY_LEN(stay))];
 	store_rlx(&sim.now, BEGIN_NS);
-	sim.appoint_at = BEGIN_NS + APPOINT_NS;
+	sim.watch_at = BEGIN_NS;
 	sim.hash = seed;
 	sim_on = true;
 	atexit(sim_report);
@@ -172,6 +173,8 @@ static void mix(uint64_t word)
 
 void sim_trace(enum sim_event e, uint64_t what, uint64_t how)
 {
+	if (e == SIM_FIRE)
+		sim.steps = 0; /* time goes on by itself */
 	sim.events++;
 	mix((uint64_t)e + 1);
 	mix(what);
@@ -245,15 +248,23 @@ static struct sim_m *one_of(int64_t now, bool pauses_count)
 			return s;
 }
 
+static bool all_sleep(void)
+{
+	for (unsigned i = 0; i < sim.nms; i++)
+		if (sim.ms[i].state != SIM_ASLEEP)
+			return false;
+	return true;
+}
+
 /* No wake-up is lost: when the clock goes on because all Ps sleep, nothing is left that could run, and nobody counts as
  * looking, who would keep others from being woken. */
 static void check_nothing_waits(void)
 {
 	bool waits = !gqueue_empty(&sched.global);
+	if (!all_sleep())
+		return;
 	for (unsigned i = 0; i < sim.nms; i++) {
 		struct p *p = sched.ps[i];
-		if (sim.ms[i].state != SIM_ASLEEP)
-			return;
 		waits |= load_rlx(&p->xrunnext) || runq_len(&p->runq) || !gqueue_empty(&p->inbox);
 	}
 	if (waits)
@@ -263,16 +274,44 @@ static void check_nothing_waits(void)
 		      load_rlx(&sched.xspinning));
 }
 
+static int64_t soonest_m(void)
+{
+	int64_t soonest = INT64_MAX;
+	for (unsigned i = 0; i < sim.nms; i++)
+		if (sim.ms[i].at < soonest)
+			soonest = sim.ms[i].at;
+	return soonest;
+}
+
+/* What sysmon would do, at no cost to the M that runs. */
+static void keep_watch(void)
+{
+	int64_t now = load_rlx(&sim.now), debt = sim.running->debt;
+	if (now < sim.watch_at)
+		return;
+	int64_t pause = watch_look(now, false).pause;
+	sim.watch_at = now + (pause < WATCH_SELDOM_NS ? pause : WATCH_SELDOM_NS);
+	sim.running->debt = debt;
+}
+
+/* Who works for so long that the watch comes first is seen at it. */
+static int64_t watch_until(int64_t soonest)
+{
+	while (sim.watch_at < soonest && (load_rlx(&sched.xwatched) || !all_sleep())) {
+		if (load_rlx(&sim.now) < sim.watch_at)
+			store_rlx(&sim.now, sim.watch_at);
+		keep_watch();
+		soonest = soonest_m();
+	}
+	return soonest;
+}
+
 static struct sim_m *next_m(void)
 {
-	int64_t now = load_rlx(&sim.now), soonest = INT64_MAX;
+	int64_t soonest = watch_until(soonest_m()), now = load_rlx(&sim.now);
 	bool ready = false;
-	for (unsigned i = 0; i < sim.nms; i++) {
-		const struct sim_m *s = &sim.ms[i];
-		if (s->at < soonest)
-			soonest = s->at;
-		ready |= s->state == SIM_READY && s->at <= now;
-	}
+	for (unsigned i = 0; i < sim.nms; i++)
+		ready |= sim.ms[i].state == SIM_READY && sim.ms[i].at <= now;
 	if (soonest > now)
 		check_nothing_waits();
 	if (soonest == INT64_MAX)
@@ -303,22 +342,12 @@ static void go_to(struct sim_m *to)
 	fiber_become(from->fiber);
 }
 
-/* What sysmon would do, if somebody is awake. */
-static void appoint(void)
-{
-	int64_t now = load_rlx(&sim.now);
-	if (now < sim.appoint_at)
-		return;
-	sim.appoint_at = now + APPOINT_NS;
-	appoint_watch();
-}
-
 static void give_way(void)
 {
 	struct sim_m *self = sim.running;
 	sim.readings = 0;
 	if (self->state == SIM_READY)
-		appoint();
+		keep_watch();
 	if (self->state == SIM_READY && self->at <= load_rlx(&sim.now) && !sim_machine && chance(sim.temper.stay))
 		return;
 	go_to(next_m());

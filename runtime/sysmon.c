@@ -13,10 +13,11 @@
  *
  *     PATIENCE + COMPUTING_EVERY + a few times GRACE
  *
- * and the kernel's own delay in waking sysmon and the P's new M.
+ * and the kernel's own delay in waking sysmon and the P's new M. It is taken as well for what another P leaves lying, if none
+ * sleeps that could help (watch.h).
  *
  * When all Ps have been idle for IDLE_AFTER, sysmon sleeps too, until a P wakes up: a machine that has nothing to
- * do pays nothing for it, and one that is busy 200 looks a second.
+ * do pays nothing for it, one that is busy 200 looks a second, and one with something to watch over 2,000.
  */
 #include "runtime/sysmon.h"
 #include "alloc/os.h"
@@ -24,6 +25,7 @@
 #include "runtime/block.h"
 #include "runtime/call.h"
 #include "runtime/takeover.h"
+#include "runtime/watch.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -36,6 +38,7 @@ enum {
 	NO_SECTIONS_PATIENCE = 4, /* looks */
 	BLOCKED_PATIENCE = 50, /* looks without a hand-over before they become rarer */
 	COMPUTING_EVERY = 5000000,
+	WATCH_SELDOM = 5000000,
 	PATIENCE = 10000000,
 	GRACE = 100000,
 	IDLE_AFTER = 1000000000,
@@ -47,11 +50,12 @@ struct sysmon sysmon;
 struct sight {
 	uint32_t block_seq; /* the section that was on */
 	uint32_t sections;  /* how many there had been */
-	uint32_t tick;
-	int countdown;
+	struct steps steps;
 	bool asked;
 	int64_t since; /* no step */
 };
+
+static struct sight sights[MAX_PS];
 
 static int64_t sooner(int64_t a, int64_t b)
 {
@@ -59,16 +63,6 @@ static int64_t sooner(int64_t a, int64_t b)
 }
 
 /* ---- Ps that compute ---- */
-
-static bool has_stepped(struct p *p, struct sight *s)
-{
-	uint32_t tick = load_rlx(&p->tick);
-	int countdown = load_rlx(&p->countdown);
-	bool stepped = tick != s->tick || countdown != s->countdown;
-	s->tick = tick;
-	s->countdown = countdown;
-	return stepped;
-}
 
 /* The global queue is everybody's: it wants this P only if no other that works is idle. */
 static bool somebody_waits_for(struct p *p, int64_t now)
@@ -79,31 +73,40 @@ static bool somebody_waits_for(struct p *p, int64_t now)
 	       (poller && poller->has_something(p->index));
 }
 
-/* When to look again, in ns. */
-static int64_t look_at_computing(struct p *p, struct sight *s, int64_t now)
+/* Some, and others not. */
+static bool some_compute(int64_t now)
+{
+	unsigned computing = 0;
+	for (unsigned i = 0; sched.preempt && i < sched.nprocs; i++)
+		computing += now - sights[i].since >= PATIENCE;
+	return computing && computing < sched.nprocs;
+}
+
+/* When to look again, in ns. *wanted: the watch has found nobody to help, one P is enough. */
+static int64_t look_at_computing(struct p *p, struct sight *s, int64_t now, bool *wanted)
 {
 	struct m *m = load_acq(&p->xm);
-	if (has_stepped(p, s) || !m || load_rlx(&m->p) != p || !load_rlx(&m->g)) {
+	if (has_stepped(p, &s->steps) || !m || load_rlx(&m->p) != p || !load_rlx(&m->g)) {
 		s->since = now;
 		s->asked = false;
 		return COMPUTING_EVERY;
 	}
 	if (now - s->since < PATIENCE)
 		return sooner(COMPUTING_EVERY, PATIENCE - (now - s->since));
-	if (!somebody_waits_for(p, now))
+	if (!*wanted && !somebody_waits_for(p, now))
 		return COMPUTING_EVERY;
 	if (!s->asked) {
 		s->asked = true;
-		call_note(m, s->tick, NOTE_YIELD);
+		call_note(m, s->steps.tick, NOTE_YIELD);
 		return GRACE;
 	}
 	enum take how = take_over(m, p);
+	if (how == TAKEN)
+		*wanted = false;
 	return how == TAKE_INSIDE ? GRACE : COMPUTING_EVERY;
 }
 
 /* ---- the thread ---- */
-
-static struct sight sights[MAX_PS];
 
 static bool has_had_sections(const struct p *p, struct sight *s)
 {
@@ -150,12 +153,11 @@ int64_t pace_next(struct pace *p, enum blocked_look saw)
 	return p->confirmed ? BLOCKED_EVERY : p->every;
 }
 
-static int64_t look_at_all(int64_t now)
+static int64_t look_at_all(int64_t now, bool *wanted)
 {
 	int64_t next = COMPUTING_EVERY;
-	appoint_watch();
 	for (unsigned i = 0; sched.preempt && i < sched.nprocs; i++)
-		next = sooner(next, look_at_computing(sched.ps[i], &sights[i], now));
+		next = sooner(next, look_at_computing(sched.ps[i], &sights[i], now, wanted));
 	return next;
 }
 
@@ -182,8 +184,9 @@ static void pause_while_blocked(int64_t ns)
 static void *sysmon_run(void *unused)
 {
 	(void)unused;
-	int64_t now = weft_now(), busy_at = now, computing_at = now, due;
+	int64_t now = weft_now(), busy_at = now, computing_at = now, watch_at = now, due;
 	struct pace pace = {0};
+	struct watch_look seen = {0};
 	os_exact_timers();
 	os_short_slice();
 	os_go_before_equals();
@@ -196,9 +199,14 @@ static void *sysmon_run(void *unused)
 			continue;
 		}
 		enum blocked_look saw = look_at_blocked(now, &due);
+		if (now >= watch_at) {
+			seen = watch_look(now, some_compute(now));
+			watch_at = now + sooner(seen.pause, WATCH_SELDOM);
+			computing_at = seen.unhelped ? now : computing_at;
+		}
 		if (now >= computing_at)
-			computing_at = now + look_at_all(now);
-		int64_t pause = computing_at - now;
+			computing_at = now + look_at_all(now, &seen.unhelped);
+		int64_t pause = sooner(computing_at, watch_at) - now;
 		int64_t until_look = pace_next(&pace, saw);
 		if (until_look == 0) {
 			rest(SYSMON_NAPPING, pause);

@@ -6,8 +6,7 @@
  * who was looking wake at most one M each; who sleeps, and nobody else, is in idle_mask and xidle; nobody is counted
  * as looking who does not look.
  *
- * What times out in earnest (the watch of wait_for_wake) does not here: it would hide what is lost. So no small wakes
- * are left out either.
+ * Nobody keeps watch (watch.h) here: it would hide what is lost. So no small wakes are left out either.
  */
 #include "tests/model/scheduler.h"
 
@@ -166,7 +165,7 @@ static void start(void)
 	explorer_private(&sched.spin, sizeof sched.spin);
 	sched.steal = true;
 	sched.global.spare = &spare[PS];
-	explorer_private(&sched.xwake_skip, sizeof sched.xwake_skip + sizeof sched.xwatching + sizeof sched.watcher);
+	explorer_private(&sched.xwake_skip, sizeof sched.xwake_skip + sizeof sched.xwatched);
 	explorer_private(&sched.xblocked, sizeof sched - offsetof(struct sched, xblocked));
 	explorer_private(gs, sizeof gs);
 	explorer_private(model_m, sizeof model_m);
@@ -256,7 +255,7 @@ TEST(every_spoilt_edge_is_caught)
 		{"no fence after making runnable", "run_queue_put_new", VERB_FENCE, "", WEAKEN},
 		{"runnext swapped relaxed", "put_runnext", VERB_SWAP, "xrunnext", WEAKEN},
 		{"runnext taken relaxed", "take_runnext", VERB_SWAP, "xrunnext", WEAKEN},
-		{"last look at runnext relaxed", "work_anywhere", VERB_LOAD, "xrunnext", WEAKEN},
+		{"last look at runnext relaxed", "has_work", VERB_LOAD, "xrunnext", WEAKEN},
 		{"no fence before the last look", "sleep_until_woken", VERB_FENCE, "", WEAKEN},
 		{"look at sleepers relaxed", "somebody_could_help", VERB_LOAD, "xidle", WEAKEN},
 		{"look at lookers relaxed", "somebody_could_help", VERB_LOAD, "xspinning", WEAKEN},
