@@ -14,6 +14,7 @@
 #include "runtime/fiber.h"
 #include "runtime/call.h"
 #include "runtime/panic.h"
+#include "runtime/random.h"
 #include "runtime/sim.h"
 
 #include <weft/mem.h>
@@ -31,27 +32,6 @@ struct selection {
 	int nlocks;
 	struct waiter *waiters;
 };
-
-static _Thread_local uint64_t seed;
-
-/* Of its own address and the time: nothing here needs to be unpredictable, but two threads should differ. */
-static COLD uint64_t first_random(void)
-{
-	return sim_on ? sim_random() | 1 : (uint64_t)(uintptr_t)&seed * 0x9e3779b97f4a7c15u ^ (uint64_t)weft_now();
-}
-
-/* xorshift64* */
-static NO_TSAN uint32_t random_below(uint32_t n)
-{
-	uint64_t x = seed;
-	if (unlikely(!x))
-		x = first_random();
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	seed = x;
-	return (uint32_t)(((x * 0x2545f4914f6cdd1du) >> 32) * (uint64_t)n >> 32);
-}
 
 /* The cases that have a channel, in random order; how many. */
 static int shuffle(struct selection *s)

@@ -6,8 +6,11 @@
 
 #include <weft/base.h>
 #include <weft/chan.h>
+#include <weft/context.h>
 #include <weft/file.h>
 #include <weft/go.h>
+#include <weft/group.h>
+#include <weft/limit.h>
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>
