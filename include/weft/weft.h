@@ -19,5 +19,6 @@
 #include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/time.h>
+#include <weft/work.h>
 
 #endif
