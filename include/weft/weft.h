@@ -16,6 +16,7 @@
 #include <weft/panic.h>
 #include <weft/process.h>
 #include <weft/signal.h>
+#include <weft/slice.h>
 #include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/time.h>
