@@ -49,10 +49,10 @@ WEFT_API WEFT_NORETURN void weft_slice_bad_view(size_t from, size_t to, size_t l
 		size_t len, cap;                                                                   \
 	} name;                                                                                    \
 	typedef struct name##_part {                                                               \
-		const type *data;                                                                  \
+		type const *data;                                                                  \
 		size_t len;                                                                        \
 	} name##_part;                                                                             \
-	static inline void name##_reserve(name *s_, size_t n_)                                     \
+	WEFT_TYPED void name##_reserve(name *s_, size_t n_)                                        \
 	{                                                                                          \
 		void *data_ = (void *)s_->data;                                                    \
 		if (n_ <= s_->cap)                                                                 \
@@ -60,31 +60,31 @@ WEFT_API WEFT_NORETURN void weft_slice_bad_view(size_t from, size_t to, size_t l
 		s_->cap = weft_slice_grow(&data_, s_->cap, n_, sizeof(type));                      \
 		s_->data = (type *)data_;                                                          \
 	}                                                                                          \
-	static inline type *name##_at(const name *s_, size_t i_)                                   \
+	WEFT_TYPED type *name##_at(const name *s_, size_t i_)                                      \
 	{                                                                                          \
 		WEFT_SLICE_CHECK(i_, s_->len);                                                     \
 		return s_->data + i_;                                                              \
 	}                                                                                          \
-	static inline type name##_get(const name *s_, size_t i_)                                   \
+	WEFT_TYPED type name##_get(const name *s_, size_t i_)                                      \
 	{                                                                                          \
 		return *name##_at(s_, i_);                                                         \
 	}                                                                                          \
-	static inline void name##_set(name *s_, size_t i_, type v_)                                \
+	WEFT_TYPED void name##_set(name *s_, size_t i_, type v_)                                   \
 	{                                                                                          \
 		*name##_at(s_, i_) = v_;                                                           \
 	}                                                                                          \
-	static inline void name##_push(name *s_, type v_)                                          \
+	WEFT_TYPED void name##_push(name *s_, type v_)                                             \
 	{                                                                                          \
 		if (s_->len == s_->cap)                                                            \
 			name##_reserve(s_, s_->len + 1);                                           \
 		s_->data[s_->len++] = v_;                                                          \
 	}                                                                                          \
-	static inline type name##_pop(name *s_)                                                    \
+	WEFT_TYPED type name##_pop(name *s_)                                                       \
 	{                                                                                          \
 		WEFT_SLICE_CHECK(s_->len - 1, s_->len);                                            \
 		return s_->data[--s_->len];                                                        \
 	}                                                                                          \
-	static inline void name##_insert(name *s_, size_t i_, type v_)                             \
+	WEFT_TYPED void name##_insert(name *s_, size_t i_, type v_)                                \
 	{                                                                                          \
 		WEFT_SLICE_CHECK(i_, s_->len + 1);                                                 \
 		name##_reserve(s_, s_->len + 1);                                                   \
@@ -93,14 +93,14 @@ WEFT_API WEFT_NORETURN void weft_slice_bad_view(size_t from, size_t to, size_t l
 		s_->data[i_] = v_;                                                                 \
 		s_->len++;                                                                         \
 	}                                                                                          \
-	static inline void name##_remove(name *s_, size_t i_)                                      \
+	WEFT_TYPED void name##_remove(name *s_, size_t i_)                                         \
 	{                                                                                          \
 		WEFT_SLICE_CHECK(i_, s_->len);                                                     \
 		memmove((void *)(s_->data + i_), (const void *)(s_->data + i_ + 1),                \
 			(s_->len - i_ - 1) * sizeof(type));                                        \
 		s_->len--;                                                                         \
 	}                                                                                          \
-	static inline void name##_append(name *s_, const type *from_, size_t n_)                   \
+	WEFT_TYPED void name##_append(name *s_, type const *from_, size_t n_)                      \
 	{                                                                                          \
 		size_t at_ = s_->data ? (size_t)((uintptr_t)from_ - (uintptr_t)s_->data) : 0;      \
 		bool inside_ = s_->data && at_ < s_->len * sizeof(type);                           \
@@ -108,34 +108,34 @@ WEFT_API WEFT_NORETURN void weft_slice_bad_view(size_t from, size_t to, size_t l
 			return;                                                                    \
 		name##_reserve(s_, n_ > SIZE_MAX - s_->len ? SIZE_MAX : s_->len + n_);             \
 		if (inside_) /* it may have moved */                                               \
-			from_ = (const type *)(const void *)((const char *)(const void *)s_->data + at_); \
+			from_ = (type const *)(const void *)((const char *)(const void *)s_->data + at_); \
 		memmove((void *)(s_->data + s_->len), (const void *)from_, n_ * sizeof(type));     \
 		s_->len += n_;                                                                     \
 	}                                                                                          \
-	static inline void name##_resize(name *s_, size_t n_)                                      \
+	WEFT_TYPED void name##_resize(name *s_, size_t n_)                                         \
 	{                                                                                          \
 		name##_reserve(s_, n_);                                                            \
 		if (n_ > s_->len)                                                                  \
 			memset((void *)(s_->data + s_->len), 0, (n_ - s_->len) * sizeof(type));    \
 		s_->len = n_;                                                                      \
 	}                                                                                          \
-	static inline void name##_clear(name *s_)                                                  \
+	WEFT_TYPED void name##_clear(name *s_)                                                     \
 	{                                                                                          \
 		s_->len = 0;                                                                       \
 	}                                                                                          \
-	static inline void name##_free(name *s_)                                                   \
+	WEFT_TYPED void name##_free(name *s_)                                                      \
 	{                                                                                          \
 		weft_slice_free((void *)s_->data);                                                 \
 		s_->data = NULL;                                                                   \
 		s_->len = s_->cap = 0;                                                             \
 	}                                                                                          \
-	static inline void name##_sort(name *s_, int (*compare_)(const type *, const type *))      \
+	WEFT_TYPED void name##_sort(name *s_, int (*compare_)(type const *, type const *))         \
 	{                                                                                          \
 		if (s_->len > 1)                                                                   \
 			qsort((void *)s_->data, s_->len, sizeof(type),                             \
 			      (int (*)(const void *, const void *))compare_);                      \
 	}                                                                                          \
-	static inline name##_part name##_view(const name *s_, size_t from_, size_t to_)            \
+	WEFT_TYPED name##_part name##_view(const name *s_, size_t from_, size_t to_)               \
 	{                                                                                          \
 		name##_part v_;                                                                    \
 		if (from_ > to_ || to_ > s_->len)                                                  \
@@ -144,7 +144,7 @@ WEFT_API WEFT_NORETURN void weft_slice_bad_view(size_t from, size_t to, size_t l
 		v_.len = to_ - from_;                                                              \
 		return v_;                                                                         \
 	}                                                                                          \
-	static inline const type *name##_view_at(name##_part v_, size_t i_)                        \
+	WEFT_TYPED type const *name##_view_at(name##_part v_, size_t i_)                           \
 	{                                                                                          \
 		WEFT_SLICE_CHECK(i_, v_.len);                                                      \
 		return v_.data + i_;                                                               \

@@ -71,7 +71,7 @@ static weft_waitgroup join;
 
 static void wait_in_turn(void *number)
 {
-	static int next;
+	static _Atomic int next;
 	CHECK_EQ(weft_limiter_wait_until(shared, 1, WEFT_NEVER), 0);
 	served[next++] = (int)(intptr_t)number;
 	weft_waitgroup_done(&join);
