@@ -39,6 +39,26 @@ WEFT_API inline void weft_mutex_unlock(weft_mutex *m) /* panics: "unlock of unlo
 WEFT_API int weft_mutex_try_lock(weft_mutex *);                  /* 0, -EAGAIN */
 WEFT_API int weft_mutex_lock_until(weft_mutex *, weft_deadline); /* 0, -ETIMEDOUT */
 
+/* Many readers or one writer. Made for what is read far more often than written: while nobody writes, readers on different
+ * cores do not write the same line, and a writer pays for that. A waiting writer holds up new readers; after a writer come the
+ * readers that have waited. Not recursive, for readers neither. A goroutine may have several, and end its reading on
+ * any thread. It is given back when nobody has it. */
+typedef struct weft_rwmutex {
+	uint64_t word;
+	void *queues[4];
+	uint64_t biased_from;
+	const void *self;
+} weft_rwmutex;
+
+WEFT_API void weft_rwmutex_lock(weft_rwmutex *);
+WEFT_API void weft_rwmutex_unlock(weft_rwmutex *); /* panics: "unlock of unlocked rwmutex"; this one, and the next */
+WEFT_API void weft_rwmutex_rlock(weft_rwmutex *);
+WEFT_API void weft_rwmutex_runlock(weft_rwmutex *);
+WEFT_API int weft_rwmutex_try_lock(weft_rwmutex *);                   /* 0, -EAGAIN */
+WEFT_API int weft_rwmutex_try_rlock(weft_rwmutex *);                  /* 0, -EAGAIN */
+WEFT_API int weft_rwmutex_lock_until(weft_rwmutex *, weft_deadline);  /* 0, -ETIMEDOUT */
+WEFT_API int weft_rwmutex_rlock_until(weft_rwmutex *, weft_deadline); /* 0, -ETIMEDOUT */
+
 /* Waits until a count of things under way has come down to zero. */
 typedef struct weft_waitgroup {
 	uint64_t word;
