@@ -72,6 +72,48 @@ WEFT_API void weft_waitgroup_done(weft_waitgroup *);
 WEFT_API void weft_waitgroup_wait(weft_waitgroup *);
 WEFT_API int weft_waitgroup_wait_until(weft_waitgroup *, weft_deadline); /* 0, -ETIMEDOUT */
 
+/* Runs fn(arg) for the first that comes; whoever else comes returns when fn has. fn must not come to the same once. */
+typedef struct weft_once {
+	uint64_t word;
+} weft_once;
+
+WEFT_API void weft_once_do_slow(weft_once *, void (*fn)(void *), void *arg);
+
+WEFT_API inline void weft_once_do(weft_once *o, void (*fn)(void *), void *arg)
+{
+	if (__atomic_load_n(&o->word, __ATOMIC_ACQUIRE) != 2)
+		weft_once_do_slow(o, fn, arg);
+}
+
+/* Waits, under a mutex, until something may have changed. Both forms of wait give the mutex up and have it again when they
+ * return, whatever they return. They wake in the order in which they came, and only by a signal, a broadcast or the deadline: but what
+ * was signalled may have changed again before the mutex was had, so look in a loop. Signal with the mutex or without it. */
+typedef struct weft_cond {
+	uint64_t word;
+	void *queue[2];
+	const void *self;
+} weft_cond;
+
+WEFT_API void weft_cond_wait(weft_cond *, weft_mutex *); /* panics: "unlock of unlocked mutex" */
+WEFT_API int weft_cond_wait_until(weft_cond *, weft_mutex *, weft_deadline); /* 0, -ETIMEDOUT */
+WEFT_API void weft_cond_signal(weft_cond *);    /* the one that has waited longest */
+WEFT_API void weft_cond_broadcast(weft_cond *); /* all that wait now */
+
+/* So many permits; who wants more than there are waits, strictly in the order of coming: a large wish at the head holds up
+ * small ones behind it. What was not acquired may be released. Zeroed, there are none. */
+typedef struct weft_sem {
+	uint64_t word;
+	void *queue[2];
+	const void *self;
+} weft_sem;
+
+/* Panics: "negative semaphore count"; "semaphore count out of range", beyond 2^61. */
+WEFT_API void weft_sem_init(weft_sem *, int64_t permits);
+WEFT_API void weft_sem_acquire(weft_sem *, int64_t n);
+WEFT_API int weft_sem_try_acquire(weft_sem *, int64_t n);                  /* 0, -EAGAIN */
+WEFT_API int weft_sem_acquire_until(weft_sem *, int64_t n, weft_deadline); /* 0, -ETIMEDOUT */
+WEFT_API void weft_sem_release(weft_sem *, int64_t n);
+
 WEFT_END_DECLS
 
 #endif

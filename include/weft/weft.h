@@ -6,6 +6,7 @@
 
 #include <weft/base.h>
 #include <weft/chan.h>
+#include <weft/counter.h>
 #include <weft/file.h>
 #include <weft/go.h>
 #include <weft/mem.h>
