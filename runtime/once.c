@@ -8,7 +8,7 @@
  * The end is the same however the function comes to it, a panic included, as in Go: once_finish.
  *
  * R1 once_finish: swap_acqrel(word) -> A1 join: load_acq(word), cas_acqrel(word)   what the function did
- * R2 join: cas_acqrel(word)         -> A2 once_finish: swap_acqrel(word)           the waiter
+ * R2 join: cas_acqrel(word)         -> A2 once_finish: swap_acqrel(word)           plain: the waiter
  */
 #include "lockfree/assert.h"
 #include "runtime/call.h"

@@ -123,6 +123,11 @@ struct g *wait_begin(enum wait_reason why)
 	return g;
 }
 
+void wait_cancel(struct g *g)
+{
+	(void)g;
+}
+
 bool yield_to_child(void)
 {
 	return false;

@@ -1,4 +1,4 @@
-#include "tests/unit/go.h"
+#include "tests/unit/waiting.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -133,8 +133,7 @@ static void read_once(void *arg)
 static void start_and_let_wait(void (*fn)(void *))
 {
 	weft_waitgroup_add(&join, 1);
-	weft_go(fn, NULL);
-	weft_sleep(WEFT_MS);
+	go_and_wait(WAIT_RWMUTEX, fn, NULL);
 }
 
 TEST_GO(a_waiting_writer_holds_up_new_readers)
@@ -166,7 +165,7 @@ TEST_GO(after_a_writer_come_the_readers_that_have_waited)
 static void give_up_writing(void *arg)
 {
 	(void)arg;
-	CHECK_EQ(weft_rwmutex_lock_until(&lock, weft_in(5 * WEFT_MS)), -ETIMEDOUT);
+	CHECK_EQ(weft_rwmutex_lock_until(&lock, weft_in(200 * WEFT_MS)), -ETIMEDOUT);
 	weft_waitgroup_done(&join);
 }
 

@@ -1,4 +1,4 @@
-#include "tests/unit/go.h"
+#include "tests/unit/waiting.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -81,15 +81,21 @@ static void acquire_once(void *arg)
 
 static void give_up(void *arg)
 {
-	CHECK_EQ(weft_sem_acquire_until(&sem, (int64_t)(intptr_t)arg, weft_in(5 * WEFT_MS)), -ETIMEDOUT);
+	CHECK_EQ(weft_sem_acquire_until(&sem, (int64_t)(intptr_t)arg, weft_in(200 * WEFT_MS)), -ETIMEDOUT);
 	weft_waitgroup_done(&join);
 }
 
 static void start_and_let_wait(void (*fn)(void *), int64_t n)
 {
 	weft_waitgroup_add(&join, 1);
-	weft_go(fn, (void *)(intptr_t)n);
-	weft_sleep(WEFT_MS);
+	go_and_wait(WAIT_SEM, fn, (void *)(intptr_t)n);
+}
+
+static void await_order(const char *so_far)
+{
+	while (ordered < (int)strlen(so_far))
+		weft_yield();
+	CHECK_STR(order, so_far);
 }
 
 TEST_GO(a_large_one_at_the_head_holds_up_small_ones)
@@ -99,14 +105,12 @@ TEST_GO(a_large_one_at_the_head_holds_up_small_ones)
 	start_and_let_wait(acquire_once, 2);
 	weft_sem_release(&sem, 2);
 	CHECK_EQ(weft_sem_try_acquire(&sem, 1), -EAGAIN); /* nobody passes, as long as one waits */
-	weft_sleep(WEFT_MS);
-	CHECK_EQ(ordered, 0);
+	CHECK_EQ(waiting(WAIT_SEM), 3);
 	weft_sem_release(&sem, 1);
-	weft_sleep(WEFT_MS);
-	CHECK_STR(order, "3");
+	await_order("3");
 	weft_sem_release(&sem, 1);
-	weft_sleep(WEFT_MS);
-	CHECK_STR(order, "31");
+	await_order("31");
+	CHECK_EQ(waiting(WAIT_SEM), 1);
 	weft_sem_release(&sem, 2);
 	weft_waitgroup_wait(&join);
 	CHECK_STR(order, "312");
@@ -120,9 +124,7 @@ TEST_GO(a_large_one_that_gives_up_lets_small_ones_go)
 	start_and_let_wait(acquire_once, 1);
 	start_and_let_wait(acquire_once, 1);
 	start_and_let_wait(acquire_once, 2);
-	CHECK_EQ(ordered, 0);
-	weft_sleep(10 * WEFT_MS);
-	CHECK_STR(order, "11");
+	await_order("11");
 	weft_sem_release(&sem, 2);
 	weft_waitgroup_wait(&join);
 	CHECK_STR(order, "112");
@@ -134,8 +136,8 @@ TEST_GO(one_release_lets_go_all_that_it_is_enough_for)
 	for (int i = 0; i < 5; i++)
 		start_and_let_wait(acquire_once, 2);
 	weft_sem_release(&sem, 9);
-	weft_sleep(2 * WEFT_MS);
-	CHECK_STR(order, "2222");
+	await_order("2222");
+	CHECK_EQ(waiting(WAIT_SEM), 1);
 	weft_sem_release(&sem, 1);
 	weft_waitgroup_wait(&join);
 	CHECK_STR(order, "22222");
