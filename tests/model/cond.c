@@ -52,7 +52,7 @@ static const struct scenario {
 	{{"t", "t", "b"}, 2, 1},
 	{{"t", "t", "sp"}, 2, 1},
 	{{"s", "d", ""}, 2, 1},
-	{{"t", "d", "pp"}, 2, 0},
+	{{"t", "d", "pp"}, 1, 1},
 }, *scenario;
 
 static bool has_deadline(void)

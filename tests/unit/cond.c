@@ -60,15 +60,12 @@ TEST_GO(what_is_signalled_is_seen)
 
 /* ---- who wakes ---- */
 
-static char order[16];
-static _Atomic int woken;
-
 static void wait_once(void *arg)
 {
 	weft_mutex_lock(&mutex);
 	weft_cond_wait(&cond, &mutex);
 	CHECK_EQ(weft_mutex_try_lock(&mutex), -EAGAIN); /* it has it again */
-	order[woken++] = (char)('0' + (int)(intptr_t)arg);
+	note((char)('0' + (int)(intptr_t)arg));
 	weft_mutex_unlock(&mutex);
 	weft_waitgroup_done(&join);
 }
@@ -85,14 +82,14 @@ TEST_GO(a_signal_wakes_the_one_that_has_waited_longest)
 	start_waiters(5);
 	for (int i = 0; i < 5; i++) {
 		weft_cond_signal(&cond);
-		while (woken == i)
+		while (noted() == i)
 			weft_yield();
 		weft_sleep(WEFT_US);
-		CHECK_EQ(woken, i + 1);
+		CHECK_EQ(noted(), i + 1);
 		CHECK_EQ(waiting(WAIT_COND), 4 - i);
 	}
 	weft_waitgroup_wait(&join);
-	CHECK_STR(order, "01234");
+	check_noted("01234");
 	return 0;
 }
 
@@ -103,7 +100,7 @@ TEST_GO(a_broadcast_wakes_all_that_wait)
 	weft_cond_broadcast(&cond);
 	weft_mutex_unlock(&mutex);
 	weft_waitgroup_wait(&join);
-	CHECK_EQ(woken, 5);
+	CHECK_EQ(noted(), 5);
 	return 0;
 }
 

@@ -108,14 +108,11 @@ TEST_GO(try_and_deadline)
 
 /* ---- who goes first ---- */
 
-static char order[16];
-static _Atomic int ordered;
-
 static void write_once(void *arg)
 {
 	(void)arg;
 	weft_rwmutex_lock(&lock);
-	order[ordered++] = 'w';
+	note('w');
 	weft_rwmutex_unlock(&lock);
 	weft_waitgroup_done(&join);
 }
@@ -124,7 +121,7 @@ static void read_once(void *arg)
 {
 	(void)arg;
 	weft_rwmutex_rlock(&lock);
-	order[ordered++] = 'r';
+	note('r');
 	weft_yield();
 	weft_rwmutex_runlock(&lock);
 	weft_waitgroup_done(&join);
@@ -142,10 +139,10 @@ TEST_GO(a_waiting_writer_holds_up_new_readers)
 	start_and_let_wait(write_once);
 	CHECK_EQ(weft_rwmutex_try_rlock(&lock), -EAGAIN);
 	start_and_let_wait(read_once);
-	CHECK_EQ(ordered, 0);
+	CHECK_EQ(noted(), 0);
 	weft_rwmutex_runlock(&lock);
 	weft_waitgroup_wait(&join);
-	CHECK_STR(order, "wr");
+	check_noted("wr");
 	return 0;
 }
 
@@ -158,7 +155,7 @@ TEST_GO(after_a_writer_come_the_readers_that_have_waited)
 	start_and_let_wait(read_once);
 	weft_rwmutex_unlock(&lock);
 	weft_waitgroup_wait(&join);
-	CHECK_STR(order, "rrww");
+	check_noted("rrww");
 	return 0;
 }
 
@@ -175,9 +172,9 @@ TEST_GO(a_writer_that_gives_up_lets_readers_in)
 	weft_rwmutex_rlock(&lock);
 	start_and_let_wait(give_up_writing);
 	start_and_let_wait(read_once);
-	CHECK_EQ(ordered, 0);
+	CHECK_EQ(noted(), 0);
 	weft_waitgroup_wait(&join);
-	CHECK_STR(order, "r");
+	check_noted("r");
 	weft_rwmutex_runlock(&lock);
 	is_free();
 	return 0;

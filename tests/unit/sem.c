@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <string.h>
 #include <unistd.h>
 
 static weft_sem sem;
@@ -11,12 +10,12 @@ static _Atomic int64_t held, most_held;
 
 static void hold(int64_t n)
 {
-	int64_t now = held += n, most = most_held;
-	while (now > most && !__atomic_compare_exchange_n((int64_t *)&most_held, &most, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	int64_t now = add_rlx(&held, n) + n, before = load_rlx(&most_held);
+	while (now > before && !cas_rlx(&most_held, &before, now))
 		continue;
 	CHECK(now <= 5);
 	weft_yield();
-	held -= n;
+	(void)sub_rlx(&held, n);
 }
 
 static void hold_some(void *arg)
@@ -68,14 +67,11 @@ TEST_GO(deadlines)
 
 /* ---- who goes first ---- */
 
-static char order[16];
-static _Atomic int ordered;
-
 static void acquire_once(void *arg)
 {
 	int64_t n = (int64_t)(intptr_t)arg;
 	weft_sem_acquire(&sem, n);
-	order[ordered++] = (char)('0' + n);
+	note((char)('0' + n));
 	weft_waitgroup_done(&join);
 }
 
@@ -91,13 +87,6 @@ static void start_and_let_wait(void (*fn)(void *), int64_t n)
 	go_and_wait(WAIT_SEM, fn, (void *)(intptr_t)n);
 }
 
-static void await_order(const char *so_far)
-{
-	while (ordered < (int)strlen(so_far))
-		weft_yield();
-	CHECK_STR(order, so_far);
-}
-
 TEST_GO(a_large_one_at_the_head_holds_up_small_ones)
 {
 	start_and_let_wait(acquire_once, 3);
@@ -107,13 +96,13 @@ TEST_GO(a_large_one_at_the_head_holds_up_small_ones)
 	CHECK_EQ(weft_sem_try_acquire(&sem, 1), -EAGAIN); /* nobody passes, as long as one waits */
 	CHECK_EQ(waiting(WAIT_SEM), 3);
 	weft_sem_release(&sem, 1);
-	await_order("3");
+	check_noted("3");
 	weft_sem_release(&sem, 1);
-	await_order("31");
+	check_noted("31");
 	CHECK_EQ(waiting(WAIT_SEM), 1);
 	weft_sem_release(&sem, 2);
 	weft_waitgroup_wait(&join);
-	CHECK_STR(order, "312");
+	check_noted("312");
 	return 0;
 }
 
@@ -124,10 +113,10 @@ TEST_GO(a_large_one_that_gives_up_lets_small_ones_go)
 	start_and_let_wait(acquire_once, 1);
 	start_and_let_wait(acquire_once, 1);
 	start_and_let_wait(acquire_once, 2);
-	await_order("11");
+	check_noted("11");
 	weft_sem_release(&sem, 2);
 	weft_waitgroup_wait(&join);
-	CHECK_STR(order, "112");
+	check_noted("112");
 	return 0;
 }
 
@@ -136,11 +125,11 @@ TEST_GO(one_release_lets_go_all_that_it_is_enough_for)
 	for (int i = 0; i < 5; i++)
 		start_and_let_wait(acquire_once, 2);
 	weft_sem_release(&sem, 9);
-	await_order("2222");
+	check_noted("2222");
 	CHECK_EQ(waiting(WAIT_SEM), 1);
 	weft_sem_release(&sem, 1);
 	weft_waitgroup_wait(&join);
-	CHECK_STR(order, "22222");
+	check_noted("22222");
 	return 0;
 }
 
@@ -150,8 +139,8 @@ static void *outside(void *arg)
 {
 	for (int i = 0; i < 1000; i++) {
 		weft_sem_acquire(&sem, 2);
-		CHECK((held += 2) <= 5);
-		held -= 2;
+		CHECK(add_rlx(&held, 2) + 2 <= 5);
+		(void)sub_rlx(&held, 2);
 		weft_sem_release(&sem, 2);
 		if (weft_sem_acquire_until(&sem, 5, weft_in(WEFT_US)) == 0)
 			weft_sem_release(&sem, 5);

@@ -5,6 +5,8 @@
 #include "runtime/sched.h"
 #include "tests/unit/go.h"
 
+#include <string.h>
+
 struct waiting {
 	enum wait_reason why;
 	int n;
@@ -36,6 +38,32 @@ static inline void go_and_wait(enum wait_reason why, void (*fn)(void *), void *a
 	int before = waiting(why);
 	weft_go(fn, arg);
 	await_waiting(why, before + 1);
+}
+
+/* Who came in which order. */
+static struct {
+	_Atomic int begun, ended;
+	char what[16];
+} notes;
+
+static inline void note(char what)
+{
+	notes.what[add_rlx(&notes.begun, 1)] = what;
+	(void)add_rel(&notes.ended, 1);
+}
+
+static inline int noted(void)
+{
+	return load_acq(&notes.ended);
+}
+
+/* Waits until there are as many, and looks at what they are. */
+static inline void check_noted(const char *want)
+{
+	while (noted() < (int)strlen(want))
+		weft_yield();
+	CHECK_EQ(noted(), strlen(want));
+	CHECK_STR(notes.what, want);
 }
 
 #endif
