@@ -130,14 +130,21 @@ static inline uint64_t record_move(_Atomic uintptr_t *slot, const struct rwmutex
 	return 0;
 }
 
-static bool record_in(struct rwmutex *rw)
+/* This and the next three begin with the word as it was seen last. */
+static inline bool record_in(struct rwmutex *rw, uint64_t word)
 {
 	_Atomic uintptr_t *slot;
-	if (!(load_rlx(&rw->word) & BIASED) || !(slot = own_slot(rw)) || !record_put(slot, rw))
+	if (!(word & BIASED) || !(slot = own_slot(rw)) || !record_put(slot, rw))
 		return false;
 	if (likely(load_seq(&rw->word) & BIASED)) /* A2 */
 		return true;
 	return !record_take(slot, rw);
+}
+
+static inline bool record_out(struct rwmutex *rw, uint64_t word)
+{
+	_Atomic uintptr_t *slot;
+	return word & BIASED && (slot = own_slot(rw)) && record_take(slot, rw);
 }
 
 static COLD bool record_take_anywhere(struct rwmutex *rw)
@@ -189,9 +196,8 @@ static bool is_free(uint64_t word)
 	return !(word & WRITER) && word < READER;
 }
 
-static bool count_in(struct rwmutex *rw)
+static inline bool count_in(struct rwmutex *rw, uint64_t word)
 {
-	uint64_t word = load_rlx(&rw->word);
 	while (!(word & (GUARD | WRITER | WRITERS))) {
 		uint64_t biased = word & BIASED || bias_is_due(rw) ? BIASED : 0;
 		if (cas_acq(&rw->word, &word, (word | biased) + READER)) /* A1 */
@@ -201,9 +207,8 @@ static bool count_in(struct rwmutex *rw)
 }
 
 /* Not if it would let a writer in. */
-static bool count_out(struct rwmutex *rw)
+static inline bool count_out(struct rwmutex *rw, uint64_t word)
 {
-	uint64_t word = load_rlx(&rw->word);
 	while (!(word & GUARD) && word >= (word & WRITERS ? 2 * READER : READER))
 		if (cas_rel(&rw->word, &word, word - READER)) /* R1 */
 			return true;
@@ -213,7 +218,7 @@ static bool count_out(struct rwmutex *rw)
 static inline bool write_at_once(struct rwmutex *rw)
 {
 	uint64_t unlocked = 0;
-	return load_rlx(&rw->word) == 0 && cas_acq(&rw->word, &unlocked, WRITER); /* A1 */
+	return cas_acq(&rw->word, &unlocked, WRITER); /* A1 */
 }
 
 static inline bool write_end_at_once(struct rwmutex *rw)
@@ -222,14 +227,17 @@ static inline bool write_end_at_once(struct rwmutex *rw)
 	return cas_rel(&rw->word, &locked, 0); /* R1 */
 }
 
-static inline bool try_read(void *rw)
+static inline bool try_read(void *rwmutex)
 {
-	return record_in(rw) || count_in(rw);
+	struct rwmutex *rw = rwmutex;
+	uint64_t word = load_rlx(&rw->word);
+	return record_in(rw, word) || count_in(rw, word);
 }
 
-static inline bool try_write(void *rw)
+static inline bool try_write(void *rwmutex)
 {
-	return write_at_once(rw);
+	struct rwmutex *rw = rwmutex;
+	return load_rlx(&rw->word) == 0 && write_at_once(rw);
 }
 
 /* Under the guard: lets in whose turn it is. */
@@ -332,10 +340,9 @@ int weft_rwmutex_try_rlock(weft_rwmutex *rwmutex)
 void weft_rwmutex_runlock(weft_rwmutex *rwmutex)
 {
 	struct rwmutex *rw = inside(rwmutex);
-	_Atomic uintptr_t *slot = own_slot(rw);
-	if (likely(slot && record_take(slot, rw)) || count_out(rw))
-		return;
-	read_end_call(rw);
+	uint64_t word = load_rlx(&rw->word);
+	if (unlikely(!record_out(rw, word) && !count_out(rw, word)))
+		read_end_call(rw);
 }
 
 /* ---- writing ---- */
@@ -351,9 +358,13 @@ static int write_slow(struct rwmutex *rw, bool many, weft_deadline deadline)
 {
 	struct waiter w = {.many = many};
 	struct waiters let = {0};
-	if (!(load_rlx(&rw->word) & BIASED) && spin_for(try_write, rw))
-		return 0;
 	uint64_t word = take_from_readers(rw);
+	if (!is_free(word) && !(word & WRITERS)) {
+		settle(rw, word);
+		if (spin_for(try_write, rw))
+			return 0;
+		word = take_from_readers(rw);
+	}
 	if (is_free(word)) {
 		settle(rw, word | WRITER);
 		return 0;

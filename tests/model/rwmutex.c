@@ -34,10 +34,10 @@ static const struct scenario {
 	{{"rr", "wr", ""}, {0, 1, 0}, 3, 1, false, true},
 	{{"rw", "wr", ""}, {0, 1, 0}, 3, 1, false, true},
 	{{"r", "w", "r"}, {0, 1, 0}, 2, 1, true, true},
-	{{"r", "w", "w"}, {0, 1, 0}, 2, 1, true, true},
+	{{"r", "w", "w"}, {0, 1, 0}, 2, 0, true, true},
 	{{"m", "w", ""}, {0, 1, 0}, 3, 1, true, true},
 	{{"m", "rr", ""}, {0, 1, 0}, 3, 1, true, true},
-	{{"m", "r", "w"}, {0, 1, 0}, 2, 1, true, true},
+	{{"m", "r", "w"}, {0, 1, 0}, 2, 0, true, true},
 	{{"mm", "r", "w"}, {0, 0, 1}, 2, 0, true, true},
 	{{"r", "w", "rw"}, {0, 1, 1}, 2, 1, true, true}, /* a record of one time is moved at the next */
 	{{"rw", "tq", ""}, {0, 1, 0}, 2, 1, true, true},
