@@ -29,7 +29,7 @@
 #include "runtime/call.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
-#include "runtime/sched.h"
+#include "runtime/spinning.h"
 
 #include <weft/sync.h>
 
@@ -37,7 +37,6 @@
 #include <sched.h>
 
 enum { LOCKED = 1, GUARD = 2, WAITING = 4, WOKEN = 8 };
-enum { PAUSES_FIRST = 32, PAUSES_MOST = 256 };
 enum { STARVED = 1000000 };
 
 struct mutex_waiter {
@@ -123,22 +122,9 @@ static inline bool try_take(struct mutex *m)
 	return false;
 }
 
-/* All in all about as long as it takes to park and to be woken.
- * Few looks, far between: a core that asks often takes the line away from the one that could do a run of locks and
- * unlocks with it. */
-static bool spin_for_it(struct mutex *m)
+static bool try_take_it(void *m)
 {
-	struct m *self = m_self();
-	struct p *p = self ? m_p(self) : NULL;
-	if (!p || !spinning_may_help(p))
-		return false;
-	for (int pauses = PAUSES_FIRST; pauses <= PAUSES_MOST; pauses *= 2) {
-		if (try_take(m))
-			return true;
-		for (int i = 0; i < pauses; i++)
-			cpu_relax();
-	}
-	return false;
+	return try_take(m);
 }
 
 /* Under the guard, the mutex being held by somebody: joins the queue, where it was if it has been in it before. */
@@ -168,7 +154,7 @@ static int lock_slow(struct mutex *m, bool many, weft_deadline deadline)
 	struct mutex_waiter w = {.many = many};
 	uint64_t woken = 0; /* the flag that stands for us, once we have been woken */
 	for (;;) {
-		if (!woken && spin_for_it(m))
+		if (!woken && spin_for(try_take_it, m))
 			return 0;
 		uint64_t word = take_guard(m);
 		if (!(word & LOCKED)) {

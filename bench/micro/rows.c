@@ -320,6 +320,76 @@ static void mutex_contended(struct batch *b)
 	PROVE(b, "locks=%d count=%ld", LOCKS, count);
 }
 
+static weft_rwmutex shared_lock;
+static _Atomic long reads;
+
+/* One turn in so many writes. */
+enum { READERS = 2, TURNS_PER_WRITE = 1000 };
+
+static void reader(void *arg)
+{
+	long seen = 0, before = 0;
+	(void)arg;
+	for (int i = 1; i <= LOCKS / READERS; i++) {
+		if (i % TURNS_PER_WRITE == 0) {
+			weft_rwmutex_lock(&shared_lock);
+			count++;
+			weft_rwmutex_unlock(&shared_lock);
+			continue;
+		}
+		weft_rwmutex_rlock(&shared_lock);
+		seen += count >= before;
+		before = count;
+		weft_rwmutex_runlock(&shared_lock);
+	}
+	atomic_fetch_add(&reads, seen);
+	weft_waitgroup_done(&join);
+}
+
+static void rwmutex_read(struct batch *b)
+{
+	count = 0;
+	atomic_store(&reads, 0);
+	weft_waitgroup_add(&join, READERS);
+	for (int i = 0; i < READERS; i++)
+		weft_go(reader, NULL);
+	weft_waitgroup_wait(&join);
+	b->ops = LOCKS;
+	PROVE(b, "reads=%ld writes=%ld", atomic_load(&reads), count);
+}
+
+static void run_once(void *arg)
+{
+	(void)arg;
+	count++;
+}
+
+static void once(struct batch *b)
+{
+	weft_once o = {0};
+	count = 0;
+	for (int i = 0; i < LOCKS; i++)
+		weft_once_do(&o, run_once, NULL);
+	b->ops = LOCKS;
+	PROVE(b, "calls=%d ran=%ld", LOCKS, count);
+}
+
+static void semaphore(struct batch *b)
+{
+	enum { PERMITS = 3 };
+	weft_sem s;
+	int left = 0;
+	weft_sem_init(&s, PERMITS);
+	for (int i = 0; i < LOCKS; i++) {
+		weft_sem_acquire(&s, 1);
+		weft_sem_release(&s, 1);
+	}
+	while (weft_sem_try_acquire(&s, 1) == 0)
+		left++;
+	b->ops = LOCKS;
+	PROVE(b, "acquired=%d left=%d", LOCKS, left);
+}
+
 /* ---- timers ---- */
 
 static weft_timer others[PENDING];
@@ -415,6 +485,9 @@ const struct row rows[] = {
 	{"chan-try", NULL, try_both, REPEATED, 1, NULL},
 	{"mutex", NULL, mutex, REPEATED, 1, NULL},
 	{"mutex-contended", NULL, mutex_contended, REPEATED, 1, NULL},
+	{"rwmutex-read", NULL, rwmutex_read, REPEATED, 1, NULL},
+	{"once", NULL, once, REPEATED, 1, NULL},
+	{"semaphore", NULL, semaphore, REPEATED, 1, NULL},
 	{"timer", set_others, timer, REPEATED, 1, NULL},
 	{"timer-reset", set_others, timer_reset, REPEATED, 1, NULL},
 	{"sched-latency", NULL, sched_latency, ONCE, 2, NULL},

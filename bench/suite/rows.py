@@ -95,6 +95,9 @@ _MICRO = (
     ("chan-try", "try to send and try to receive by turns, on one goroutine; per call", None, False, (), 0.04),
     ("mutex", "lock and unlock, nobody else wants it", 1, False, (), 0.04),
     ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
+    ("rwmutex-read", "two tasks read, and write every thousandth time; per lock", None, False, (), 0.04),
+    ("once", "come to what has been done once already", None, False, (), 0.04),
+    ("semaphore", "acquire one permit of three and release it, nobody else wants it", None, False, (), 0.04),
     ("timer", "set and stop a timer with 100,000 others pending; per pair", 1, True, (), 0.1),
     ("timer-reset", "reset a timer, earlier and later by turns, with 100,000 others pending; per reset", 1, False, (), 0.1),
 )

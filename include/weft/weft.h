@@ -7,6 +7,7 @@
 #include <weft/base.h>
 #include <weft/chan.h>
 #include <weft/context.h>
+#include <weft/counter.h>
 #include <weft/file.h>
 #include <weft/go.h>
 #include <weft/group.h>

@@ -14,7 +14,7 @@
 
 #include <sched.h>
 
-enum wait_reason { WAIT_MUTEX, WAIT_GROUP, WAIT_READ, WAIT_SEND, WAIT_RECV, WAIT_SELECT, WAIT_SELECT_NONE };
+enum wait_reason { WAIT_MUTEX, WAIT_GROUP, WAIT_READ, WAIT_SEND, WAIT_RECV, WAIT_SELECT, WAIT_SELECT_NONE, WAIT_RWMUTEX, WAIT_COND, WAIT_SEM };
 
 struct g {
 	_Atomic uint32_t xclaim;
@@ -23,7 +23,10 @@ struct g {
 	uint32_t parks, readies; /* what `readied` is compared with; of the model, not of the program */
 };
 
+enum { MAX_PS = 2 };
+
 struct p {
+	unsigned index;
 	bool solo;
 };
 
@@ -31,12 +34,16 @@ struct m {
 	struct p p;
 };
 
-static struct m model_m;
+static const struct {
+	unsigned nprocs;
+} sched __attribute__((unused)) = {MAX_PS};
+
+static struct m model_m[4];
 static struct g goroutine[4];
 
 static inline struct m *m_self(void)
 {
-	return &model_m;
+	return &model_m[explorer_self()];
 }
 
 static inline struct p *m_p(struct m *m)
@@ -87,6 +94,8 @@ static inline void goroutines_start(void)
 {
 	for (int i = 0; i < 4; i++)
 		goroutine[i].parks = goroutine[i].readies = 0;
+	for (unsigned i = 0; i < 4; i++)
+		model_m[i].p = (struct p){.index = i % MAX_PS, .solo = true};
 	model_clock.now = 1;
 }
 
@@ -94,6 +103,11 @@ static inline void goroutines_start(void)
 int64_t weft_now(void)
 {
 	return model_clock.now += explorer_choose(2) ? AGES : 1;
+}
+
+static inline uint64_t cycles_now(void)
+{
+	return (uint64_t)weft_now();
 }
 
 void weft_panic(const char *fmt, ...)
@@ -107,6 +121,11 @@ struct g *wait_begin(enum wait_reason why)
 	(void)why;
 	store_rlx(&g->xclaim, 0);
 	return g;
+}
+
+void wait_cancel(struct g *g)
+{
+	(void)g;
 }
 
 bool yield_to_child(void)

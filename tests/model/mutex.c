@@ -57,7 +57,8 @@ static void start(void)
 	memset(&mutex, 0, sizeof mutex);
 	explorer_watch(&mutex, sizeof mutex);
 	goroutines_start();
-	model_m.p.solo = scenario->solo;
+	for (int i = 0; i < goroutines(); i++)
+		model_m[i].p.solo = scenario->solo;
 	section.step = 0;
 	users = goroutines();
 }

@@ -92,11 +92,6 @@ void poller_waiting(int change)
 	waiting += change;
 }
 
-void wait_cancel(struct g *g)
-{
-	(void)g;
-}
-
 COLD void spin_lock_slow(struct spin *s)
 {
 	while (!spin_try_lock(s))

@@ -1,5 +1,7 @@
 #include "lockfree/counter.h"
-#include "tests/test.h"
+#include "tests/unit/go.h"
+
+#include <pthread.h>
 
 enum { SHARDS = 5 };
 
@@ -65,4 +67,61 @@ static void no_shards(void)
 TEST(there_must_be_a_shard)
 {
 	test_dies(no_shards, "shards");
+}
+
+/* ---- what programs have of it ---- */
+
+static weft_counter *visits;
+static weft_waitgroup join;
+
+static void visit(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 1000; i++) {
+		weft_counter_add(visits, 3);
+		weft_counter_add(visits, -1);
+		if (i % 64 == 0)
+			weft_yield();
+	}
+	weft_waitgroup_done(&join);
+}
+
+static void *visit_from_outside(void *arg)
+{
+	for (int i = 0; i < 1000; i++)
+		weft_counter_add(visits, 1);
+	return arg;
+}
+
+static int count_visits(void)
+{
+	pthread_t thread;
+	int64_t before = weft_counter_sum(visits);
+	CHECK_EQ(pthread_create(&thread, NULL, visit_from_outside, NULL), 0);
+	weft_waitgroup_add(&join, 8);
+	for (int i = 0; i < 8; i++)
+		weft_go(visit, NULL);
+	weft_waitgroup_wait(&join);
+	pthread_join(thread, NULL);
+	CHECK_EQ(weft_counter_sum(visits), before + 8 * 2000 + 1000);
+	return 0;
+}
+
+TEST_GO(all_that_goroutines_and_threads_add_is_in_the_sum)
+{
+	visits = weft_counter_make();
+	CHECK_EQ(weft_counter_sum(visits), 0);
+	count_visits();
+	weft_counter_free(visits);
+	return 0;
+}
+
+TEST(a_counter_may_be_made_before_the_runtime_starts)
+{
+	visits = weft_counter_make();
+	weft_counter_add(visits, -5);
+	CHECK_EQ(run_weft(2, count_visits), 0);
+	CHECK_EQ(weft_counter_sum(visits), -5 + 8 * 2000 + 1000);
+	weft_counter_free(visits);
+	weft_counter_free(NULL);
 }

@@ -15,7 +15,10 @@ static void stay(void)
 }
 
 static weft_chan *never;
-static weft_mutex held;
+static weft_mutex held, free_one;
+static weft_rwmutex read_by_main;
+static weft_cond nobody_signals;
+static weft_sem empty;
 static _Atomic int waiting, computing;
 static _Atomic bool enough;
 
@@ -41,6 +44,31 @@ static void lock_for_ever(void *arg)
 	(void)arg;
 	atomic_fetch_add(&waiting, 1);
 	weft_mutex_lock(&held);
+	stay();
+}
+
+static void write_for_ever(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&waiting, 1);
+	weft_rwmutex_lock(&read_by_main);
+	stay();
+}
+
+static void wait_for_ever(void *arg)
+{
+	(void)arg;
+	weft_mutex_lock(&free_one);
+	atomic_fetch_add(&waiting, 1);
+	weft_cond_wait(&nobody_signals, &free_one);
+	stay();
+}
+
+static void acquire_for_ever(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&waiting, 1);
+	weft_sem_acquire(&empty, 1);
 	stay();
 }
 
@@ -93,10 +121,14 @@ static void make_company(void)
 	CHECK_EQ(weft_go_with(&named, receive_for_ever, NULL), 0);
 	weft_go(send_for_ever, NULL);
 	weft_go(lock_for_ever, NULL);
+	weft_rwmutex_rlock(&read_by_main);
+	weft_go(write_for_ever, NULL);
+	weft_go(wait_for_ever, NULL);
+	weft_go(acquire_for_ever, NULL);
 	weft_go(sleep_for_long, NULL);
 	weft_go(deep_for_ever, NULL);
 	weft_go(block_for_long, NULL);
-	while (atomic_load(&waiting) < 6)
+	while (atomic_load(&waiting) < 9)
 		weft_sleep(WEFT_MS);
 	weft_sleep(WEFT_MS); /* from the count to the wait */
 }
@@ -111,6 +143,12 @@ static void check_company(const char *dump)
 	CHECK(strstr(dump, "  send_for_ever+0x"));
 	CHECK(strstr(dump, "[mutex]:\n"));
 	CHECK(strstr(dump, "  lock_for_ever+0x"));
+	CHECK(strstr(dump, "[rwmutex]:\n"));
+	CHECK(strstr(dump, "  write_for_ever+0x"));
+	CHECK(strstr(dump, "[cond]:\n"));
+	CHECK(strstr(dump, "  wait_for_ever+0x"));
+	CHECK(strstr(dump, "[semaphore]:\n"));
+	CHECK(strstr(dump, "  acquire_for_ever+0x"));
 	CHECK(strstr(dump, "[sleep]:\n"));
 	CHECK(strstr(dump, "  sleep_for_long+0x"));
 	CHECK(strstr(dump, "[syscall"));
@@ -137,7 +175,7 @@ static void quit_p2(void)
 
 static void check_quit(void (*run)(void))
 {
-	static const char head[] = "SIGQUIT: 7 goroutines\n\ngoroutine 1 [";
+	static const char head[] = "SIGQUIT: 10 goroutines\n\ngoroutine 1 [";
 	struct test_child child;
 	test_in_child(&child, run);
 	CHECK_EQ(child.status, 2);

@@ -41,6 +41,9 @@ var rows = []row{
 	{name: "chan-try", run: tryBoth},
 	{name: "mutex", run: mutex},
 	{name: "mutex-contended", run: mutexContended},
+	{name: "rwmutex-read", run: rwmutexRead},
+	{name: "once", run: once},
+	{name: "semaphore", run: semaphore},
 	{name: "timer", run: timer},
 	{name: "timer-reset", run: timerReset},
 	{name: "sched-latency", lasting: schedLatency},
@@ -274,6 +277,59 @@ func mutexContended() result {
 	}
 	join.Wait()
 	return result{ops: locks, check: fmt.Sprintf("locks=%d count=%d", locks, count)}
+}
+
+// One turn in so many writes.
+func rwmutexRead() result {
+	const readers, turnsPerWrite = 2, 1000
+	var m sync.RWMutex
+	var join sync.WaitGroup
+	var reads int64
+	count := 0
+	join.Add(readers)
+	for i := 0; i < readers; i++ {
+		go func() {
+			seen, before := 0, 0
+			for j := 1; j <= locks/readers; j++ {
+				if j%turnsPerWrite == 0 {
+					m.Lock()
+					count++
+					m.Unlock()
+					continue
+				}
+				m.RLock()
+				if count >= before {
+					seen++
+				}
+				before = count
+				m.RUnlock()
+			}
+			atomic.AddInt64(&reads, int64(seen))
+			join.Done()
+		}()
+	}
+	join.Wait()
+	return result{ops: locks, check: fmt.Sprintf("reads=%d writes=%d", reads, count)}
+}
+
+func once() result {
+	var o sync.Once
+	ran := 0
+	for i := 0; i < locks; i++ {
+		o.Do(func() { ran++ })
+	}
+	return result{ops: locks, check: fmt.Sprintf("calls=%d ran=%d", locks, ran)}
+}
+
+// A channel is what Go programs have for a semaphore without a module; the one of x/sync takes a mutex each way.
+func semaphore() result {
+	const permits = 3
+	s := make(chan struct{}, permits)
+	for i := 0; i < locks; i++ {
+		s <- struct{}{}
+		<-s
+	}
+	return result{ops: locks, check: fmt.Sprintf("acquired=%d left=%d", locks, cap(s)-len(s))}
 }
 
 // The others fall due evenly over an hour that begins in an hour; the timer that is set and stopped, or

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, Mutex, Notify};
+use tokio::sync::{mpsc, Mutex, Notify, OnceCell, RwLock, Semaphore};
 use tokio::task::{yield_now, JoinHandle};
 use tokio::time::{sleep, Sleep};
 
@@ -43,7 +43,7 @@ fn outcome(ops: u64, check: String) -> Outcome {
     Outcome { ops, check, timed: None, bytes: None, spread: None }
 }
 
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 21] = [
     "spawn-batch",
     "spawn-one",
     "spawn-park",
@@ -57,6 +57,9 @@ pub const NAMES: [&str; 18] = [
     "chan-try",
     "mutex",
     "mutex-contended",
+    "rwmutex-read",
+    "once",
+    "semaphore",
     "timer",
     "timer-reset",
     "sched-latency",
@@ -80,6 +83,9 @@ pub async fn run(name: &str, seconds: f64) -> Outcome {
         "chan-try" => try_both(),
         "mutex" => mutex().await,
         "mutex-contended" => mutex_contended().await,
+        "rwmutex-read" => rwmutex_read().await,
+        "once" => once().await,
+        "semaphore" => semaphore().await,
         "timer" => timer().await,
         "timer-reset" => timer_reset().await,
         "sched-latency" => sched_latency(seconds).await,
@@ -340,6 +346,57 @@ async fn mutex_contended() -> Outcome {
     }
     let count = *mutex.lock().await;
     outcome(LOCKS, format!("locks={} count={}", LOCKS, count))
+}
+
+// One turn in so many writes.
+async fn rwmutex_read() -> Outcome {
+    const READERS: u64 = 2;
+    const TURNS_PER_WRITE: u64 = 1000;
+    let lock = Arc::new(RwLock::new(0u64));
+    let mut handles = Vec::new();
+    for _ in 0..READERS {
+        let lock = lock.clone();
+        handles.push(tokio::spawn(async move {
+            let (mut seen, mut before) = (0u64, 0);
+            for i in 1..=LOCKS / READERS {
+                if i % TURNS_PER_WRITE == 0 {
+                    *lock.write().await += 1;
+                    continue;
+                }
+                let count = lock.read().await;
+                seen += (*count >= before) as u64;
+                before = *count;
+            }
+            seen
+        }));
+    }
+    let mut reads = 0;
+    for handle in handles {
+        reads += handle.await.unwrap();
+    }
+    let writes = *lock.read().await;
+    outcome(LOCKS, format!("reads={} writes={}", reads, writes))
+}
+
+async fn once() -> Outcome {
+    let cell = OnceCell::new();
+    let mut ran = 0u64;
+    for _ in 0..LOCKS {
+        cell.get_or_init(|| {
+            ran += 1;
+            async {}
+        })
+        .await;
+    }
+    outcome(LOCKS, format!("calls={} ran={}", LOCKS, ran))
+}
+
+async fn semaphore() -> Outcome {
+    let semaphore = Semaphore::new(3);
+    for _ in 0..LOCKS {
+        let _permit = semaphore.acquire().await.unwrap();
+    }
+    outcome(LOCKS, format!("acquired={} left={}", LOCKS, semaphore.available_permits()))
 }
 
 /// Polls a timer once, which is what registers it. True if it is pending.
