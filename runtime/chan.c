@@ -172,17 +172,17 @@ void weft_chan_free(weft_chan *c)
 {
 	if (!c)
 		return;
+	spin_lock(&c->lock);
+	bool waited_on = c->recvq.first || c->sendq.first;
+	spin_unlock(&c->lock);
+	if (waited_on)
+		weft_panic("free of a channel on which a goroutine waits");
 	if (unlikely(load_acq(&c->subscribed)))
 		signal_forget(c);
 	if (c->timer) {
 		timer_cancel(c->timer);
 		weft_free(c->timer);
 	}
-	spin_lock(&c->lock);
-	bool waited_on = c->recvq.first || c->sendq.first;
-	spin_unlock(&c->lock);
-	if (waited_on)
-		weft_panic("free of a channel on which a goroutine waits");
 	bool outermost = call_begin();
 	retire(&c->retired, reclaim);
 	call_end(outermost);

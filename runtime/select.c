@@ -23,6 +23,9 @@
 
 enum { SELECT_SMALL = 8, SELECT_MOST = 65535 };
 
+/* Beside indices and errnos. It was a send on a closed channel: to panic when all is given back. */
+enum { NONE_READY = -1, SELECT_CLOSED = -4096 };
+
 struct selection {
 	weft_case *cases;
 	int n;
@@ -119,7 +122,7 @@ static enum outcome try_locked(weft_case *c, struct g **wake)
 				  : chan_recv_locked(c->ch, c->elem, wake);
 }
 
-/* The index of a case that could be done at once, or -1; everything is unlocked if there was one. */
+/* The index of a case that could be done at once, or NONE_READY; everything is unlocked if there was one. */
 static int take_ready(struct selection *s, int candidates)
 {
 	for (int i = 0; i < candidates; i++) {
@@ -130,7 +133,7 @@ static int take_ready(struct selection *s, int candidates)
 			continue;
 		unlock_all(s);
 		if (o == SENT_CLOSED)
-			chan_panic_closed();
+			return SELECT_CLOSED;
 		c->ok = o == DONE;
 		if (wake)
 			ready(wake);
@@ -138,7 +141,7 @@ static int take_ready(struct selection *s, int candidates)
 			sim_trace(SIM_SELECT, s->poll[i], (uint64_t)candidates);
 		return s->poll[i];
 	}
-	return -1;
+	return NONE_READY;
 }
 
 static struct waitq *queue_of(const weft_case *c)
@@ -173,9 +176,7 @@ static int wait_for_one(struct selection *s, int candidates, weft_deadline deadl
 	int index = s->poll[taken - s->waiters];
 	weft_case *c = &s->cases[index];
 	c->ok = taken->ok;
-	if (c->op == WEFT_SEND && !taken->ok)
-		chan_panic_closed();
-	return index;
+	return c->op == WEFT_SEND && !taken->ok ? SELECT_CLOSED : index;
 }
 
 enum patience { NO_WAIT, WAIT };
@@ -186,7 +187,7 @@ static int run(struct selection *s, enum patience patience, weft_deadline deadli
 	order_locks(s, candidates);
 	lock_all(s);
 	int index = take_ready(s, candidates);
-	if (index >= 0)
+	if (index != NONE_READY)
 		return index;
 	if (patience == WAIT && candidates)
 		return wait_for_one(s, candidates, deadline);
@@ -211,17 +212,23 @@ static int run_large(weft_case *cases, int n, enum patience patience, weft_deadl
 	return index;
 }
 
-static int select_among(weft_case *cases, int n, enum patience patience, weft_deadline deadline)
+static int run_small(weft_case *cases, int n, enum patience patience, weft_deadline deadline)
 {
-	if (n < 0 || n > SELECT_MOST)
-		weft_panic("select over %d cases: from 0 to %d", n, SELECT_MOST);
-	if (n > SELECT_SMALL)
-		return run_large(cases, n, patience, deadline);
 	struct waiter waiters[SELECT_SMALL];
 	struct weft_chan *order[SELECT_SMALL];
 	uint16_t poll[SELECT_SMALL];
 	struct selection s = {.cases = cases, .n = n, .poll = poll, .order = order, .waiters = waiters};
 	return run(&s, patience, deadline);
+}
+
+static int select_among(weft_case *cases, int n, enum patience patience, weft_deadline deadline)
+{
+	if (n < 0 || n > SELECT_MOST)
+		weft_panic("select over %d cases: from 0 to %d", n, SELECT_MOST);
+	int index = n > SELECT_SMALL ? run_large(cases, n, patience, deadline) : run_small(cases, n, patience, deadline);
+	if (unlikely(index == SELECT_CLOSED))
+		chan_panic_closed();
+	return index;
 }
 
 static int select_until(weft_case *cases, int n, weft_deadline deadline)

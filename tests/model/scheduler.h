@@ -96,6 +96,11 @@ void weft_panic(const char *fmt, ...)
 	explorer_abandon(fmt);
 }
 
+void deferred_run_all(struct panic_part *part)
+{
+	(void)part;
+}
+
 bool poller_is_waited_for(void)
 {
 	return true;
