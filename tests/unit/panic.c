@@ -389,18 +389,17 @@ TEST_GO(an_exit_cannot_be_stopped)
 	return 0;
 }
 
-static int exit_main(void)
+static weft_chan *main_is_over;
+
+static void close_it(void *ch)
 {
-	static char one = 'm';
-	WEFT_DEFER(leave, &one);
-	weft_exit_goroutine();
+	weft_close(ch);
 }
 
 static void watch_main(void *unused)
 {
 	(void)unused;
-	while (trail[0] != 'm')
-		weft_yield();
+	CHECK(!weft_recv(main_is_over, NULL));
 	printf("the others go on\n");
 	fflush(stdout);
 	_exit(0);
@@ -408,8 +407,10 @@ static void watch_main(void *unused)
 
 static int main_exits(void)
 {
+	main_is_over = weft_chan_make(0, 0);
+	WEFT_DEFER(close_it, main_is_over);
 	weft_go(watch_main, NULL);
-	return exit_main();
+	weft_exit_goroutine();
 }
 
 static void run_main_exits(void)
