@@ -55,37 +55,55 @@ struct protect {
 
 static _Thread_local struct panic_part outside;
 
-static struct panic_part *mine(void)
+/* NULL: a thread outside. */
+static inline struct g *goroutine(void)
 {
 	struct m *m = m_self();
-	struct g *g = likely(m != NULL) ? m_g(m) : NULL;
+	return likely(m != NULL) ? m_g(m) : NULL;
+}
+
+static inline struct panic_part *part_of(struct g *g)
+{
 	return likely(g != NULL) ? &g->panics : &outside;
 }
 
 /* ---- blocking sections ---- */
 
-static bool in_section(void)
+static inline bool in_section(const struct g *g)
 {
-	struct m *m = m_self();
-	struct g *g = likely(m != NULL) ? m_g(m) : NULL;
 	return likely(g != NULL) && load_rlx(&g->state) == G_SYSCALL;
 }
 
 static void end_section_unless(bool wanted)
 {
-	if (!wanted && in_section())
+	if (!wanted && in_section(goroutine()))
 		weft_block_end();
 }
 
 /* ---- deferred calls ---- */
 
-void weft_defer(weft_deferred *d)
+static inline void push(struct panic_part *p, struct weft_deferred *d)
 {
-	struct panic_part *p = mine();
-	d->in_section = in_section();
 	d->list = &p->deferred;
 	d->next = p->deferred;
 	p->deferred = d;
+}
+
+static COLD void defer_outside(struct weft_deferred *d)
+{
+	d->in_section = false;
+	push(&outside, d);
+}
+
+void weft_defer(weft_deferred *d)
+{
+	struct g *g = goroutine();
+	if (unlikely(!g)) {
+		defer_outside(d);
+		return;
+	}
+	d->in_section = in_section(g);
+	push(&g->panics, d);
 }
 
 static void run_deferred(struct panic_part *p, const struct weft_deferred *until)
@@ -143,7 +161,7 @@ void weft_panic(const char *fmt, ...)
 	vsnprintf(info.message, sizeof info.message, fmt, ap);
 	va_end(ap);
 	end_calls();
-	struct panic_part *part = mine();
+	struct panic_part *part = part_of(goroutine());
 	struct protect *p = part->protects;
 	run_deferred(part, p ? p->deferred : NULL);
 	if (!p)
@@ -169,8 +187,14 @@ static int call(struct protect *p, void (*fn)(void *), void *arg)
 
 int weft_protect(void (*fn)(void *), void *arg, weft_panic_info *out)
 {
-	struct panic_part *part = mine();
-	struct protect p = {.outer = part->protects, .deferred = part->deferred, .out = out, .in_section = in_section()};
+	struct g *g = goroutine();
+	struct panic_part *part = part_of(g);
+	struct protect p; /* not zeroed: what libc keeps there is large */
+	p.outer = part->protects;
+	p.deferred = part->deferred;
+	p.out = out;
+	p.in_section = in_section(g);
+	p.exiting = false;
 	part->protects = &p;
 	int panicked = call(&p, fn, arg);
 	assert_debug(part->deferred == p.deferred);

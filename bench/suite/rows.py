@@ -94,6 +94,9 @@ _MICRO = (
     ("select-2", "receive by select over two unbuffered channels; per element", None, False, (), 0.04),
     ("mutex", "lock and unlock, nobody else wants it", 1, False, (), 0.04),
     ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
+    ("defer", "leave a block with one deferred call; per call", None, False, (), 0.04),
+    ("protect", "call a function that may panic, and does not; per call", None, False, (), 0.04),
+    ("panic", "panic, run one deferred call, and be stopped by the caller; per panic", None, False, (), 0.04),
     ("timer", "set and stop a timer with 100,000 others pending; per pair", 1, True, (), 0.1),
     ("timer-reset", "reset a timer, earlier and later by turns, with 100,000 others pending; per reset", 1, False, (), 0.1),
 )
