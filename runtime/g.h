@@ -20,7 +20,6 @@
 #include "lockfree/runq.h"
 #include "lockfree/spin.h"
 #include "runtime/clock.h"
-#include "runtime/panic.h"
 #include "runtime/stats.h"
 #include "runtime/switch.h"
 #include "runtime/wheel.h"
@@ -67,12 +66,10 @@ struct g {
 	bool extras;             /* there is something in pin, stack_want or options */
 	_Atomic uint8_t stamp;   /* enum stamp; who readies and who runs it */
 	_Atomic uint16_t pin;    /* 0, or 1 + the only P it may run on */
+	void (*fn)(void *);
 	union {
-		struct {
-			void (*fn)(void *);
-			void *arg;
-		};
-		struct panic_part panics; /* from when it runs */
+		void *arg;
+		struct weft_deferred *deferred; /* from when it runs; panic.c */
 	};
 	_Atomic(struct stack *) stack; /* NULL: has not run */
 	_Atomic uint64_t id;

@@ -1,19 +1,19 @@
 /* Panics: deferred calls on an intact stack, and then one jump.
  *
- * WEFT_DEFER leaves a record in the frame of its block, on a list that the goroutine has. When the block is left, the compiler's
+ * WEFT_DEFER leaves a record in the frame of its block, on a list that the goroutine has, and so does weft_protect. When the block is left, the compiler's
  * cleanup takes the record off and makes the call. A jump would pass the cleanup by, so a panic makes the calls itself, from
  * where it was raised, on top of the frames that it will do away with; and only then jumps, to weft_protect. So what a deferred call
  * is given by address is still there, and the trace of a panic that nobody stops shows who raised it.
  *
  *     WEFT_DEFER       record.next := the list; the list := record
  *     block left       the list := record.next; call
- *     panic            until the list is as weft_protect found it: the list := record.next; call. Then jump
- *     exit             until the list is empty: the same. Then end
+ *     panic            until a protect heads the list: the list := record.next; call. Then the same with the protect; jump
+ *     exit             until the list is empty: the same, protects left out. Then end
  *
  * A record is off the list before its call is made: if that panics or exits, whoever comes next goes on with those behind it. That
  * is all there is to a panic that replaces another: the inner one runs what is left and jumps past the outer.
  *
- * An exit cannot be stopped. It marks the protects that it passes; a panic of one of its deferred calls which comes to a marked one
+ * An exit cannot be stopped. It marks the protects that it will pass; a panic of one of its deferred calls which comes to a marked one
  * ends there, and the exit goes on with what is left, as in Go. A protect inside a deferred call is not marked, and is like any.
  *
  * Where calls run. weft_panic may be reached inside a call into weft (call.h), in the middle of the runtime: it ends that first, a
@@ -43,17 +43,18 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* In weft_protect's frame. */
+/* What a record is, and where it was registered. */
+enum kind { IN_SECTION = 1, PROTECT = 2 };
+
+/* In weft_protect's frame; a record of the list, too, that stands between what is its and what is not. */
 struct protect {
-	struct protect *outer;
-	struct weft_deferred *deferred; /* the list as it was; these are not run */
+	struct weft_deferred mark;
 	weft_panic_info *out;
-	bool in_section;
-	bool exiting; /* an exit has passed */
+	bool exiting; /* an exit passes */
 	jmp_buf at;
 };
 
-static _Thread_local struct panic_part outside;
+static _Thread_local struct weft_deferred *outside;
 
 /* NULL: a thread outside. */
 static inline struct g *goroutine(void)
@@ -62,66 +63,89 @@ static inline struct g *goroutine(void)
 	return likely(m != NULL) ? m_g(m) : NULL;
 }
 
-static inline struct panic_part *part_of(struct g *g)
+static struct weft_deferred **own_list(void)
 {
-	return likely(g != NULL) ? &g->panics : &outside;
+	struct g *g = goroutine();
+	return likely(g != NULL) ? &g->deferred : &outside;
 }
+
+static inline void push(struct weft_deferred **list, struct weft_deferred *d)
+{
+	d->list = list;
+	d->next = *list;
+	*list = d;
+}
+
+static inline void pop(struct weft_deferred *d)
+{
+	*d->list = d->next;
+}
+
+static struct protect *protect_of(struct weft_deferred *mark)
+{
+	return (struct protect *)(void *)mark;
+}
+_Static_assert(offsetof(struct protect, mark) == 0, "one is found by the other");
 
 /* ---- blocking sections ---- */
 
-static inline bool in_section(const struct g *g)
+static inline unsigned section_of(const struct g *g)
 {
-	return likely(g != NULL) && load_rlx(&g->state) == G_SYSCALL;
+	return load_rlx(&g->state) == G_SYSCALL ? IN_SECTION : 0;
 }
 
-static void end_section_unless(bool wanted)
+/* Unless the record is of the section itself. */
+static void end_section_for(const struct weft_deferred *d)
 {
-	if (!wanted && in_section(goroutine()))
+	struct g *g = goroutine();
+	if (g && section_of(g) && !(d->kind & IN_SECTION))
 		weft_block_end();
 }
 
 /* ---- deferred calls ---- */
 
-static inline void push(struct panic_part *p, struct weft_deferred *d)
+static COLD void push_outside(struct weft_deferred *d, unsigned kind)
 {
-	d->list = &p->deferred;
-	d->next = p->deferred;
-	p->deferred = d;
+	d->kind = kind;
+	push(&outside, d);
 }
 
-static COLD void defer_outside(struct weft_deferred *d)
+static inline void push_here(struct weft_deferred *d, unsigned kind)
 {
-	d->in_section = false;
-	push(&outside, d);
+	struct g *g = goroutine();
+	if (unlikely(!g)) {
+		push_outside(d, kind);
+		return;
+	}
+	d->kind = kind | section_of(g);
+	push(&g->deferred, d);
 }
 
 void weft_defer(weft_deferred *d)
 {
-	struct g *g = goroutine();
-	if (unlikely(!g)) {
-		defer_outside(d);
-		return;
-	}
-	d->in_section = in_section(g);
-	push(&g->panics, d);
+	push_here(d, 0);
 }
 
-static void run_deferred(struct panic_part *p, const struct weft_deferred *until)
+/* Up to the innermost protect, which is left on the list, or NULL. */
+static struct protect *run_deferred(struct weft_deferred **list)
 {
 	struct weft_deferred *d;
-	while ((d = p->deferred) != until) {
-		assert_always(d);
-		end_section_unless(d->in_section);
+	while ((d = *list)) {
+		end_section_for(d);
+		if (d->kind & PROTECT)
+			return protect_of(d);
 		weft_deferred_run(d);
 	}
+	return NULL;
 }
 
-void deferred_run_all(struct panic_part *p)
+void deferred_run_all(struct g *g)
 {
-	for (struct protect *passed = p->protects; passed; passed = passed->outer)
-		passed->exiting = true;
-	run_deferred(p, NULL);
-	p->protects = NULL; /* what is wrong from here on ends the program */
+	for (struct weft_deferred *d = g->deferred; d; d = d->next)
+		if (d->kind & PROTECT)
+			protect_of(d)->exiting = true;
+	for (struct protect *p; (p = run_deferred(&g->deferred));)
+		pop(&p->mark);
 }
 
 /* ---- panics ---- */
@@ -161,16 +185,12 @@ void weft_panic(const char *fmt, ...)
 	vsnprintf(info.message, sizeof info.message, fmt, ap);
 	va_end(ap);
 	end_calls();
-	struct panic_part *part = part_of(goroutine());
-	struct protect *p = part->protects;
-	run_deferred(part, p ? p->deferred : NULL);
+	struct protect *p = run_deferred(own_list());
 	if (!p)
 		end_program(info.message);
-	end_section_unless(p->in_section);
-	if (p->exiting) {
-		part->protects = p->outer;
+	pop(&p->mark);
+	if (p->exiting)
 		weft_exit_goroutine();
-	}
 	if (p->out)
 		*p->out = info;
 	longjmp(p->at, 1);
@@ -182,22 +202,16 @@ static int call(struct protect *p, void (*fn)(void *), void *arg)
 	if (_setjmp(p->at))
 		return 1;
 	fn(arg);
+	assert_debug(*p->mark.list == &p->mark);
+	pop(&p->mark);
 	return 0;
 }
 
 int weft_protect(void (*fn)(void *), void *arg, weft_panic_info *out)
 {
-	struct g *g = goroutine();
-	struct panic_part *part = part_of(g);
 	struct protect p; /* not zeroed: what libc keeps there is large */
-	p.outer = part->protects;
-	p.deferred = part->deferred;
 	p.out = out;
-	p.in_section = in_section(g);
 	p.exiting = false;
-	part->protects = &p;
-	int panicked = call(&p, fn, arg);
-	assert_debug(part->deferred == p.deferred);
-	part->protects = p.outer;
-	return panicked;
+	push_here(&p.mark, PROTECT);
+	return call(&p, fn, arg);
 }

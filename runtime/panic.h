@@ -11,15 +11,9 @@
 
 #include <weft/panic.h>
 
-struct protect;
+struct g;
 
-/* A goroutine's, or a thread's that is none of weft's; its own alone. */
-struct panic_part {
-	struct weft_deferred *deferred; /* the last one first */
-	struct protect *protects;       /* the innermost first */
-};
-
-/* The goroutine exits: all its deferred calls run, whatever protects them. */
-void deferred_run_all(struct panic_part *);
+/* It exits: all its deferred calls run, whatever protects them. */
+void deferred_run_all(struct g *);
 
 #endif

@@ -740,12 +740,11 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 /* The program's own code, outside; ended, it needs a P like any call that may block. */
 static NOT_INSTRUMENTED void run_body(struct g *g)
 {
-	void (*fn)(void *) = g->fn;
 	void *arg = g->arg;
-	g->panics = (struct panic_part){0};
+	g->deferred = NULL;
 	store_rel(&m_self()->xinside, false);
-	fn(arg);
-	assert_debug(!g->panics.deferred && !g->panics.protects);
+	g->fn(arg);
+	assert_debug(!g->deferred);
 	fiber_hear_signals();
 	call_begin_blocking();
 }
@@ -786,7 +785,7 @@ void weft_exit_goroutine(void)
 	struct g *g = m_g(m);
 	if (load_rlx(&g->state) == G_SYSCALL)
 		panic_in_section();
-	deferred_run_all(&g->panics);
+	deferred_run_all(g);
 	call_begin_blocking();
 	m = m_self();
 	fiber_publish(g);

@@ -16,7 +16,7 @@ typedef struct weft_deferred {
 	void (*fn)(void *);
 	void *arg;
 	struct weft_deferred *next, **list;
-	bool in_section;
+	unsigned kind;
 } weft_deferred;
 
 WEFT_API void weft_defer(weft_deferred *);
@@ -62,7 +62,7 @@ struct weft_deferred_here {
 #define WEFT_DEFER_NAMED(name, fn, arg) weft_deferred_here name((fn), (arg))
 #else
 #define WEFT_DEFER_NAMED(name, fn, arg)                                                                        \
-	__attribute__((cleanup(weft_deferred_run))) weft_deferred name = {(fn), (arg), NULL, NULL, false};     \
+	__attribute__((cleanup(weft_deferred_run))) weft_deferred name = {(fn), (arg), NULL, NULL, 0};         \
 	weft_defer(&name)
 #endif
 

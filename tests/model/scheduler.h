@@ -96,9 +96,9 @@ void weft_panic(const char *fmt, ...)
 	explorer_abandon(fmt);
 }
 
-void deferred_run_all(struct panic_part *part)
+void deferred_run_all(struct g *g)
 {
-	(void)part;
+	(void)g;
 }
 
 bool poller_is_waited_for(void)
