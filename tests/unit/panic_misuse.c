@@ -205,6 +205,46 @@ TEST_GO(a_wait_group_keeps_its_count_and_its_waiters)
 	return 0;
 }
 
+static weft_waitgroup shared;
+static _Atomic bool going;
+
+static void finish(void *wg)
+{
+	weft_waitgroup_done(wg);
+}
+
+static void finish_misused(void *wg)
+{
+	going = true;
+	panics(finish, wg, "wait group misuse: add beside a wait");
+	weft_waitgroup_done(&over);
+}
+
+/* The last done() finds a waiter about to join, as the word's lowest bit says, and before that has joined somebody adds. */
+static int add_beside_a_wait(void)
+{
+	weft_waitgroup_add(&shared, 1);
+	weft_waitgroup_add(&over, 2);
+	weft_go(await, &shared);
+	weft_sleep(20 * WEFT_MS);
+	__atomic_or_fetch(&shared.word, 1, __ATOMIC_SEQ_CST);
+	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 2}, finish_misused, &shared), 0);
+	while (!going || __atomic_load_n(&shared.word, __ATOMIC_SEQ_CST) >> 2)
+		continue;
+	weft_waitgroup_add(&shared, 1);
+	__atomic_and_fetch(&shared.word, ~(uint64_t)1, __ATOMIC_SEQ_CST);
+	weft_waitgroup_wait(&over);
+	CHECK_EQ(weft_waitgroup_wait_until(&shared, weft_in(WEFT_MS)), -ETIMEDOUT);
+	weft_waitgroup_done(&shared);
+	weft_waitgroup_wait(&shared);
+	return 0;
+}
+
+TEST(who_waits_is_let_go_by_misuse_and_what_was_added_stays)
+{
+	CHECK_EQ(run_weft(2, add_beside_a_wait), 0);
+}
+
 /* ---- sockets ---- */
 
 static void read_one(void *c)
