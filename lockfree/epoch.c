@@ -109,6 +109,11 @@ void epoch_leave(void)
 		epoch_offline();
 }
 
+bool epoch_is_entered(void)
+{
+	return this_thread.depth;
+}
+
 struct epoch_reader *epoch_self(void)
 {
 	return (struct epoch_reader *)(void *)&URCU_TLS(urcu_qsbr_reader);

@@ -31,6 +31,7 @@
 #ifndef LOCKFREE_EPOCH_H
 #define LOCKFREE_EPOCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* liburcu's rcu_head, whose type this header keeps to itself. */
@@ -59,6 +60,7 @@ void epoch_looked(void);
  * thread registers it, until the thread ends. In between it may go off-line and on-line again, to sleep. */
 void epoch_enter(void);
 void epoch_leave(void);
+bool epoch_is_entered(void);
 
 /* The calling thread as a reader, for another that takes it off-line on its behalf: when the reader is known to look
  * at nothing, and to be seen so (after a membarrier), and does not go on-line meanwhile. */

@@ -3,7 +3,6 @@
 #include "net/sys.h"
 #include "runtime/call.h"
 #include "runtime/overflow.h"
-#include "runtime/panic.h"
 
 #include <weft/mem.h>
 
@@ -87,6 +86,8 @@ ssize_t weft_read(weft_conn *c, void *buf, size_t size)
 		if (unlikely(n == -EFAULT))
 			overflow_check(buf, size);
 		ready_leave(&c->ready, reclaim);
+		if (unlikely(n == READY_SHARED))
+			ready_panic_shared();
 	}
 	call_end_blocking(outermost);
 	return n;
@@ -108,7 +109,7 @@ static ssize_t write_all(struct weft_conn *c, const char *buf, size_t size)
 		if (unlikely(n == -EFAULT))
 			overflow_check(buf + done, size - done);
 		int err = n == -EAGAIN ? ready_wait(r, &r->out, WAIT_WRITE) : (int)n;
-		if (err && done == 0)
+		if (err && (done == 0 || err == READY_SHARED))
 			return err;
 		if (err) {
 			store_rlx(&c->write_error, err);
@@ -129,6 +130,8 @@ ssize_t weft_write(weft_conn *c, const void *buf, size_t size)
 		else
 			n = write_all(c, buf, size);
 		ready_leave(&c->ready, reclaim);
+		if (unlikely(n == READY_SHARED))
+			ready_panic_shared();
 	}
 	call_end_blocking(outermost);
 	return n;

@@ -118,7 +118,7 @@ static int64_t expire(void *arg, int64_t now)
 	return 0;
 }
 
-enum woken { BY_OTHERS, BY_DEADLINE, NOT_PARKED };
+enum woken { BY_OTHERS, BY_DEADLINE, NOT_PARKED, SHARED };
 
 static enum woken park_once(struct ready *r, struct ready_half *h, enum wait_reason why, int64_t deadline)
 {
@@ -126,9 +126,7 @@ static enum woken park_once(struct ready *r, struct ready_half *h, enum wait_rea
 	struct g *found = NULL;
 	if (!cas_seq(&h->xword, &found, w.g)) { /* A1 */
 		wait_cancel(w.g);
-		if (found != READY_EDGE)
-			weft_panic("two goroutines in the same direction of one connection");
-		return NOT_PARKED;
+		return found == READY_EDGE ? NOT_PARKED : SHARED;
 	}
 	bool changed = load_seq(&r->xclosed) || load_seq(&h->xdeadline) != deadline; /* A2 */
 	if (changed && take(h, w.g)) {
@@ -153,7 +151,15 @@ int ready_wait(struct ready *r, struct ready_half *h, enum wait_reason why)
 			return err;
 		if (deadline != INT64_MAX && deadline <= weft_now())
 			return -ETIMEDOUT;
-		if (park_once(r, h, why, deadline) == BY_OTHERS)
+		enum woken how = park_once(r, h, why, deadline);
+		if (how == BY_OTHERS)
 			return load_acq(&r->xclosed) ? -ECANCELED : 0;
+		if (unlikely(how == SHARED))
+			return READY_SHARED;
 	}
+}
+
+void ready_panic_shared(void)
+{
+	weft_panic("two goroutines in the same direction of one connection");
 }

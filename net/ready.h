@@ -89,9 +89,13 @@ static inline void ready_again(struct ready_half *h)
 }
 
 /* Waits until it is worth asking the kernel (one goroutine per direction: that two do the same is noticed by
- * chance, and panics): 0; -ETIMEDOUT; -ECANCELED; another negative errno when the kernel would
+ * chance: READY_SHARED): 0; -ETIMEDOUT; -ECANCELED; another negative errno when the kernel would
  * not register the descriptor. */
+enum { READY_SHARED = -4096 }; /* beyond the errnos */
 int ready_wait(struct ready *, struct ready_half *, enum wait_reason);
+
+/* Once the call has been left. */
+_Noreturn COLD void ready_panic_shared(void);
 
 void ready_set_deadline(struct ready_half *, weft_deadline);
 

@@ -84,7 +84,7 @@ int weft_attach(void)
 
 void weft_detach(void)
 {
-	if (!attached)
+	if (m_self() || !attached)
 		weft_panic("weft_detach of a thread that is not attached");
 	pthread_setspecific(at_end.key, NULL);
 	detach();

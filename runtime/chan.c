@@ -172,18 +172,18 @@ void weft_chan_free(weft_chan *c)
 {
 	if (!c)
 		return;
-	if (unlikely(load_acq(&c->subscribed)))
-		signal_forget(c);
-	if (c->timer) {
-		timer_cancel(c->timer);
-		weft_free(c->timer);
-	}
 	bool outermost = call_begin();
 	chan_lock(c);
 	bool waited_on = load_rlx(&c->recvq.first) || load_rlx(&c->sendq.first);
 	chan_unlock(c);
 	if (waited_on)
 		weft_panic("free of a channel on which a goroutine waits");
+	if (unlikely(load_acq(&c->subscribed)))
+		signal_forget(c);
+	if (c->timer) {
+		timer_cancel(c->timer);
+		weft_free(c->timer);
+	}
 	retire(&c->retired, reclaim);
 	call_end(outermost);
 }

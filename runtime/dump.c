@@ -14,7 +14,6 @@
  * R1 on_quit: store_seq(asked)  ->  A1 dump_if_asked: load_seq(asked)   the semaphore is posted in between
  */
 #include "runtime/dump.h"
-#include "runtime/panic.h"
 #include "runtime/sched.h"
 #include "runtime/trace.h"
 
@@ -22,7 +21,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -325,27 +323,5 @@ void dump_if_asked(void)
 	slab_each(&sched.gs, count_g, &v);
 	dprintf(STDERR_FILENO, "SIGQUIT: %lu goroutines\n", v.seen);
 	dump_all(STDERR_FILENO);
-	_exit(2);
-}
-
-/* The message first, in one write: whatever goes wrong with the trace, it has been said. */
-void weft_panic(const char *fmt, ...)
-{
-	static _Atomic int panicking;
-	char line[512] = "panic: ";
-	va_list ap;
-	va_start(ap, fmt);
-	int len = 7 + vsnprintf(line + 7, sizeof line - 8, fmt, ap);
-	va_end(ap);
-	if (swap_seq(&panicking, 1))
-		for (;;)
-			pause();
-	if (len > (int)sizeof line - 2)
-		len = (int)sizeof line - 2;
-	line[len++] = '\n';
-	ssize_t n = write(STDERR_FILENO, line, (size_t)len);
-	(void)n;
-	dump_self(STDERR_FILENO, 1);
-	sim_report();
 	_exit(2);
 }

@@ -70,7 +70,10 @@ struct g {
 	_Atomic uint8_t stamp;   /* enum stamp; who readies and who runs it */
 	_Atomic uint16_t pin;    /* 0, or 1 + the only P it may run on */
 	void (*fn)(void *);
-	void *arg;
+	union {
+		void *arg;
+		struct weft_deferred *deferred; /* from when it runs; panic.c */
+	};
 	_Atomic(struct stack *) stack; /* NULL: has not run */
 	_Atomic uint64_t id;
 	_Atomic uint32_t xclaim; /* park.h: who wakes it, when several may */

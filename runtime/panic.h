@@ -1,9 +1,19 @@
-/* Misuse, from inside. */
+/* Misuse, from inside.
+ *
+ * Whoever panics is in order: it holds no lock, and its object is as before or as after. Calls into weft under way are ended by
+ * weft_panic itself. Code of the runtime's that calls a function of the program's, outside calls, and must go on after it
+ * whatever becomes of it, defers what it has to do, as the program would: WEFT_DEFER(done, x); fn(arg).
+ */
 #ifndef RUNTIME_PANIC_H
 #define RUNTIME_PANIC_H
 
 #include "lockfree/assert.h"
 
 #include <weft/panic.h>
+
+struct g;
+
+/* It exits: all its deferred calls run, whatever protects them. */
+void deferred_run_all(struct g *);
 
 #endif

@@ -186,8 +186,8 @@ COLD struct g *stand_in(void)
 	sim_refuse_outside();
 	if (thread_g)
 		return thread_g;
-	if (!load_acq(&sched.running))
-		weft_panic("weft is not running: blocking calls belong inside weft_main");
+	if (!load_acq(&sched.running)) /* no panic: who is about to wait holds a lock */
+		fatal("weft is not running: blocking calls belong inside weft_main");
 	pthread_once(&once, make_stand_in_key);
 	thread_g = slab_take_one(&sched.gs);
 	if (!thread_g || pthread_setspecific(stand_in_key, thread_g))
@@ -530,10 +530,16 @@ static inline void g_recycle(struct p *p, struct g *g)
 	bump(&p->stats.ended, 1);
 }
 
-static inline void g_init(struct g *g, void (*fn)(void *), void *arg, uint64_t creator, void *pc)
+/* Where goroutines that have had the object before kept their deferred calls, under their own identity. */
+static NO_TSAN void g_set_body(struct g *g, void (*fn)(void *), void *arg)
 {
 	g->fn = fn;
 	g->arg = arg;
+}
+
+static inline void g_init(struct g *g, void (*fn)(void *), void *arg, uint64_t creator, void *pc)
+{
+	g_set_body(g, fn, arg);
 	store_rlx(&g->creator, creator);
 	store_rlx(&g->creator_pc, pc);
 	g->joined = false;
@@ -734,8 +740,11 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 /* The program's own code, outside; ended, it needs a P like any call that may block. */
 static NOT_INSTRUMENTED void run_body(struct g *g)
 {
+	void *arg = g->arg;
+	g->deferred = NULL;
 	store_rel(&m_self()->xinside, false);
-	g->fn(g->arg);
+	g->fn(arg);
+	assert_debug(!g->deferred);
 	fiber_hear_signals();
 	call_begin_blocking();
 }
@@ -773,9 +782,12 @@ void weft_exit_goroutine(void)
 	struct m *m = m_self();
 	if (!m || !m_g(m))
 		weft_panic("weft_exit_goroutine outside a goroutine");
+	struct g *g = m_g(m);
+	if (load_rlx(&g->state) == G_SYSCALL)
+		panic_in_section();
+	deferred_run_all(g);
 	call_begin_blocking();
 	m = m_self();
-	struct g *g = m_g(m);
 	fiber_publish(g);
 	fiber_publish(stack_name(g));
 	sched_enter(m);

@@ -28,6 +28,9 @@
 
 enum { SELECT_SMALL = 8, SELECT_MOST = 65535 };
 
+/* Beside indices and errnos. It was a send on a closed channel: to panic when all is given back. */
+enum { NONE_READY = -1, SELECT_CLOSED = -4096 };
+
 struct selection {
 	weft_case *cases;
 	int n;
@@ -113,11 +116,11 @@ static inline enum outcome try_locked(weft_case *c, struct g **wake)
 				  : chan_recv_locked(c->ch, c->elem, wake);
 }
 
-/* The case has been done, and nothing is locked. Its index. */
+/* The case has been done, and nothing is locked. Its index, or SELECT_CLOSED. */
 static inline int finish(weft_case *cases, int index, int n, enum outcome o, struct g *wake)
 {
 	if (unlikely(o == SENT_CLOSED))
-		chan_panic_closed();
+		return SELECT_CLOSED;
 	cases[index].ok = o == DONE;
 	if (wake)
 		ready(wake);
@@ -126,7 +129,7 @@ static inline int finish(weft_case *cases, int index, int n, enum outcome o, str
 	return index;
 }
 
-/* The index of a case that could be done at once, or -1. */
+/* The index of a case that could be done at once, or NONE_READY. */
 static int take_drawn(weft_case *cases, int n)
 {
 	for (int attempt = 0; attempt < n && attempt < SELECT_SMALL; attempt++) {
@@ -141,10 +144,10 @@ static int take_drawn(weft_case *cases, int n)
 		if (likely(o != WOULD_BLOCK))
 			return finish(cases, index, n, o, wake);
 	}
-	return -1;
+	return NONE_READY;
 }
 
-/* The same, under all locks: -1 is certain then, and they are held still; otherwise they are not. */
+/* The same, under all locks: that none is ready is certain then, and they are held still; otherwise they are not. */
 static int take_ready(struct selection *s)
 {
 	int index;
@@ -156,7 +159,7 @@ static int take_ready(struct selection *s)
 		unlock_all(s);
 		return finish(s->cases, index, s->n, o, wake);
 	}
-	return -1;
+	return NONE_READY;
 }
 
 /* ---- waiting ---- */
@@ -199,9 +202,7 @@ static int wait_for_one(struct selection *s, weft_deadline deadline)
 	int index = (int)(taken - s->waiters);
 	weft_case *c = &s->cases[index];
 	c->ok = taken->ok;
-	if (c->op == WEFT_SEND && !taken->ok)
-		chan_panic_closed();
-	return index;
+	return c->op == WEFT_SEND && !taken->ok ? SELECT_CLOSED : index;
 }
 
 enum patience { NO_WAIT, WAIT };
@@ -211,7 +212,7 @@ static int run(struct selection *s, enum patience patience, weft_deadline deadli
 	order_locks(s);
 	lock_all(s);
 	int index = take_ready(s);
-	if (index >= 0)
+	if (index != NONE_READY)
 		return index;
 	if (patience == WAIT && s->nlocks)
 		return wait_for_one(s, deadline);
@@ -248,9 +249,11 @@ static inline int select_among(weft_case *cases, int n, enum patience patience, 
 	if (unlikely(n < 0 || n > SELECT_MOST))
 		weft_panic("select over %d cases: from 0 to %d", n, SELECT_MOST);
 	int index = take_drawn(cases, n);
-	if (index >= 0)
-		return index;
-	return n > SELECT_SMALL ? run_large(cases, n, patience, deadline) : run_small(cases, n, patience, deadline);
+	if (index == NONE_READY)
+		index = n > SELECT_SMALL ? run_large(cases, n, patience, deadline) : run_small(cases, n, patience, deadline);
+	if (unlikely(index == SELECT_CLOSED))
+		chan_panic_closed();
+	return index;
 }
 
 static int select_until(weft_case *cases, int n, weft_deadline deadline)

@@ -100,44 +100,13 @@ static struct group_waiter *take_list(struct waitgroup *wg)
 	return all;
 }
 
-static COLD _Noreturn void misused(void)
+static void ready_all(struct group_waiter *w)
 {
-	weft_panic("wait group misuse: add beside a wait");
-}
-
-/* The count has come down to zero, and somebody waits: `word` is what that has left. */
-static void let_go(struct waitgroup *wg, int64_t word)
-{
-	bool outermost = call_begin();
-	if (unlikely(word & GUARD))
-		await_guard(wg);
-	struct group_waiter *w = take_list(wg);
-	if (unlikely(count_of(load_rlx(&wg->word)) != 0))
-		misused();
-	store_rel(&wg->word, 0); /* R3 */
 	while (w) {
 		struct group_waiter *next = w->next;
 		ready(w->g);
 		w = next;
 	}
-	call_end(outermost);
-}
-
-void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
-{
-	struct waitgroup *wg = inside(group);
-	if (unlikely(n > most || n < -most))
-		weft_panic("wait group counter out of range");
-	int64_t word = add_acqrel(&wg->word, n * ONE) + n * ONE; /* R1, A2 */
-	if (unlikely(count_of(word) < 0))
-		weft_panic("negative wait group counter");
-	if (n < 0 && count_of(word) == 0 && (word & FLAGS))
-		let_go(wg, word);
-}
-
-void weft_waitgroup_done(weft_waitgroup *group)
-{
-	weft_waitgroup_add(group, -1);
 }
 
 /* Takes the guard while there is something to wait for. False: there is nothing, and no done() is at it any more. */
@@ -151,6 +120,55 @@ static bool take_guard_to_wait(struct waitgroup *wg)
 			return true;
 		pause_a_little(round);
 	}
+}
+
+/* Somebody has added again before the waiters were let go. They are, and what has been added stays. */
+static COLD _Noreturn void misused(struct waitgroup *wg)
+{
+	if (take_guard_to_wait(wg)) {
+		struct group_waiter *w = take_list(wg);
+		settle(wg);
+		ready_all(w);
+	}
+	weft_panic("wait group misuse: add beside a wait");
+}
+
+/* The count has come down to zero, and somebody waits: `word` is what that has left. */
+static void let_go(struct waitgroup *wg, int64_t word)
+{
+	bool outermost = call_begin();
+	if (unlikely(word & GUARD))
+		await_guard(wg);
+	if (unlikely(count_of(load_rlx(&wg->word)) != 0))
+		misused(wg);
+	struct group_waiter *w = take_list(wg);
+	store_rel(&wg->word, 0); /* R3 */
+	ready_all(w);
+	call_end(outermost);
+}
+
+/* As if it had not been: what a panic of add leaves. */
+static COLD _Noreturn void negative(struct waitgroup *wg, int64_t n)
+{
+	add_rlx(&wg->word, -n * ONE);
+	weft_panic("negative wait group counter");
+}
+
+void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
+{
+	struct waitgroup *wg = inside(group);
+	if (unlikely(n > most || n < -most))
+		weft_panic("wait group counter out of range");
+	int64_t word = add_acqrel(&wg->word, n * ONE) + n * ONE; /* R1, A2 */
+	if (unlikely(count_of(word) < 0))
+		negative(wg, n);
+	if (n < 0 && count_of(word) == 0 && (word & FLAGS))
+		let_go(wg, word);
+}
+
+void weft_waitgroup_done(weft_waitgroup *group)
+{
+	weft_waitgroup_add(group, -1);
 }
 
 /* False: there is nothing to wait for. */

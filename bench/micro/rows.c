@@ -18,6 +18,8 @@ enum {
 	PENDING = 100000,
 	PAIRS = 10000,
 	RESETS = 10000,
+	CALLS = 100000,
+	PANICS = 10000,
 };
 
 static weft_waitgroup join;
@@ -390,6 +392,54 @@ static void semaphore(struct batch *b)
 	PROVE(b, "acquired=%d left=%d", LOCKS, left);
 }
 
+/* ---- deferred calls and panics ---- */
+
+static void count_one(void *n)
+{
+	++*(long *)n;
+}
+
+static __attribute__((noinline)) void leave_a_block(long *n)
+{
+	WEFT_DEFER(count_one, n);
+	__asm__ volatile("" ::: "memory");
+}
+
+static void defer(struct batch *b)
+{
+	long n = 0;
+	for (int i = 0; i < CALLS; i++)
+		leave_a_block(&n);
+	b->ops = CALLS;
+	PROVE(b, "calls=%d run=%ld", CALLS, n);
+}
+
+static void protect(struct batch *b)
+{
+	long n = 0;
+	int panicked = 0;
+	for (int i = 0; i < CALLS; i++)
+		panicked += weft_protect(count_one, &n, NULL);
+	b->ops = CALLS;
+	PROVE(b, "calls=%ld panics=%d", n, panicked);
+}
+
+static void raise_one(void *n)
+{
+	WEFT_DEFER(count_one, n);
+	weft_panic("one");
+}
+
+static void panic(struct batch *b)
+{
+	long n = 0;
+	int panicked = 0;
+	for (int i = 0; i < PANICS; i++)
+		panicked += weft_protect(raise_one, &n, NULL);
+	b->ops = PANICS;
+	PROVE(b, "deferred=%ld panics=%d", n, panicked);
+}
+
 /* ---- timers ---- */
 
 static weft_timer others[PENDING];
@@ -488,6 +538,9 @@ const struct row rows[] = {
 	{"rwmutex-read", NULL, rwmutex_read, REPEATED, 1, NULL},
 	{"once", NULL, once, REPEATED, 1, NULL},
 	{"semaphore", NULL, semaphore, REPEATED, 1, NULL},
+	{"defer", NULL, defer, REPEATED, 1, NULL},
+	{"protect", NULL, protect, REPEATED, 1, NULL},
+	{"panic", NULL, panic, REPEATED, 1, NULL},
 	{"timer", set_others, timer, REPEATED, 1, NULL},
 	{"timer-reset", set_others, timer_reset, REPEATED, 1, NULL},
 	{"sched-latency", NULL, sched_latency, ONCE, 2, NULL},

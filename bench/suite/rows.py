@@ -98,6 +98,9 @@ _MICRO = (
     ("rwmutex-read", "two tasks read, and write every thousandth time; per lock", None, False, (), 0.04),
     ("once", "come to what has been done once already", None, False, (), 0.04),
     ("semaphore", "acquire one permit of three and release it, nobody else wants it", None, False, (), 0.04),
+    ("defer", "leave a block with one deferred call; per call", None, False, (), 0.04),
+    ("protect", "call a function that may panic, and does not; per call", None, False, (), 0.04),
+    ("panic", "panic, run one deferred call, and be stopped by the caller; per panic", None, False, (), 0.04),
     ("timer", "set and stop a timer with 100,000 others pending; per pair", 1, True, (), 0.1),
     ("timer-reset", "reset a timer, earlier and later by turns, with 100,000 others pending; per reset", 1, False, (), 0.1),
 )

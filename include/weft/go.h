@@ -28,7 +28,8 @@ WEFT_API int weft_go_with(const weft_go_opts *, void (*fn)(void *), void *arg);
 /* Lets the other runnable goroutines run first. */
 WEFT_API void weft_yield(void);
 
-/* Ends the calling goroutine. On the main goroutine the others go on. */
+/* Ends the calling goroutine, after its deferred calls (weft/panic.h); weft_protect does not stop it. On the main goroutine the others go
+ * on. */
 WEFT_API WEFT_NORETURN void weft_exit_goroutine(void);
 
 /* 1 is the main goroutine; ids are not reused. 0 outside goroutines. */

@@ -25,6 +25,8 @@ const (
 	pending  = 100000
 	pairs    = 10000
 	resets   = 10000
+	calls    = 100000
+	panics   = 10000
 )
 
 var rows = []row{
@@ -44,6 +46,9 @@ var rows = []row{
 	{name: "rwmutex-read", run: rwmutexRead},
 	{name: "once", run: once},
 	{name: "semaphore", run: semaphore},
+	{name: "defer", run: deferring},
+	{name: "protect", run: protect},
+	{name: "panic", run: panicking},
 	{name: "timer", run: timer},
 	{name: "timer-reset", run: timerReset},
 	{name: "sched-latency", lasting: schedLatency},
@@ -371,6 +376,56 @@ func timerReset() result {
 	timed := time.Since(from)
 	t.Stop()
 	return result{ops: resets, timed: timed, check: fmt.Sprintf("pending=%d reset=%d", len(others), active)}
+}
+
+//go:noinline
+func countOne(n *int) {
+	*n++
+}
+
+//go:noinline
+func leaveAFunction(n *int) {
+	defer countOne(n)
+}
+
+func deferring() result {
+	n := 0
+	for i := 0; i < calls; i++ {
+		leaveAFunction(&n)
+	}
+	return result{ops: calls, check: fmt.Sprintf("calls=%d run=%d", calls, n)}
+}
+
+//go:noinline
+func recovering(fn func(*int), n *int) (panicked int) {
+	defer func() {
+		if recover() != nil {
+			panicked = 1
+		}
+	}()
+	fn(n)
+	return
+}
+
+func protect() result {
+	n, panicked := 0, 0
+	for i := 0; i < calls; i++ {
+		panicked += recovering(countOne, &n)
+	}
+	return result{ops: calls, check: fmt.Sprintf("calls=%d panics=%d", n, panicked)}
+}
+
+func raiseOne(n *int) {
+	defer countOne(n)
+	panic("one")
+}
+
+func panicking() result {
+	n, panicked := 0, 0
+	for i := 0; i < panics; i++ {
+		panicked += recovering(raiseOne, &n)
+	}
+	return result{ops: panics, check: fmt.Sprintf("deferred=%d panics=%d", n, panicked)}
 }
 
 // resident returns the bytes of the process that are resident, and of its page tables.
