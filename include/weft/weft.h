@@ -8,6 +8,8 @@
 #include <weft/chan.h>
 #include <weft/file.h>
 #include <weft/go.h>
+#include <weft/hash.h>
+#include <weft/map.h>
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>
