@@ -45,6 +45,7 @@
 enum {
 	GROUP_SLOTS = 8,
 	PAGES_FROM = 256 * 1024, /* blocks of more bytes are the operating system's: zero, and costing nothing until touched */
+	ALIGNED = 64,
 	WORN = 16,               /* a segment is made anew when one slot of so many is a tombstone */
 	ROUND = 12,              /* a round lasts until the map has a twelfth of its slots more entries than when it began */
 };
@@ -57,7 +58,7 @@ struct weft_map_spilled {
 
 static_assert(WEFT_MAP_GIVEN_ <= 64, "an iterator has a bit for each");
 
-static const uint64_t no_group; /* where a map without memory looks */
+static const uint64_t no_group; /* a control word where a map without memory looks */
 
 void weft_map_misused_(const char *words)
 {
@@ -70,11 +71,6 @@ void weft_map_nil_(void)
 }
 
 /* ---- memory ---- */
-
-static size_t segment_size(const struct weft_map_type *t)
-{
-	return t->group_size << t->group_bits;
-}
 
 /* In a whole segment. */
 static uint64_t segment_slots(const struct weft_map_type *t)
@@ -110,19 +106,37 @@ static void *take_memory(const weft_map *m, size_t bytes)
 	return p ? p : no_memory(m);
 }
 
-/* How many segments chunk k begins with, and has; chunk 0 has one. */
-static uint64_t chunk_segments(unsigned k)
+/* So many groups: the control words, and behind them, aligned, the slots. */
+static size_t groups_size(const struct weft_map_type *t, uint64_t n)
 {
-	return k ? UINT64_C(1) << (k - 1) : 1;
+	return (n * GROUP_SLOTS + ALIGNED - 1) / ALIGNED * ALIGNED + n * GROUP_SLOTS * t->slot_size;
+}
+
+/* `first` is the number of the first of them in the map. */
+static struct weft_map_chunk groups_make(const weft_map *m, const struct weft_map_type *t, uint64_t first, uint64_t n)
+{
+	char *p = block_make(m, groups_size(t, n));
+	size_t control = groups_size(t, n) - n * GROUP_SLOTS * t->slot_size;
+	return (struct weft_map_chunk){(uintptr_t)p - first * GROUP_SLOTS,
+				       (uintptr_t)(p + control) - first * GROUP_SLOTS * t->slot_size};
+}
+
+static void groups_free(const struct weft_map_type *t, struct weft_map_chunk chunk, uint64_t first, uint64_t n)
+{
+	block_free((char *)(chunk.control + first * GROUP_SLOTS), groups_size(t, n));
+}
+
+/* How many groups chunk k > 0 begins with, and has. */
+static uint64_t chunk_groups(const struct weft_map_type *t, unsigned k)
+{
+	return UINT64_C(1) << (k - 1) << t->group_bits;
 }
 
 static void chunk_make(weft_map *m, const struct weft_map_type *t, unsigned k)
 {
-	uint64_t n = chunk_segments(k);
-	size_t bytes;
-	if (k >= WEFT_MAP_CHUNKS_ || __builtin_mul_overflow(n, segment_size(t), &bytes) || bytes > PTRDIFF_MAX)
+	if (k >= WEFT_MAP_CHUNKS_ || chunk_groups(t, k) > PTRDIFF_MAX / 2 / GROUP_SLOTS / t->slot_size)
 		no_memory(m);
-	m->chunks[k] = (uintptr_t)block_make(m, bytes) - (k ? bytes : 0);
+	m->chunks[k] = groups_make(m, t, chunk_groups(t, k), chunk_groups(t, k));
 }
 
 static void *fill(const struct weft_map_type *t, char *slot, const void *key)
@@ -178,19 +192,19 @@ static char *place(weft_map *m, const struct weft_map_type *t, uint64_t hash)
 		uint64_t room = weft_group_free_(s.word);
 		if (room) {
 			unsigned slot = weft_group_slot_(room);
-			s.group[slot] = (char)weft_map_control_(hash);
-			return weft_map_slot_(t, s.group, slot);
+			s.in.control[s.group * GROUP_SLOTS + slot] = (char)weft_map_control_(hash);
+			return weft_map_slot_(s.in, t, s.group, slot);
 		}
-	} while (weft_map_step_(&s, m, t));
+	} while (weft_map_step_(&s, m));
 	return NULL;
 }
 
 /* Puts the entries of n groups that are no longer the map's where they belong now: there is room. */
-static void scatter(weft_map *m, const struct weft_map_type *t, char *groups, uint64_t n)
+static void scatter(weft_map *m, const struct weft_map_type *t, struct weft_map_segment_ from, uint64_t n)
 {
-	for (; n > 0; n--, groups += t->group_size) {
-		for (uint64_t bits = weft_group_taken_(weft_map_word_(groups)); bits; bits &= bits - 1) {
-			char *slot = weft_map_slot_(t, groups, weft_group_slot_(bits));
+	for (uint64_t i = 0; i < n; i++) {
+		for (uint64_t bits = weft_group_taken_(weft_map_word_(from, i)); bits; bits &= bits - 1) {
+			char *slot = weft_map_slot_(from, t, i, weft_group_slot_(bits));
 			char *to = place(m, t, t->hash(m->seed, weft_map_entry_(t, slot)));
 			assert_debug(to != NULL);
 			memcpy(to, slot, t->slot_size);
@@ -200,15 +214,15 @@ static void scatter(weft_map *m, const struct weft_map_type *t, char *groups, ui
 	m->rearranged++;
 }
 
-/* A copy of a segment whose groups are then empty. Freed with weft_free. */
-static char *take_out(weft_map *m, const struct weft_map_type *t, char *segment)
+/* A copy of a segment whose groups are then empty; its control is freed with weft_free. */
+static struct weft_map_segment_ take_out(weft_map *m, const struct weft_map_type *t, struct weft_map_segment_ segment)
 {
-	size_t bytes = t->group_size * (m->group_mask + 1);
-	char *copy = take_memory(m, bytes);
-	memcpy(copy, segment, bytes);
-	for (uint64_t i = 0; i <= m->group_mask; i++)
-		memset(segment + i * t->group_size, WEFT_SLOT_EMPTY_, GROUP_SLOTS);
-	return copy;
+	size_t control = GROUP_SLOTS * ((size_t)m->group_mask + 1), slots = control * t->slot_size;
+	char *copy = take_memory(m, control + slots);
+	memcpy(copy, segment.control, control);
+	memcpy(copy + control, segment.slots, slots);
+	memset(segment.control, WEFT_SLOT_EMPTY_, control);
+	return (struct weft_map_segment_){copy, copy + control};
 }
 
 /* ---- growing ---- */
@@ -228,20 +242,14 @@ static void set_groups(weft_map *m, const struct weft_map_type *t, uint64_t grou
 		m->grow_at = groups == 1 ? GROUP_SLOTS : groups * (GROUP_SLOTS - 1);
 }
 
-static void begin(weft_map *m, const struct weft_map_type *t)
-{
-	m->chunks[0] = (uintptr_t)block_make(m, t->group_size);
-	set_groups(m, t, 1);
-}
-
 static void double_groups(weft_map *m, const struct weft_map_type *t)
 {
 	uint64_t n = m->group_mask + 1;
-	char *before = (char *)m->chunks[0];
-	m->chunks[0] = (uintptr_t)block_make(m, 2 * n * t->group_size);
+	struct weft_map_chunk before = m->chunks[0];
+	m->chunks[0] = groups_make(m, t, 0, 2 * n);
 	set_groups(m, t, 2 * n);
-	scatter(m, t, before, n);
-	block_free(before, n * t->group_size);
+	scatter(m, t, (struct weft_map_segment_){(char *)before.control, (char *)before.slots}, n);
+	groups_free(t, before, 0, n);
 }
 
 static unsigned level(const weft_map *m)
@@ -253,11 +261,11 @@ static void split(weft_map *m, const struct weft_map_type *t)
 {
 	if (m->split == 0)
 		chunk_make(m, t, level(m) + 1);
-	char *copy = take_out(m, t, weft_map_segment_at_(m, t, m->split));
+	struct weft_map_segment_ copy = take_out(m, t, weft_map_segment_at_(m, t, m->split));
 	m->split++;
 	m->grow_at = m->len + segment_slots(t) / ROUND;
 	scatter(m, t, copy, m->group_mask + 1);
-	weft_free(copy);
+	weft_free(copy.control);
 	if (m->split <= m->mask)
 		return;
 	m->mask = m->mask << 1 | 1;
@@ -266,10 +274,21 @@ static void split(weft_map *m, const struct weft_map_type *t)
 		m->grow_at = round_from(m, t);
 }
 
+static bool has_memory(const weft_map *m)
+{
+	return m->chunks[0].control != (uintptr_t)&no_group;
+}
+
+static void make_groups(weft_map *m, const struct weft_map_type *t, uint64_t n)
+{
+	m->chunks[0] = groups_make(m, t, 0, n);
+	set_groups(m, t, n);
+}
+
 static void grow(weft_map *m, const struct weft_map_type *t)
 {
-	if (m->chunks[0] == (uintptr_t)&no_group)
-		begin(m, t);
+	if (!has_memory(m))
+		make_groups(m, t, 1);
 	else if ((m->group_mask + 1) >> t->group_bits)
 		split(m, t);
 	else
@@ -278,24 +297,23 @@ static void grow(weft_map *m, const struct weft_map_type *t)
 
 /* ---- wear ---- */
 
-static uint64_t tombstones(const weft_map *m, const struct weft_map_type *t, const char *segment)
+static uint64_t tombstones(const weft_map *m, struct weft_map_segment_ segment)
 {
 	uint64_t n = 0;
 	for (uint64_t i = 0; i <= m->group_mask; i++)
-		n += (uint64_t)__builtin_popcountll(weft_group_match_(weft_map_word_(segment + i * t->group_size),
-								      WEFT_SLOT_DELETED_));
+		n += (uint64_t)__builtin_popcountll(weft_group_match_(weft_map_word_(segment, i), WEFT_SLOT_DELETED_));
 	return n;
 }
 
 static void renew_if_worn(weft_map *m, const struct weft_map_type *t, uint64_t hash)
 {
-	char *segment = weft_map_segment_at_(m, t, weft_map_segment_of_(m, t, hash));
-	uint64_t n = tombstones(m, t, segment);
+	struct weft_map_segment_ segment = weft_map_segment_at_(m, t, weft_map_segment_of_(m, t, hash));
+	uint64_t n = tombstones(m, segment);
 	if (n == 0 || n < GROUP_SLOTS * (m->group_mask + 1) / WORN)
 		return;
-	char *copy = take_out(m, t, segment);
+	struct weft_map_segment_ copy = take_out(m, t, segment);
 	scatter(m, t, copy, m->group_mask + 1);
-	weft_free(copy);
+	weft_free(copy.control);
 }
 
 /* ---- spilled entries ---- */
@@ -363,8 +381,7 @@ static void make_room(weft_map *m, const struct weft_map_type *t, uint64_t hint)
 	if (groups == most)
 		while (hint > round_from(m, t))
 			m->mask = m->mask << 1 | 1;
-	m->chunks[0] = (uintptr_t)block_make(m, groups * t->group_size);
-	set_groups(m, t, groups);
+	make_groups(m, t, groups);
 	for (unsigned k = 1; k <= level(m); k++)
 		chunk_make(m, t, k);
 }
@@ -377,7 +394,7 @@ weft_map *weft_map_make_(const struct weft_map_type *t, size_t hint)
 	if (!m)
 		fatal("out of memory for a map");
 	m->seed = weft_seed_make();
-	m->chunks[0] = (uintptr_t)&no_group;
+	m->chunks[0].control = (uintptr_t)&no_group;
 	if (hint)
 		make_room(m, t, hint);
 	return m;
@@ -386,10 +403,10 @@ weft_map *weft_map_make_(const struct weft_map_type *t, size_t hint)
 static void drop_entries(weft_map *m, const struct weft_map_type *t)
 {
 	for (uint64_t i = 0; i <= m->mask + m->split; i++) {
-		char *group = weft_map_segment_at_(m, t, i);
-		for (uint64_t g = 0; g <= m->group_mask; g++, group += t->group_size)
-			for (uint64_t bits = weft_group_taken_(weft_map_word_(group)); bits; bits &= bits - 1)
-				weft_map_drop_(t, weft_map_slot_(t, group, weft_group_slot_(bits)));
+		struct weft_map_segment_ segment = weft_map_segment_at_(m, t, i);
+		for (uint64_t g = 0; g <= m->group_mask; g++)
+			for (uint64_t bits = weft_group_taken_(weft_map_word_(segment, g)); bits; bits &= bits - 1)
+				weft_map_drop_(t, weft_map_slot_(segment, t, g, weft_group_slot_(bits)));
 	}
 }
 
@@ -405,12 +422,10 @@ void weft_map_free_(weft_map *m, const struct weft_map_type *t)
 		weft_map_drop_(t, s->slot);
 		weft_free(s);
 	}
-	if (m->chunks[0] != (uintptr_t)&no_group)
-		block_free((char *)m->chunks[0], t->group_size * (m->group_mask + 1));
-	for (unsigned k = 1; k < WEFT_MAP_CHUNKS_ && m->chunks[k]; k++) {
-		size_t bytes = chunk_segments(k) * segment_size(t);
-		block_free((char *)(m->chunks[k] + bytes), bytes);
-	}
+	if (has_memory(m))
+		groups_free(t, m->chunks[0], 0, m->group_mask + 1);
+	for (unsigned k = 1; k < WEFT_MAP_CHUNKS_ && m->chunks[k].control; k++)
+		groups_free(t, m->chunks[k], chunk_groups(t, k), chunk_groups(t, k));
 	weft_free(m);
 }
 
@@ -472,15 +487,14 @@ static void begin_leaf_again(weft_map_iter *it, const weft_map *m)
 static void *next_in_leaf(const weft_map *m, const struct weft_map_type *t, weft_map_iter *it)
 {
 	uint64_t leaf = leaf_hash(it), home = leaf >> WEFT_MAP_TAG_BITS_ & m->group_mask;
-	char *segment = weft_map_segment_at_(m, t, weft_map_segment_of_(m, t, leaf));
+	struct weft_map_segment_ segment = weft_map_segment_at_(m, t, weft_map_segment_of_(m, t, leaf));
 	for (; it->step <= m->group_mask; it->step++, it->slot = 0) {
-		uint64_t at = (home + (uint64_t)it->step * (it->step + 1) / 2) & m->group_mask;
-		char *group = segment + at * t->group_size;
+		uint64_t group = (home + (uint64_t)it->step * (it->step + 1) / 2) & m->group_mask;
 		for (; it->slot < GROUP_SLOTS; it->slot++) {
 			unsigned slot = (it->slot + it->turn) % GROUP_SLOTS;
-			if (!((unsigned char)group[slot] & WEFT_SLOT_TAKEN_))
+			if (!((unsigned char)segment.control[group * GROUP_SLOTS + slot] & WEFT_SLOT_TAKEN_))
 				continue;
-			void *entry = weft_map_entry_(t, weft_map_slot_(t, group, slot));
+			void *entry = weft_map_entry_(t, weft_map_slot_(segment, t, group, slot));
 			uint64_t hash = t->hash(m->seed, entry);
 			if ((hash >> WEFT_MAP_TAG_BITS_ & m->group_mask) != home || was_given(it, hash))
 				continue;
@@ -489,7 +503,7 @@ static void *next_in_leaf(const weft_map *m, const struct weft_map_type *t, weft
 			it->slot++;
 			return entry;
 		}
-		if (weft_group_empty_(weft_map_word_(group)))
+		if (weft_group_empty_(weft_map_word_(segment, group)))
 			return NULL;
 	}
 	return NULL;

@@ -53,8 +53,6 @@ typedef struct weft_bytes {
 #define WEFT_MAP_SCALAR_(type)                                                                                         \
 	(__builtin_classify_type(*(type *)0) >= 1 && __builtin_classify_type(*(type *)0) <= 5 && sizeof(type) <= 8)
 
-#define WEFT_MAP_ALIGNED_(size, to) (((size) + (to) - 1) / (to) * (to))
-
 /* What is common to all: entry, layout, make, free, len. `hash_` and `equal_` are of the entry's key. */
 #define WEFT_MAP_TABLE_(key, value, name, flags_)                                                                      \
 	typedef struct name {                                                                                          \
@@ -71,7 +69,6 @@ typedef struct weft_bytes {
 	enum {                                                                                                         \
 		name##_far_ = sizeof(name##_entry_) > WEFT_MAP_NEAR_MOST_ ? WEFT_MAP_FAR_ : 0,                         \
 		name##_slot_ = name##_far_ ? sizeof(void *) : sizeof(name##_entry_),                                   \
-		name##_at_ = !name##_far_ && __alignof__(name##_entry_) > 8 ? 16 : 8,                                  \
 	};                                                                                                             \
 	static uint64_t name##_hash_(weft_seed seed_, const void *key_);                                               \
 	static bool name##_equal_(const void *key_, const void *entry_);                                               \
@@ -81,9 +78,7 @@ typedef struct weft_bytes {
 		offsetof(name##_entry_, v),                                                                            \
 		sizeof(name##_value_),                                                                                 \
 		sizeof(name##_entry_),                                                                                 \
-		name##_at_,                                                                                            \
 		name##_slot_,                                                                                          \
-		WEFT_MAP_ALIGNED_(name##_at_ + 8 * name##_slot_, name##_at_),                                          \
 		name##_slot_ > 32 ? 6 : 7,                                                                             \
 		(uint32_t)name##_far_ | (flags_),                                                                      \
 		name##_hash_,                                                                                          \

@@ -20,8 +20,8 @@ struct weft_map_type {
 	size_t key_size;
 	size_t value_at, value_size; /* an entry is the key, and the value at this offset */
 	size_t entry_size;
-	size_t slots_at, slot_size, group_size; /* a slot is an entry, or with WEFT_MAP_FAR_ a pointer to one */
-	uint32_t group_bits;                    /* a segment has 2^this groups */
+	size_t slot_size;    /* a slot is an entry, or with WEFT_MAP_FAR_ a pointer to one */
+	uint32_t group_bits; /* a segment has 2^this groups */
 	uint32_t flags;
 	uint64_t (*hash)(weft_seed, const void *key);
 	bool (*equal)(const void *key, const void *entry);
@@ -48,8 +48,10 @@ typedef struct weft_map {
 	uint64_t len;
 	uint64_t grow_at;  /* an insertion that finds len there grows the map first */
 	struct weft_map_spilled *spilled; /* entries whose segment was full */
-	/* Where segment 0 of each chunk would be: chunk 0 is segment 0, chunk k the segments from 2^(k-1) to 2^k. */
-	uintptr_t chunks[WEFT_MAP_CHUNKS_];
+	/* Where group 0 of the map would be: chunk 0 is segment 0, chunk k the segments from 2^(k-1) to 2^k. */
+	struct weft_map_chunk {
+		uintptr_t control, slots;
+	} chunks[WEFT_MAP_CHUNKS_];
 	uint64_t rearranged; /* times that entries have been moved: what an iterator checks */
 	uint64_t moved;      /* entries moved, all in all */
 	uint64_t spills;     /* entries that have ever been spilled: their numbers */
@@ -99,22 +101,30 @@ WEFT_MAP_INLINE_ uint64_t weft_map_segment_of_(const weft_map *m, const struct w
 	return before < m->split ? after : before;
 }
 
-WEFT_MAP_INLINE_ char *weft_map_segment_at_(const weft_map *m, const struct weft_map_type *t, uint64_t segment)
+/* A segment: where its control words are, and its slots. */
+struct weft_map_segment_ {
+	char *control, *slots;
+};
+
+WEFT_MAP_INLINE_ struct weft_map_segment_ weft_map_segment_at_(const weft_map *m, const struct weft_map_type *t,
+							       uint64_t segment)
 {
-	unsigned chunk = 63 - (unsigned)__builtin_clzll(segment << 1 | 1);
-	return (char *)(m->chunks[chunk] + segment * (t->group_size << t->group_bits));
+	const struct weft_map_chunk *chunk = &m->chunks[63 - (unsigned)__builtin_clzll(segment << 1 | 1)];
+	uint64_t group = segment << t->group_bits;
+	struct weft_map_segment_ s = {(char *)(chunk->control + group * 8), (char *)(chunk->slots + group * 8 * t->slot_size)};
+	return s;
 }
 
-WEFT_MAP_INLINE_ uint64_t weft_map_word_(const char *group)
+WEFT_MAP_INLINE_ uint64_t weft_map_word_(struct weft_map_segment_ s, uint64_t group)
 {
 	uint64_t word;
-	memcpy(&word, group, sizeof word);
+	memcpy(&word, s.control + group * 8, sizeof word);
 	return word;
 }
 
-WEFT_MAP_INLINE_ char *weft_map_slot_(const struct weft_map_type *t, char *group, unsigned slot)
+WEFT_MAP_INLINE_ char *weft_map_slot_(struct weft_map_segment_ s, const struct weft_map_type *t, uint64_t group, unsigned slot)
 {
-	return group + t->slots_at + slot * t->slot_size;
+	return s.slots + (group * 8 + slot) * t->slot_size;
 }
 
 WEFT_MAP_INLINE_ void *weft_map_entry_(const struct weft_map_type *t, char *slot)
@@ -127,32 +137,26 @@ WEFT_MAP_INLINE_ void *weft_map_entry_(const struct weft_map_type *t, char *slot
 
 /* A search: group after group in steps of 1, 2, 3 ..., which comes by each of them once. */
 struct weft_map_search_ {
-	char *segment, *group;
-	uint64_t at, word;
+	struct weft_map_segment_ in;
+	uint64_t group, word;
 	unsigned steps, slot;
 };
 
-WEFT_MAP_INLINE_ void weft_map_look_(struct weft_map_search_ *s, const struct weft_map_type *t)
-{
-	s->group = s->segment + s->at * t->group_size;
-	s->word = weft_map_word_(s->group);
-}
-
 WEFT_MAP_INLINE_ void weft_map_start_(struct weft_map_search_ *s, const weft_map *m, const struct weft_map_type *t, uint64_t hash)
 {
-	s->segment = weft_map_segment_at_(m, t, weft_map_segment_of_(m, t, hash));
-	s->at = hash >> WEFT_MAP_TAG_BITS_ & m->group_mask;
+	s->in = weft_map_segment_at_(m, t, weft_map_segment_of_(m, t, hash));
+	s->group = hash >> WEFT_MAP_TAG_BITS_ & m->group_mask;
+	s->word = weft_map_word_(s->in, s->group);
 	s->steps = 0;
-	weft_map_look_(s, t);
 }
 
 /* False: that was the last group. */
-WEFT_MAP_INLINE_ bool weft_map_step_(struct weft_map_search_ *s, const weft_map *m, const struct weft_map_type *t)
+WEFT_MAP_INLINE_ bool weft_map_step_(struct weft_map_search_ *s, const weft_map *m)
 {
 	if (++s->steps > m->group_mask)
 		return false;
-	s->at = (s->at + s->steps) & m->group_mask;
-	weft_map_look_(s, t);
+	s->group = (s->group + s->steps) & m->group_mask;
+	s->word = weft_map_word_(s->in, s->group);
 	return true;
 }
 
@@ -166,7 +170,7 @@ WEFT_MAP_INLINE_ void *weft_map_match_(struct weft_map_search_ *s, const struct 
 {
 	for (uint64_t bits = weft_group_match_(s->word, weft_map_control_(hash)); bits; bits &= bits - 1) {
 		s->slot = weft_group_slot_(bits);
-		void *entry = weft_map_entry_(t, weft_map_slot_(t, s->group, s->slot));
+		void *entry = weft_map_entry_(t, weft_map_slot_(s->in, t, s->group, s->slot));
 		if (WEFT_MAP_LIKELY_(t->equal(key, entry)))
 			return entry;
 	}
@@ -188,41 +192,41 @@ WEFT_MAP_INLINE_ void *weft_map_find_(const weft_map *m, const struct weft_map_t
 		void *entry = weft_map_match_(&s, t, key, hash);
 		if (entry)
 			return entry;
-	} while (!WEFT_MAP_LIKELY_(weft_group_empty_(s.word)) && weft_map_step_(&s, m, t));
+	} while (!WEFT_MAP_LIKELY_(weft_group_empty_(s.word)) && weft_map_step_(&s, m));
 	return WEFT_MAP_LIKELY_(!m->spilled) ? NULL : weft_map_find_spilled_(m, t, key, hash);
 }
 
-WEFT_MAP_INLINE_ void *weft_map_set_slot_(weft_map *m, const struct weft_map_type *t, char *group, unsigned slot,
-					  const void *key, uint64_t hash)
+/* The slot that a search found room in becomes the key's entry. */
+WEFT_MAP_INLINE_ void *weft_map_take_(weft_map *m, const struct weft_map_type *t, struct weft_map_search_ *s, const void *key,
+				      uint64_t hash)
 {
-	char *at = weft_map_slot_(t, group, slot);
-	group[slot] = (char)weft_map_control_(hash);
+	char *slot = weft_map_slot_(s->in, t, s->group, s->slot);
+	s->in.control[s->group * 8 + s->slot] = (char)weft_map_control_(hash);
 	m->len++;
 	if (t->flags)
-		return weft_map_fill_(t, at, key);
-	memcpy(at, key, t->key_size);
-	return at;
+		return weft_map_fill_(t, slot, key);
+	memcpy(slot, key, t->key_size);
+	return slot;
 }
 
 WEFT_MAP_INLINE_ void *weft_map_find_or_add_(weft_map *m, const struct weft_map_type *t, const void *key, uint64_t hash)
 {
-	struct weft_map_search_ s;
-	char *group = NULL;
-	unsigned slot = 0;
+	struct weft_map_search_ s, room;
+	uint64_t free = 0;
 	weft_map_start_(&s, m, t, hash);
 	do {
 		void *entry = weft_map_match_(&s, t, key, hash);
 		if (entry)
 			return entry;
-		uint64_t room = weft_group_free_(s.word);
-		if (room && !group) {
-			group = s.group;
-			slot = weft_group_slot_(room);
+		if (!free) {
+			free = weft_group_free_(s.word);
+			room = s;
 		}
-	} while (!WEFT_MAP_LIKELY_(weft_group_empty_(s.word)) && weft_map_step_(&s, m, t));
-	if (WEFT_MAP_LIKELY_(m->len < m->grow_at && s.steps < WEFT_MAP_LONG_ && s.steps <= m->group_mask && !m->spilled))
-		return weft_map_set_slot_(m, t, group, slot, key, hash);
-	return weft_map_add_(m, t, key, hash);
+	} while (!WEFT_MAP_LIKELY_(weft_group_empty_(s.word)) && weft_map_step_(&s, m));
+	if (!WEFT_MAP_LIKELY_(m->len < m->grow_at && s.steps < WEFT_MAP_LONG_ && s.steps <= m->group_mask && !m->spilled))
+		return weft_map_add_(m, t, key, hash);
+	room.slot = weft_group_slot_(free);
+	return weft_map_take_(m, t, &room, key, hash);
 }
 
 /* The key's entry, new or not: the value is to be stored there. */
@@ -242,8 +246,8 @@ WEFT_MAP_INLINE_ void weft_map_clear_slot_(weft_map *m, const struct weft_map_ty
 {
 	bool passed = m->group_mask && !weft_group_empty_(s->word);
 	if (t->flags)
-		weft_map_drop_(t, weft_map_slot_(t, s->group, s->slot));
-	s->group[s->slot] = passed ? WEFT_SLOT_DELETED_ : WEFT_SLOT_EMPTY_;
+		weft_map_drop_(t, weft_map_slot_(s->in, t, s->group, s->slot));
+	s->in.control[s->group * 8 + s->slot] = passed ? WEFT_SLOT_DELETED_ : WEFT_SLOT_EMPTY_;
 	m->len--;
 }
 
@@ -256,7 +260,7 @@ WEFT_MAP_INLINE_ bool weft_map_find_and_del_(weft_map *m, const struct weft_map_
 			weft_map_clear_slot_(m, t, &s);
 			return true;
 		}
-	} while (!WEFT_MAP_LIKELY_(weft_group_empty_(s.word)) && weft_map_step_(&s, m, t));
+	} while (!WEFT_MAP_LIKELY_(weft_group_empty_(s.word)) && weft_map_step_(&s, m));
 	return m->spilled && weft_map_del_spilled_(m, t, key, hash);
 }
 
