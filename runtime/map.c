@@ -44,7 +44,7 @@
 
 enum {
 	GROUP_SLOTS = 8,
-	PAGES_FROM = 256 * 1024, /* blocks of more bytes are the operating system's: zero, and costing nothing until touched */
+	PAGES_FROM = 32 * 1024, /* blocks of more bytes are the operating system's: zero, and costing nothing until touched */
 	ALIGNED = 64,
 	WORN = 16,               /* a segment is made anew when one slot of so many is a tombstone */
 	ROUND = 12,              /* a round lasts until the map has a twelfth of its slots more entries than when it began */
@@ -232,6 +232,12 @@ static uint64_t round_from(const weft_map *m, const struct weft_map_type *t)
 	return segment_slots(t) * 3 / 4 * (m->mask + 1);
 }
 
+/* The bits by which every hash is told apart, beyond the tag: of the group, and of the segment without this round's splits. */
+static void set_depth(weft_map *m)
+{
+	m->depth = (uint32_t)(__builtin_popcount(m->group_mask) + __builtin_popcountll(m->mask));
+}
+
 /* Before the first round: a single group may be full, since a search ends with the last group, too. */
 static void set_groups(weft_map *m, const struct weft_map_type *t, uint64_t groups)
 {
@@ -240,6 +246,7 @@ static void set_groups(weft_map *m, const struct weft_map_type *t, uint64_t grou
 		m->grow_at = round_from(m, t);
 	else
 		m->grow_at = groups == 1 ? GROUP_SLOTS : groups * (GROUP_SLOTS - 1);
+	set_depth(m);
 }
 
 static void double_groups(weft_map *m, const struct weft_map_type *t)
@@ -252,15 +259,10 @@ static void double_groups(weft_map *m, const struct weft_map_type *t)
 	groups_free(t, before, 0, n);
 }
 
-static unsigned level(const weft_map *m)
-{
-	return (unsigned)__builtin_popcountll(m->mask);
-}
-
 static void split(weft_map *m, const struct weft_map_type *t)
 {
 	if (m->split == 0)
-		chunk_make(m, t, level(m) + 1);
+		chunk_make(m, t, m->depth - t->group_bits + 1);
 	struct weft_map_segment_ copy = take_out(m, t, weft_map_segment_at_(m, t, m->split));
 	m->split++;
 	m->grow_at = m->len + segment_slots(t) / ROUND;
@@ -270,6 +272,7 @@ static void split(weft_map *m, const struct weft_map_type *t)
 		return;
 	m->mask = m->mask << 1 | 1;
 	m->split = 0;
+	set_depth(m);
 	if (m->grow_at < round_from(m, t))
 		m->grow_at = round_from(m, t);
 }
@@ -382,7 +385,7 @@ static void make_room(weft_map *m, const struct weft_map_type *t, uint64_t hint)
 		while (hint > round_from(m, t))
 			m->mask = m->mask << 1 | 1;
 	make_groups(m, t, groups);
-	for (unsigned k = 1; k <= level(m); k++)
+	for (unsigned k = 1; chunk_groups(t, k) <= m->mask << t->group_bits; k++)
 		chunk_make(m, t, k);
 }
 
@@ -448,7 +451,7 @@ static uint64_t within(const weft_map_iter *it, uint64_t hash)
 static void iter_begin(weft_map_iter *it, const weft_map *m)
 {
 	uint64_t random = hash_random();
-	it->depth = (unsigned)__builtin_popcountll(m->group_mask) + level(m);
+	it->depth = m->depth;
 	it->first = random >> 3;
 	it->turn = random & (GROUP_SLOTS - 1);
 	it->rearranged = m->rearranged;
@@ -460,7 +463,9 @@ static void iter_begin(weft_map_iter *it, const weft_map *m)
 static uint64_t leaf_hash(const weft_map_iter *it)
 {
 	uint64_t cell = (it->first + it->cell) & ((UINT64_C(1) << it->depth) - 1);
-	return (cell | reverse(it->within) << it->depth) << WEFT_MAP_TAG_BITS_;
+	if (it->within)
+		cell |= reverse(it->within) << it->depth;
+	return cell << WEFT_MAP_TAG_BITS_;
 }
 
 /* True once for each time that it was given before the entries were moved. */
@@ -512,8 +517,8 @@ static void *next_in_leaf(const weft_map *m, const struct weft_map_type *t, weft
 /* To the next leaf of the cell, or the first of the next cell. What was given and is behind need not be remembered. */
 static void next_leaf(const weft_map *m, const struct weft_map_type *t, weft_map_iter *it)
 {
-	uint64_t segment = weft_map_segment_of_(m, t, leaf_hash(it)), depth = level(m);
-	depth += (unsigned)__builtin_popcountll(m->group_mask) + (segment < m->split || segment > m->mask);
+	uint64_t segment = weft_map_segment_of_(m, t, leaf_hash(it));
+	uint64_t depth = m->depth + (segment < m->split || segment > m->mask);
 	it->within = depth == it->depth ? 0 : it->within + (UINT64_C(1) << (64 - (depth - it->depth)));
 	uint32_t n = 0;
 	for (uint32_t i = 0; it->within && i < it->n; i++)

@@ -52,6 +52,7 @@ typedef struct weft_map {
 	struct weft_map_chunk {
 		uintptr_t control, slots;
 	} chunks[WEFT_MAP_CHUNKS_];
+	uint32_t depth;      /* bits of the hash by which this round's groups were told apart at its beginning */
 	uint64_t rearranged; /* times that entries have been moved: what an iterator checks */
 	uint64_t moved;      /* entries moved, all in all */
 	uint64_t spills;     /* entries that have ever been spilled: their numbers */
