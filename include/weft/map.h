@@ -53,17 +53,20 @@ typedef struct weft_bytes {
 #define WEFT_MAP_SCALAR_(type)                                                                                         \
 	(__builtin_classify_type(*(type *)0) >= 1 && __builtin_classify_type(*(type *)0) <= 5 && sizeof(type) <= 8)
 
-/* What is common to all: entry, layout, make, free, len. `hash_` and `equal_` are of the entry's key. */
-#define WEFT_MAP_TABLE_(key, value, name, flags_)                                                                      \
-	typedef struct name {                                                                                          \
-		weft_map *map;                                                                                         \
-	} name;                                                                                                        \
+/* What an entry is. */
+#define WEFT_MAP_ENTRY_(key, value, name)                                                                              \
 	typedef key name##_key_;                                                                                       \
 	typedef value name##_value_;                                                                                   \
 	typedef struct name##_entry_ {                                                                                 \
 		name##_key_ k;                                                                                         \
 		name##_value_ v;                                                                                       \
-	} name##_entry_;                                                                                               \
+	} name##_entry_
+
+/* What is common to all: the layout, make, free, len; name##_hash_ and name##_equal_ follow. */
+#define WEFT_MAP_TABLE_(name, value_at, value_size, flags)                                                             \
+	typedef struct name {                                                                                          \
+		weft_map *map;                                                                                         \
+	} name;                                                                                                        \
 	WEFT_MAP_PLAIN_(name##_entry_);                                                                                \
 	WEFT_MAP_ASSERT_(__alignof__(name##_entry_) <= 16, "a map's entries are aligned to 16 bytes at most");         \
 	enum {                                                                                                         \
@@ -75,12 +78,12 @@ typedef struct weft_bytes {
 	static const struct weft_map_type name##_type_ = {                                                             \
 		sizeof(struct weft_map_type),                                                                          \
 		sizeof(name##_key_),                                                                                   \
-		offsetof(name##_entry_, v),                                                                            \
-		sizeof(name##_value_),                                                                                 \
+		value_at,                                                                                             \
+		value_size,                                                                                            \
 		sizeof(name##_entry_),                                                                                 \
 		name##_slot_,                                                                                          \
 		name##_slot_ > 32 ? 6 : 7,                                                                             \
-		(uint32_t)name##_far_ | (flags_),                                                                      \
+		(uint32_t)name##_far_ | (flags),                                                                       \
 		name##_hash_,                                                                                          \
 		name##_equal_};                                                                                        \
 	static inline name name##_make(size_t hint_)                                                                   \
@@ -159,7 +162,8 @@ typedef struct weft_bytes {
 	typedef struct name name##_scalars_
 
 #define WEFT_MAP_OF(key, value, name)                                                                                  \
-	WEFT_MAP_TABLE_(key, value, name, 0);                                                                          \
+	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
+	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), 0);                                   \
 	WEFT_MAP_SCALARS_(key, name);                                                                                  \
 	WEFT_MAP_VERBS_(name, name##_key_, WEFT_MAP_SAME_);                                                            \
 	WEFT_MAP_NEXT_(name, name##_key_, WEFT_MAP_SAME_)
@@ -167,7 +171,8 @@ typedef struct weft_bytes {
 /* ---- keys of the user's making ---- */
 
 #define WEFT_MAP_BY(key, value, name, hash, equal)                                                                     \
-	WEFT_MAP_TABLE_(key, value, name, 0);                                                                          \
+	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
+	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), 0);                                   \
 	static inline uint64_t name##_hash_(weft_seed seed_, const void *key_)                                         \
 	{                                                                                                              \
 		return weft_hash_u64(seed_, hash(seed_, (const name##_key_ *)key_));                                   \
@@ -202,7 +207,8 @@ static inline weft_bytes weft_map_string_(const char *s)
 #define WEFT_MAP_STRING_OF_(k) ((const char *)(k).bytes)
 
 #define WEFT_MAP_OWN_BYTES_(value, name)                                                                               \
-	WEFT_MAP_TABLE_(weft_bytes, value, name, WEFT_MAP_OWNS_);                                                      \
+	WEFT_MAP_ENTRY_(weft_bytes, value, name);                                                                      \
+	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), WEFT_MAP_OWNS_);                      \
 	static inline uint64_t name##_hash_(weft_seed seed_, const void *key_)                                         \
 	{                                                                                                              \
 		return weft_map_hash_bytes_(seed_, key_);                                                              \
@@ -225,13 +231,12 @@ static inline weft_bytes weft_map_string_(const char *s)
 
 /* ---- sets ---- */
 
-/* A value of no bytes, in C++ too. */
-typedef struct weft_nothing {
-	__extension__ char none[0];
-} weft_nothing;
-
 #define WEFT_SET_OF(key, name)                                                                                         \
-	WEFT_MAP_TABLE_(key, weft_nothing, name, 0);                                                                   \
+	typedef key name##_key_;                                                                                       \
+	typedef struct name##_entry_ {                                                                                 \
+		name##_key_ k;                                                                                         \
+	} name##_entry_;                                                                                               \
+	WEFT_MAP_TABLE_(name, sizeof(name##_key_), 0, 0);                                                              \
 	WEFT_MAP_SCALARS_(key, name);                                                                                  \
 	static inline bool name##_add(name m_, name##_key_ key_)                                                       \
 	{                                                                                                              \

@@ -39,6 +39,10 @@ enum {
 
 struct weft_map_spilled;
 
+struct weft_map_chunk {
+	uintptr_t control, slots;
+};
+
 typedef struct weft_map {
 	uint32_t writing;    /* a write is under way; relaxed, and only to find misuse */
 	uint32_t group_mask; /* groups of a segment, less one */
@@ -49,9 +53,7 @@ typedef struct weft_map {
 	uint64_t grow_at;  /* an insertion that finds len there grows the map first */
 	struct weft_map_spilled *spilled; /* entries whose segment was full */
 	/* Where group 0 of the map would be: chunk 0 is segment 0, chunk k the segments from 2^(k-1) to 2^k. */
-	struct weft_map_chunk {
-		uintptr_t control, slots;
-	} chunks[WEFT_MAP_CHUNKS_];
+	struct weft_map_chunk chunks[WEFT_MAP_CHUNKS_];
 	uint32_t depth;      /* bits of the hash by which this round's groups were told apart at its beginning */
 	uint64_t rearranged; /* times that entries have been moved: what an iterator checks */
 	uint64_t moved;      /* entries moved, all in all */
