@@ -259,22 +259,50 @@ static void double_groups(weft_map *m, const struct weft_map_type *t)
 	groups_free(t, before, 0, n);
 }
 
+/* Touches one page of the segment to which the next split will move entries, if there is one left. A page that has never been touched
+ * costs 1.6 us here, and 15 where the hypervisor has to find it first: they do not all come at once. */
+static bool touch(weft_map *m, const struct weft_map_type *t)
+{
+	struct weft_map_segment_ next = weft_map_segment_at_(m, t, m->mask + 1 + m->split);
+	size_t at = (size_t)m->touched * OS_PAGE, bytes = segment_slots(t) * t->slot_size;
+	if (at >= bytes + OS_PAGE)
+		return false;
+	*(volatile char *)(at < bytes ? next.slots + at : next.control) = 0;
+	m->touched++;
+	return true;
+}
+
 static void split(weft_map *m, const struct weft_map_type *t)
 {
-	if (m->split == 0)
-		chunk_make(m, t, m->depth - t->group_bits + 1);
 	struct weft_map_segment_ copy = take_out(m, t, weft_map_segment_at_(m, t, m->split));
 	m->split++;
-	m->grow_at = m->len + segment_slots(t) / ROUND;
+	m->touched = 0;
 	scatter(m, t, copy, m->group_mask + 1);
 	weft_free(copy.control);
-	if (m->split <= m->mask)
-		return;
+}
+
+static void end_round(weft_map *m, const struct weft_map_type *t)
+{
 	m->mask = m->mask << 1 | 1;
 	m->split = 0;
 	set_depth(m);
 	if (m->grow_at < round_from(m, t))
 		m->grow_at = round_from(m, t);
+}
+
+/* One of the steps that lead to a split and are spread evenly over the insertions up to it. The first of a round makes the chunk. */
+static void step(weft_map *m, const struct weft_map_type *t)
+{
+	unsigned next = m->depth - t->group_bits + 1;
+	uint64_t steps = 2 + (segment_slots(t) * t->slot_size + OS_PAGE - 1) / OS_PAGE;
+	m->grow_at = m->len + segment_slots(t) / ROUND / steps;
+	if (!m->chunks[next].control) {
+		chunk_make(m, t, next);
+	} else if (!touch(m, t)) {
+		split(m, t);
+		if (m->split > m->mask)
+			end_round(m, t);
+	}
 }
 
 static bool has_memory(const weft_map *m)
@@ -292,10 +320,10 @@ static void grow(weft_map *m, const struct weft_map_type *t)
 {
 	if (!has_memory(m))
 		make_groups(m, t, 1);
-	else if ((m->group_mask + 1) >> t->group_bits)
-		split(m, t);
-	else
+	else if ((m->group_mask + 1) >> t->group_bits == 0)
 		double_groups(m, t);
+	else
+		step(m, t);
 }
 
 /* ---- wear ---- */

@@ -55,6 +55,7 @@ typedef struct weft_map {
 	/* Where group 0 of the map would be: chunk 0 is segment 0, chunk k the segments from 2^(k-1) to 2^k. */
 	struct weft_map_chunk chunks[WEFT_MAP_CHUNKS_];
 	uint32_t depth;      /* bits of the hash by which this round's groups were told apart at its beginning */
+	uint32_t touched;    /* pages of the segment that the next split fills */
 	uint64_t rearranged; /* times that entries have been moved: what an iterator checks */
 	uint64_t moved;      /* entries moved, all in all */
 	uint64_t spills;     /* entries that have ever been spilled: their numbers */
