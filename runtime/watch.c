@@ -65,6 +65,7 @@ struct watch_look watch_look(int64_t now, bool some_compute)
 	if (!on)
 		return (struct watch_look){.pause = INT64_MAX};
 	look_at_ps(now);
-	bool late = global_waits() | somebody_is_late();
+	bool late = somebody_is_late();
+	late = global_waits() || late;
 	return (struct watch_look){.pause = WATCH_EVERY, .unhelped = late && !wake_a_helper()};
 }
