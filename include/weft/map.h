@@ -53,6 +53,9 @@ typedef struct weft_bytes {
 #define WEFT_MAP_SCALAR_(type)                                                                                         \
 	(__builtin_classify_type(*(type *)0) >= 1 && __builtin_classify_type(*(type *)0) <= 5 && sizeof(type) <= 8)
 
+/* A program need not use all of them. */
+#define WEFT_MAP_VERB_ static inline __attribute__((unused))
+
 /* What an entry is. */
 #define WEFT_MAP_ENTRY_(key, value, name)                                                                              \
 	typedef key name##_key_;                                                                                       \
@@ -86,16 +89,16 @@ typedef struct weft_bytes {
 		(uint32_t)name##_far_ | (flags),                                                                       \
 		name##_hash_,                                                                                          \
 		name##_equal_};                                                                                        \
-	static inline name name##_make(size_t hint_)                                                                   \
+	WEFT_MAP_VERB_ name name##_make(size_t hint_)                                                                  \
 	{                                                                                                              \
 		name m_ = {weft_map_make_(&name##_type_, hint_)};                                                      \
 		return m_;                                                                                             \
 	}                                                                                                              \
-	static inline void name##_free(name m_)                                                                        \
+	WEFT_MAP_VERB_ void name##_free(name m_)                                                                       \
 	{                                                                                                              \
 		weft_map_free_(m_.map, &name##_type_);                                                                 \
 	}                                                                                                              \
-	static inline size_t name##_len(name m_)                                                                       \
+	WEFT_MAP_VERB_ size_t name##_len(name m_)                                                                      \
 	{                                                                                                              \
 		return m_.map ? (size_t)m_.map->len : 0;                                                               \
 	}                                                                                                              \
@@ -103,13 +106,13 @@ typedef struct weft_bytes {
 
 /* The verbs with a key that the user has as `type k_` and that the table has as the variable that `to_key` declares. */
 #define WEFT_MAP_VERBS_(name, type, to_key)                                                                            \
-	static inline name##_value_ *name##_at(name m_, type k_)                                                       \
+	WEFT_MAP_VERB_ name##_value_ *name##_at(name m_, type k_)                                                      \
 	{                                                                                                              \
 		const name##_key_ key_ = to_key(k_);                                                                   \
 		name##_entry_ *e_ = (name##_entry_ *)weft_map_find_(m_.map, &name##_type_, &key_);                     \
 		return e_ ? &e_->v : NULL;                                                                             \
 	}                                                                                                              \
-	static inline bool name##_get(name m_, type k_, name##_value_ *v_)                                             \
+	WEFT_MAP_VERB_ bool name##_get(name m_, type k_, name##_value_ *v_)                                            \
 	{                                                                                                              \
 		const name##_key_ key_ = to_key(k_);                                                                   \
 		const name##_entry_ *e_ =                                                                              \
@@ -120,12 +123,12 @@ typedef struct weft_bytes {
 			memset((void *)v_, 0, sizeof *v_);                                                             \
 		return e_ != NULL;                                                                                     \
 	}                                                                                                              \
-	static inline void name##_put(name m_, type k_, name##_value_ v_)                                              \
+	WEFT_MAP_VERB_ void name##_put(name m_, type k_, name##_value_ v_)                                             \
 	{                                                                                                              \
 		const name##_key_ key_ = to_key(k_);                                                                   \
 		((name##_entry_ *)weft_map_put_(m_.map, &name##_type_, &key_))->v = v_;                                \
 	}                                                                                                              \
-	static inline bool name##_del(name m_, type k_)                                                                \
+	WEFT_MAP_VERB_ bool name##_del(name m_, type k_)                                                               \
 	{                                                                                                              \
 		const name##_key_ key_ = to_key(k_);                                                                   \
 		return weft_map_del_(m_.map, &name##_type_, &key_);                                                    \
@@ -133,7 +136,7 @@ typedef struct weft_bytes {
 	typedef struct name name##_verbs_
 
 #define WEFT_MAP_NEXT_(name, type, from_key)                                                                           \
-	static inline bool name##_next(name m_, weft_map_iter *i_, type *k_, name##_value_ *v_)                        \
+	WEFT_MAP_VERB_ bool name##_next(name m_, weft_map_iter *i_, type *k_, name##_value_ *v_)                       \
 	{                                                                                                              \
 		const name##_entry_ *e_ = (const name##_entry_ *)weft_map_next_(m_.map, &name##_type_, i_);            \
 		if (e_ && k_)                                                                                          \
@@ -151,11 +154,11 @@ typedef struct weft_bytes {
 #define WEFT_MAP_SCALARS_(key, name)                                                                                   \
 	WEFT_MAP_ASSERT_(WEFT_MAP_SCALAR_(key),                                                                        \
 			 "a key is an integer, an enum or a pointer; WEFT_MAP_BY takes others");                       \
-	static inline uint64_t name##_hash_(weft_seed seed_, const void *key_)                                         \
+	WEFT_MAP_VERB_ uint64_t name##_hash_(weft_seed seed_, const void *key_)                                        \
 	{                                                                                                              \
 		return weft_hash_u64(seed_, (uint64_t)*(const name##_key_ *)key_);                                     \
 	}                                                                                                              \
-	static inline bool name##_equal_(const void *key_, const void *entry_)                                         \
+	WEFT_MAP_VERB_ bool name##_equal_(const void *key_, const void *entry_)                                        \
 	{                                                                                                              \
 		return *(const name##_key_ *)key_ == ((const name##_entry_ *)entry_)->k;                               \
 	}                                                                                                              \
@@ -173,11 +176,11 @@ typedef struct weft_bytes {
 #define WEFT_MAP_BY(key, value, name, hash, equal)                                                                     \
 	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
 	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), 0);                                   \
-	static inline uint64_t name##_hash_(weft_seed seed_, const void *key_)                                         \
+	WEFT_MAP_VERB_ uint64_t name##_hash_(weft_seed seed_, const void *key_)                                        \
 	{                                                                                                              \
 		return weft_hash_u64(seed_, hash(seed_, (const name##_key_ *)key_));                                   \
 	}                                                                                                              \
-	static inline bool name##_equal_(const void *key_, const void *entry_)                                         \
+	WEFT_MAP_VERB_ bool name##_equal_(const void *key_, const void *entry_)                                        \
 	{                                                                                                              \
 		return equal((const name##_key_ *)key_, &((const name##_entry_ *)entry_)->k);                          \
 	}                                                                                                              \
@@ -209,11 +212,11 @@ static inline weft_bytes weft_map_string_(const char *s)
 #define WEFT_MAP_OWN_BYTES_(value, name)                                                                               \
 	WEFT_MAP_ENTRY_(weft_bytes, value, name);                                                                      \
 	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), WEFT_MAP_OWNS_);                      \
-	static inline uint64_t name##_hash_(weft_seed seed_, const void *key_)                                         \
+	WEFT_MAP_VERB_ uint64_t name##_hash_(weft_seed seed_, const void *key_)                                        \
 	{                                                                                                              \
 		return weft_map_hash_bytes_(seed_, key_);                                                              \
 	}                                                                                                              \
-	static inline bool name##_equal_(const void *key_, const void *entry_)                                         \
+	WEFT_MAP_VERB_ bool name##_equal_(const void *key_, const void *entry_)                                        \
 	{                                                                                                              \
 		return weft_map_equal_bytes_(key_, entry_);                                                            \
 	}                                                                                                              \
@@ -238,21 +241,21 @@ static inline weft_bytes weft_map_string_(const char *s)
 	} name##_entry_;                                                                                               \
 	WEFT_MAP_TABLE_(name, sizeof(name##_key_), 0, 0);                                                              \
 	WEFT_MAP_SCALARS_(key, name);                                                                                  \
-	static inline bool name##_add(name m_, name##_key_ key_)                                                       \
+	WEFT_MAP_VERB_ bool name##_add(name m_, name##_key_ key_)                                                      \
 	{                                                                                                              \
 		size_t before_ = name##_len(m_);                                                                       \
 		weft_map_put_(m_.map, &name##_type_, &key_);                                                           \
 		return name##_len(m_) > before_;                                                                       \
 	}                                                                                                              \
-	static inline bool name##_has(name m_, name##_key_ key_)                                                       \
+	WEFT_MAP_VERB_ bool name##_has(name m_, name##_key_ key_)                                                      \
 	{                                                                                                              \
 		return weft_map_find_(m_.map, &name##_type_, &key_) != NULL;                                           \
 	}                                                                                                              \
-	static inline bool name##_del(name m_, name##_key_ key_)                                                       \
+	WEFT_MAP_VERB_ bool name##_del(name m_, name##_key_ key_)                                                      \
 	{                                                                                                              \
 		return weft_map_del_(m_.map, &name##_type_, &key_);                                                    \
 	}                                                                                                              \
-	static inline bool name##_next(name m_, weft_map_iter *i_, name##_key_ *k_)                                    \
+	WEFT_MAP_VERB_ bool name##_next(name m_, weft_map_iter *i_, name##_key_ *k_)                                   \
 	{                                                                                                              \
 		const name##_entry_ *e_ = (const name##_entry_ *)weft_map_next_(m_.map, &name##_type_, i_);            \
 		if (e_ && k_)                                                                                          \

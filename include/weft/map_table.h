@@ -34,7 +34,7 @@ enum {
 	WEFT_MAP_NEAR_MOST_ = 128, /* an entry of more bytes is far */
 	WEFT_MAP_TAG_BITS_ = 7,
 	WEFT_MAP_LONG_ = 8,    /* a search through so many groups is long: tombstones are looked for */
-	WEFT_MAP_CHUNKS_ = 42, /* segments have 8 KiB and more, of an address space of 2^52 bytes at most */
+	WEFT_MAP_CHUNKS_ = 32, /* 2^31 segments, of which the smallest have 2 KiB */
 };
 
 struct weft_map_spilled;

@@ -1,6 +1,8 @@
+#include "alloc/os.h"
 #include "tests/random.h"
 #include "tests/unit/go.h"
 
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -354,6 +356,19 @@ static void hint_too_large(void)
 TEST(a_hint_out_of_range_panics)
 {
 	test_dies(hint_too_large, "panic: map size out of range: 2305843009213693951 entries of 16 bytes\n");
+}
+
+static void run_out_of_memory(void)
+{
+	words m = words_make(0);
+	os_fail_at(OS_RESERVE, 1, ENOMEM);
+	for (uint64_t i = 0;; i++)
+		words_put(m, i, i);
+}
+
+TEST(running_out_of_memory_is_fatal)
+{
+	test_dies(run_out_of_memory, "fatal: out of memory for a map of 1536 entries\n");
 }
 
 /* Keys come and go, first in, first out and at random: the table stays as large as it is. */
