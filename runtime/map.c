@@ -139,15 +139,15 @@ static void chunk_make(weft_map *m, const struct weft_map_type *t, unsigned k)
 	m->chunks[k] = groups_make(m, t, chunk_groups(t, k), chunk_groups(t, k));
 }
 
-static void *fill(const struct weft_map_type *t, char *slot, const void *key)
+static void *fill(const struct weft_map_type *t, char *slot, const void *key, uint64_t hash)
 {
 	void *entry = slot;
-	struct weft_bytes own;
+	weft_map_own_ own;
 	if (t->flags & WEFT_MAP_FAR_) {
 		entry = weft_malloc(t->entry_size);
 		if (!entry)
 			fatal("out of memory for a map's entry of %zu bytes", t->entry_size);
-		memcpy(slot, &entry, sizeof entry);
+		memcpy(slot, &(struct weft_map_far_){entry, hash}, sizeof(struct weft_map_far_));
 	}
 	if (t->flags & WEFT_MAP_OWNS_) {
 		memcpy(&own, key, sizeof own);
@@ -158,21 +158,22 @@ static void *fill(const struct weft_map_type *t, char *slot, const void *key)
 			memcpy(copy, own.bytes, own.n);
 		copy[own.n] = 0;
 		own.bytes = copy;
+		own.hash = hash;
 		key = &own;
 	}
 	memcpy(entry, key, t->key_size);
 	return entry;
 }
 
-void *weft_map_fill_(const struct weft_map_type *t, char *slot, const void *key)
+void *weft_map_fill_(const struct weft_map_type *t, char *slot, const void *key, uint64_t hash)
 {
-	return fill(t, slot, key);
+	return fill(t, slot, key, hash);
 }
 
 void weft_map_drop_(const struct weft_map_type *t, char *slot)
 {
 	void *entry = weft_map_entry_(t, slot);
-	struct weft_bytes own;
+	weft_map_own_ own;
 	if (t->flags & WEFT_MAP_OWNS_) {
 		memcpy(&own, entry, sizeof own);
 		weft_free((void *)(uintptr_t)own.bytes);
@@ -199,13 +200,24 @@ static char *place(weft_map *m, const struct weft_map_type *t, uint64_t hash)
 	return NULL;
 }
 
+/* The hash of an entry. */
+static uint64_t hash_at(const weft_map *m, const struct weft_map_type *t, const char *slot)
+{
+	uint64_t hash;
+	if (!t->flags)
+		return t->hash(m->seed, slot);
+	size_t at = t->flags & WEFT_MAP_FAR_ ? offsetof(struct weft_map_far_, hash) : offsetof(weft_map_own_, hash);
+	memcpy(&hash, slot + at, sizeof hash);
+	return hash;
+}
+
 /* Puts the entries of n groups that are no longer the map's where they belong now: there is room. */
 static void scatter(weft_map *m, const struct weft_map_type *t, struct weft_map_segment_ from, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
 		for (uint64_t bits = weft_group_taken_(weft_map_word_(from, i)); bits; bits &= bits - 1) {
 			char *slot = weft_map_slot_(from, t, i, weft_group_slot_(bits));
-			char *to = place(m, t, t->hash(m->seed, weft_map_entry_(t, slot)));
+			char *to = place(m, t, hash_at(m, t, slot));
 			assert_debug(to != NULL);
 			memcpy(to, slot, t->slot_size);
 			m->moved++;
@@ -371,7 +383,7 @@ static void *spill(weft_map *m, const struct weft_map_type *t, const void *key, 
 	s->hash = hash;
 	s->next = m->spilled;
 	m->spilled = s;
-	return fill(t, s->slot, key);
+	return fill(t, s->slot, key, hash);
 }
 
 bool weft_map_del_spilled_(weft_map *m, const struct weft_map_type *t, const void *key, uint64_t hash)
@@ -399,7 +411,7 @@ void *weft_map_add_(weft_map *m, const struct weft_map_type *t, const void *key,
 		renew_if_worn(m, t, hash);
 	char *slot = place(m, t, hash);
 	m->len++;
-	return slot ? fill(t, slot, key) : spill(m, t, key, hash);
+	return slot ? fill(t, slot, key, hash) : spill(m, t, key, hash);
 }
 
 /* ---- making and freeing ---- */
@@ -527,14 +539,14 @@ static void *next_in_leaf(const weft_map *m, const struct weft_map_type *t, weft
 			unsigned slot = (it->slot + it->turn) % GROUP_SLOTS;
 			if (!((unsigned char)segment.control[group * GROUP_SLOTS + slot] & WEFT_SLOT_TAKEN_))
 				continue;
-			void *entry = weft_map_entry_(t, weft_map_slot_(segment, t, group, slot));
-			uint64_t hash = t->hash(m->seed, entry);
+			char *place_of = weft_map_slot_(segment, t, group, slot);
+			uint64_t hash = hash_at(m, t, place_of);
 			if ((hash >> WEFT_MAP_TAG_BITS_ & m->group_mask) != home || was_given(it, hash))
 				continue;
 			if (it->n < WEFT_MAP_GIVEN_)
 				it->given[it->n++] = hash;
 			it->slot++;
-			return entry;
+			return weft_map_entry_(t, place_of);
 		}
 		if (weft_group_empty_(weft_map_word_(segment, group)))
 			return NULL;

@@ -74,7 +74,7 @@ typedef struct weft_bytes {
 	WEFT_MAP_ASSERT_(__alignof__(name##_entry_) <= 16, "a map's entries are aligned to 16 bytes at most");         \
 	enum {                                                                                                         \
 		name##_far_ = sizeof(name##_entry_) > WEFT_MAP_NEAR_MOST_ ? WEFT_MAP_FAR_ : 0,                         \
-		name##_slot_ = name##_far_ ? sizeof(void *) : sizeof(name##_entry_),                                   \
+		name##_slot_ = name##_far_ ? sizeof(struct weft_map_far_) : sizeof(name##_entry_),                     \
 	};                                                                                                             \
 	static uint64_t name##_hash_(weft_seed seed_, const void *key_);                                               \
 	static bool name##_equal_(const void *key_, const void *entry_);                                               \
@@ -191,26 +191,38 @@ typedef struct weft_bytes {
 
 static inline uint64_t weft_map_hash_bytes_(weft_seed seed, const void *key)
 {
-	const weft_bytes *b = (const weft_bytes *)key;
+	const weft_map_own_ *b = (const weft_map_own_ *)key;
 	return weft_hash_bytes(seed, b->bytes, b->n);
 }
 
 static inline bool weft_map_equal_bytes_(const void *key, const void *entry)
 {
-	const weft_bytes *a = (const weft_bytes *)key, *b = (const weft_bytes *)entry;
+	const weft_map_own_ *a = (const weft_map_own_ *)key, *b = (const weft_map_own_ *)entry;
 	return a->n == b->n && (a->n == 0 || memcmp(a->bytes, b->bytes, a->n) == 0);
 }
 
-static inline weft_bytes weft_map_string_(const char *s)
+static inline weft_map_own_ weft_map_string_(const char *s)
 {
-	weft_bytes b = {s, strlen(s)};
+	weft_map_own_ key = {s, strlen(s), 0};
+	return key;
+}
+
+static inline weft_map_own_ weft_map_bytes_(weft_bytes b)
+{
+	weft_map_own_ key = {b.bytes, b.n, 0};
+	return key;
+}
+
+static inline weft_bytes weft_map_bytes_of_(weft_map_own_ key)
+{
+	weft_bytes b = {key.bytes, key.n};
 	return b;
 }
 
 #define WEFT_MAP_STRING_OF_(k) ((const char *)(k).bytes)
 
 #define WEFT_MAP_OWN_BYTES_(value, name)                                                                               \
-	WEFT_MAP_ENTRY_(weft_bytes, value, name);                                                                      \
+	WEFT_MAP_ENTRY_(weft_map_own_, value, name);                                                                   \
 	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), WEFT_MAP_OWNS_);                      \
 	WEFT_MAP_VERB_ uint64_t name##_hash_(weft_seed seed_, const void *key_)                                        \
 	{                                                                                                              \
@@ -229,8 +241,8 @@ static inline weft_bytes weft_map_string_(const char *s)
 
 #define WEFT_MAP_OF_BYTES(value, name)                                                                                 \
 	WEFT_MAP_OWN_BYTES_(value, name);                                                                              \
-	WEFT_MAP_VERBS_(name, weft_bytes, WEFT_MAP_SAME_);                                                             \
-	WEFT_MAP_NEXT_(name, weft_bytes, WEFT_MAP_SAME_)
+	WEFT_MAP_VERBS_(name, weft_bytes, weft_map_bytes_);                                                            \
+	WEFT_MAP_NEXT_(name, weft_bytes, weft_map_bytes_of_)
 
 /* ---- sets ---- */
 

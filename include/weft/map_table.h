@@ -20,7 +20,7 @@ struct weft_map_type {
 	size_t key_size;
 	size_t value_at, value_size; /* an entry is the key, and the value at this offset */
 	size_t entry_size;
-	size_t slot_size;    /* a slot is an entry, or with WEFT_MAP_FAR_ a pointer to one */
+	size_t slot_size;    /* a slot is an entry, or with WEFT_MAP_FAR_ a struct weft_map_far_ */
 	uint32_t group_bits; /* a segment has 2^this groups */
 	uint32_t flags;
 	uint64_t (*hash)(weft_seed, const void *key);
@@ -29,13 +29,25 @@ struct weft_map_type {
 
 enum {
 	WEFT_MAP_FAR_ = 1,  /* entries are large, each in a block of its own */
-	WEFT_MAP_OWNS_ = 2, /* keys are struct weft_bytes, and the map has its own copy of the bytes */
+	WEFT_MAP_OWNS_ = 2, /* keys are struct weft_map_own_, and the map has its own copy of the bytes */
 
 	WEFT_MAP_NEAR_MOST_ = 128, /* an entry of more bytes is far */
 	WEFT_MAP_TAG_BITS_ = 7,
 	WEFT_MAP_LONG_ = 8,    /* a search through so many groups is long: tombstones are looked for */
 	WEFT_MAP_CHUNKS_ = 32, /* 2^31 segments, of which the smallest have 2 KiB */
 };
+
+/* Where an entry or its key lies elsewhere its hash is kept here, so that growing the map does not touch it. */
+struct weft_map_far_ {
+	void *entry;
+	uint64_t hash;
+};
+
+typedef struct weft_map_own_ {
+	const void *bytes;
+	size_t n;
+	uint64_t hash; /* of an entry's key; one that is looked up has none */
+} weft_map_own_;
 
 struct weft_map_spilled;
 
@@ -67,7 +79,7 @@ WEFT_API weft_map *weft_map_make_(const struct weft_map_type *, size_t hint);
 WEFT_API void weft_map_free_(weft_map *, const struct weft_map_type *);
 WEFT_API void *weft_map_find_spilled_(const weft_map *, const struct weft_map_type *, const void *key, uint64_t hash);
 WEFT_API void *weft_map_add_(weft_map *, const struct weft_map_type *, const void *key, uint64_t hash);
-WEFT_API void *weft_map_fill_(const struct weft_map_type *, char *slot, const void *key);
+WEFT_API void *weft_map_fill_(const struct weft_map_type *, char *slot, const void *key, uint64_t hash);
 WEFT_API void weft_map_drop_(const struct weft_map_type *, char *slot);
 WEFT_API bool weft_map_del_spilled_(weft_map *, const struct weft_map_type *, const void *key, uint64_t hash);
 
@@ -208,7 +220,7 @@ WEFT_MAP_INLINE_ void *weft_map_take_(weft_map *m, const struct weft_map_type *t
 	s->in.control[s->group * 8 + s->slot] = (char)weft_map_control_(hash);
 	m->len++;
 	if (t->flags)
-		return weft_map_fill_(t, slot, key);
+		return weft_map_fill_(t, slot, key, hash);
 	memcpy(slot, key, t->key_size);
 	return slot;
 }
