@@ -64,6 +64,11 @@ void *os_reserve(size_t bytes)
 	return base == MAP_FAILED ? NULL : base;
 }
 
+void os_small_pages(void *base, size_t bytes)
+{
+	madvise(base, bytes, MADV_NOHUGEPAGE);
+}
+
 void os_release(void *base, size_t bytes)
 {
 	munmap(base, bytes);

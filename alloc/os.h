@@ -17,6 +17,10 @@ enum { OS_PAGE = 4096 };
 void *os_reserve(size_t bytes);
 void os_release(void *base, size_t bytes);
 
+/* Has a range that is not touched yet come page by page, also where the system prefers huge ones: a touch then zeroes 4 KiB
+ * and not 2 MiB. A hint. */
+void os_small_pages(void *base, size_t bytes);
+
 /* Makes [base, base + bytes) fault: with a lightweight guard region (Linux 6.13), which splits no mapping,
  * otherwise with mprotect. */
 int os_guard(void *base, size_t bytes);

@@ -34,6 +34,13 @@ void fork_join(struct batch *);	    /* tree.c */
 void wake_polling(struct batch *);  /* wake.c */
 void sched_latency(struct batch *); /* latency.c */
 
+/* map.c */
+void map_insert(struct batch *);
+void map_fill(void);
+void map_hit(struct batch *);
+void map_miss(struct batch *);
+void map_worst(struct batch *);
+
 /* Ended by a row without a name. */
 extern const struct row rows[];
 

@@ -42,6 +42,10 @@ CHECKS = {
     "panic": "deferred=10000 panics=10000",
     "timer": "pending=100000 stopped=10000",
     "timer-reset": "pending=100000 reset=10000",
+    "map-insert": "keys=1000000 len=1000000",
+    "map-hit": "keys=1000000 found=1000000 sum=499999500000",
+    "map-miss": "keys=1000000 found=0 sum=0",
+    "map-worst": "keys=10000000 times=3 len=30000000",
     "park-100k": "tasks=100000 parked=100000 done=100000",
     "park-1m": "tasks=1000000 parked=1000000 done=1000000",
     "sched-latency": "goroutines=1000 rounds=8 sum=18074985233683303398",  # the fewest rounds, as they are in a short run
@@ -51,7 +55,7 @@ CHECKS = {
 # What is between two cores: with one, a program refuses it.
 TWO_CORES = ("rtt", "wake-polling", "sched-latency")
 # Whose batch takes a second or more.
-LONG = ("fork-join", "park-100k", "park-1m")
+LONG = ("fork-join", "map-worst", "park-100k", "park-1m")
 
 
 class Wrong(Exception):

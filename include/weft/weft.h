@@ -12,6 +12,8 @@
 #include <weft/go.h>
 #include <weft/group.h>
 #include <weft/limit.h>
+#include <weft/hash.h>
+#include <weft/map.h>
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>

@@ -4,6 +4,7 @@
 //! Everything runs in a task, not in block_on, so that what it spawns goes through the worker's own
 //! slot and queue. One core is the current_thread runtime.
 mod latency;
+mod maps;
 mod rows;
 
 use rows::{Outcome, Spread};
@@ -21,7 +22,7 @@ const TWO_CORES: &str = "sched-latency";
 
 /// Runs batches of the row and returns operations, time and the last batch's outcome.
 async fn measure(row: String, seconds: f64) -> (u64, Duration, Outcome) {
-    let once = row.starts_with("park-") || row == TWO_CORES; // one batch is one measurement
+    let once = row.starts_with("park-") || row == "map-worst" || row == TWO_CORES; // one batch is one measurement
     if !once {
         rows::run(&row, seconds).await; // warms caches; not counted
     }

@@ -1,6 +1,7 @@
 //! The micro rows. The sizes of a batch are the same in every peer: they are part of what the checks
 //! prove.
 use crate::latency::sched_latency;
+use crate::maps::{map_insert, map_look_up, map_worst, KEYS};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -39,7 +40,7 @@ pub struct Spread {
     pub share: f64,
 }
 
-fn outcome(ops: u64, check: String) -> Outcome {
+pub fn outcome(ops: u64, check: String) -> Outcome {
     Outcome { ops, check, timed: None, bytes: None, spread: None }
 }
 
@@ -62,6 +63,10 @@ pub const NAMES: [&str; 21] = [
     "semaphore",
     "timer",
     "timer-reset",
+    "map-insert",
+    "map-hit",
+    "map-miss",
+    "map-worst",
     "sched-latency",
     "park-100k",
     "park-1m",
@@ -88,6 +93,10 @@ pub async fn run(name: &str, seconds: f64) -> Outcome {
         "semaphore" => semaphore().await,
         "timer" => timer().await,
         "timer-reset" => timer_reset().await,
+        "map-insert" => map_insert(),
+        "map-hit" => map_look_up(0),
+        "map-miss" => map_look_up(KEYS),
+        "map-worst" => map_worst(),
         "sched-latency" => sched_latency(seconds).await,
         "park-100k" => park(100_000).await,
         _ => park(1_000_000).await,
