@@ -11,8 +11,8 @@
 #include <weft/file.h>
 #include <weft/go.h>
 #include <weft/group.h>
-#include <weft/limit.h>
 #include <weft/hash.h>
+#include <weft/limit.h>
 #include <weft/map.h>
 #include <weft/mem.h>
 #include <weft/net.h>

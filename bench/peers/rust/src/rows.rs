@@ -44,7 +44,7 @@ pub fn outcome(ops: u64, check: String) -> Outcome {
     Outcome { ops, check, timed: None, bytes: None, spread: None }
 }
 
-pub const NAMES: [&str; 21] = [
+pub const NAMES: [&str; 25] = [
     "spawn-batch",
     "spawn-one",
     "spawn-park",
