@@ -3,20 +3,21 @@
  * Entries lie in groups of eight slots with a control word (weft/map_group.h); groups lie in segments of 512 or 1024
  * slots. A search stays within its segment. A map begins with one segment of one group and doubles the groups until it
  * is whole; from then on it grows by linear hashing (Litwin, 1980): in rounds, in which one segment after the other is
- * split in two, in their order, a split every 85 insertions or so.
+ * split in two, in their order, one for every 84 insertions.
  *
  *     segments 0 .. split-1              split: their entries are told apart by one more bit of the hash
  *     segments split .. mask             not yet
  *     segments mask+1 .. mask+split      the other halves
  *
  * Thus an address follows from the hash by arithmetic, with no directory. Segments of one round are one chunk of memory,
- * as large as all before it together; it is never moved, and not given back before the map is: an insertion pays for at most one
- * split, and for the pages that it touches. What was measured instead is in docs/decisions/014-map-growth.md.
+ * as large as all before it together; it is never moved, and not given back before the map is. An insertion pays for one step
+ * at most: for a chunk that is not touched yet, for one page of it, or for a split. What was measured instead is in
+ * docs/decisions/014-map-growth.md.
  *
- * Invariants: len <= grow_at, but for the entries of a segment that spilled. A search for a key passes a group only if no slot of it is empty; so
- * a slot that is given up in such a group stays marked (a tombstone), and in another becomes empty. If a search for
- * a place is long, the segment's tombstones are counted, and above a sixteenth of its slots it is made anew: keys that
- * come and go do not let the map grow.
+ * Invariants: len <= grow_at, and a step sets grow_at beyond len; no entry lies behind a group of its search that has an
+ * empty slot. So a slot that is given up in a group without one stays marked (a tombstone), and in another becomes
+ * empty. If a search for a place is long, the segment's tombstones are counted, and above a sixteenth of its slots it is
+ * made anew: keys that come and go do not let the map grow.
  *
  * A segment can be full although the map is not. With a hash that spreads that is a matter of six standard deviations; a hash
  * that does not spread makes it the rule. Such entries are spilled: into a list, which every search that finds nothing
@@ -25,9 +26,12 @@
  * Iteration. Growing moves entries, so an iterator's progress is told in hashes, not in places. The hash space is cut
  * into cells, as many as the map has groups when the iteration begins: by the bits which choose group and segment. They are
  * taken in order from a random one on. When a segment is split, a cell becomes two, four, ... leaves, which are taken by the
- * reversed order of their further bits, so that what has been done stays a prefix. Within a leaf an iterator goes through the search
- * of its group. If entries are moved meanwhile it begins that again, passing over the hashes that it has given of
- * this cell. It remembers 40 of these; with a hash that spreads, a cell has 7 or so.
+ * reversed order of their further bits, so that what has been done stays a prefix. Within a leaf an iterator goes through
+ * the search of its group. If entries are moved meanwhile it begins that again, passing over the hashes that it has given
+ * of this cell. It remembers 40 of these; with a hash that spreads, a cell has 7 or so.
+ *
+ * Growing a map does not look at what lies elsewhere, keys that the map owns or entries that are far: their hashes are
+ * kept in the slots.
  *
  * A write is noted in a word that every call looks at: two of them at once are found when they overlap, not always. That is
  * to find a misuse, not to synchronise, and costs a load, and two stores for a write.
@@ -56,7 +60,7 @@ struct weft_map_spilled {
 	_Alignas(16) char slot[];
 };
 
-static_assert(WEFT_MAP_GIVEN_ <= 64, "an iterator has a bit for each");
+static_assert(WEFT_MAP_GIVEN_ < 64, "an iterator has a bit for each");
 
 static const uint64_t no_group; /* a control word where a map without memory looks */
 
@@ -539,14 +543,14 @@ static void *next_in_leaf(const weft_map *m, const struct weft_map_type *t, weft
 			unsigned slot = (it->slot + it->turn) % GROUP_SLOTS;
 			if (!((unsigned char)segment.control[group * GROUP_SLOTS + slot] & WEFT_SLOT_TAKEN_))
 				continue;
-			char *place_of = weft_map_slot_(segment, t, group, slot);
-			uint64_t hash = hash_at(m, t, place_of);
+			char *lies_at = weft_map_slot_(segment, t, group, slot);
+			uint64_t hash = hash_at(m, t, lies_at);
 			if ((hash >> WEFT_MAP_TAG_BITS_ & m->group_mask) != home || was_given(it, hash))
 				continue;
 			if (it->n < WEFT_MAP_GIVEN_)
 				it->given[it->n++] = hash;
 			it->slot++;
-			return weft_map_entry_(t, place_of);
+			return weft_map_entry_(t, lies_at);
 		}
 		if (weft_group_empty_(weft_map_word_(segment, group)))
 			return NULL;

@@ -54,6 +54,8 @@ CHECKS = {
 }
 # What is between two cores: with one, a program refuses it.
 TWO_CORES = ("rtt", "wake-polling", "sched-latency")
+# What one goroutine does alone, for long: another core changes nothing.
+ONE_CORE = ("map-worst",)
 # Whose batch takes a second or more.
 LONG = ("fork-join", "map-worst", "park-100k", "park-1m")
 

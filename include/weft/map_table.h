@@ -293,7 +293,7 @@ WEFT_MAP_INLINE_ bool weft_map_del_(weft_map *m, const struct weft_map_type *t, 
 
 /* ---- iteration ---- */
 
-enum { WEFT_MAP_GIVEN_ = 40 };
+enum { WEFT_MAP_GIVEN_ = 40 }; /* at most 63: there is a bit for each */
 
 /* Zeroed: at the beginning. It holds no memory, and may be left before its end. */
 typedef struct weft_map_iter {

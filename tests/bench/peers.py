@@ -73,6 +73,8 @@ def micro_test(peer, procs):
         for row in rows:
             if row in check.TWO_CORES and procs == 1:
                 refused.append([row])
+            elif row in check.ONE_CORE and procs > 1:
+                continue
             elif row not in check.TWO_CORES or len(os.sched_getaffinity(0)) > 1:
                 check.check_row(peer.argv, row, procs, 0.05)
         for bad in refused + [[], ["no-such-row"], [rows[0], "--procs", "0"], [rows[0], "--seconds", "-1"], ["--unknown"]]:

@@ -97,7 +97,7 @@ TEST(keys_are_any_scalar)
 		chars_put(c, (signed char)i, i);
 		shades_put(s, i & 1 ? DARK : LIGHT, i);
 		pointers_put(p, text + i, i);
-		longs_put(l, (int64_t)(i - 150) << 50, (unsigned char)i);
+		longs_put(l, (i - 150) * ((int64_t)1 << 50), (unsigned char)i);
 	}
 	CHECK_EQ(bools_len(b), 2);
 	CHECK_EQ(chars_len(c), 256);
