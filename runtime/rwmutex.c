@@ -17,7 +17,8 @@
  * behind stands for that other one.
  *
  * A writer revokes the bias, under the guard: it clears BIASED and moves all records into the word's count. It waits for
- * nobody to do so, and from then on there is one count to wait for, whose last reader lets it in.
+ * nobody to do so, and from then on there is one count to wait for, whose last reader lets it in. It looks a few times before it
+ * queues: readers leave soon, mostly.
  *
  *     the reader                              the writer
  *     word is BIASED: leave a record          clear BIASED
@@ -44,7 +45,7 @@
  *
  * R1 settle: store_rel(word)         -> A1 guard_take: cas_acq(word)                        what it guards, and the queues
  * R1 settle: store_rel(word)         -> A1 count_in, write_at_once: cas_acq(word)           what it guards
- * R1 write_end_at_once: cas_rel(word)-> A1 count_in, write_at_once, guard_take: cas_acq(word)  what was written
+ * R1 write_end_at_once: cas_rel(word) -> A1 count_in, write_at_once, guard_take: cas_acq(word)  what was written
  * R1 count_out: cas_rel(word)        -> A1 write_at_once, guard_take: cas_acq(word)         that it has been read
  * R2 revoke: store_seq(word)         -> A2 record_in: load_seq(word)                        a record is seen, or the bias gone
  * R3 record_put: cas_seq(slot)       -> A3 record_move: load_seq(slot)                      the same
