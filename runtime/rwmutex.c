@@ -191,6 +191,13 @@ static void settle(struct rwmutex *rw, uint64_t word)
 	store_rel(&rw->word, word | (rw->writers.first ? WRITERS : 0) | (rw->readers.first ? READERS : 0)); /* R1 */
 }
 
+/* On one P a guess will do, and saves a load in front of a locked operation: that one tells if it was wrong. On several it would
+ * take the line from those who only look. */
+static inline uint64_t look(struct rwmutex *rw, uint64_t guess)
+{
+	return sched.nprocs > 1 ? load_rlx(&rw->word) : guess;
+}
+
 /* Nobody has it, as far as the word counts. */
 static bool is_free(uint64_t word)
 {
@@ -231,7 +238,7 @@ static inline bool write_end_at_once(struct rwmutex *rw)
 static inline bool try_read(void *rwmutex)
 {
 	struct rwmutex *rw = rwmutex;
-	uint64_t word = load_rlx(&rw->word);
+	uint64_t word = look(rw, 0);
 	return record_in(rw, word) || count_in(rw, word);
 }
 
@@ -341,7 +348,7 @@ int weft_rwmutex_try_rlock(weft_rwmutex *rwmutex)
 void weft_rwmutex_runlock(weft_rwmutex *rwmutex)
 {
 	struct rwmutex *rw = inside(rwmutex);
-	uint64_t word = load_rlx(&rw->word);
+	uint64_t word = look(rw, READER);
 	if (unlikely(!record_out(rw, word) && !count_out(rw, word)))
 		read_end_call(rw);
 }
