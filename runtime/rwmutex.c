@@ -17,7 +17,8 @@
  * behind stands for that other one.
  *
  * A writer revokes the bias, under the guard: it clears BIASED and moves all records into the word's count. It waits for
- * nobody to do so, and from then on there is one count to wait for, whose last reader lets it in.
+ * nobody to do so, and from then on there is one count to wait for, whose last reader lets it in. It looks a few times before it
+ * queues: readers leave soon, mostly.
  *
  *     the reader                              the writer
  *     word is BIASED: leave a record          clear BIASED
@@ -44,7 +45,7 @@
  *
  * R1 settle: store_rel(word)         -> A1 guard_take: cas_acq(word)                        what it guards, and the queues
  * R1 settle: store_rel(word)         -> A1 count_in, write_at_once: cas_acq(word)           what it guards
- * R1 write_end_at_once: cas_rel(word)-> A1 count_in, write_at_once, guard_take: cas_acq(word)  what was written
+ * R1 write_end_at_once: cas_rel(word) -> A1 count_in, write_at_once, guard_take: cas_acq(word)  what was written
  * R1 count_out: cas_rel(word)        -> A1 write_at_once, guard_take: cas_acq(word)         that it has been read
  * R2 revoke: store_seq(word)         -> A2 record_in: load_seq(word)                        a record is seen, or the bias gone
  * R3 record_put: cas_seq(slot)       -> A3 record_move: load_seq(slot)                      the same
@@ -190,6 +191,13 @@ static void settle(struct rwmutex *rw, uint64_t word)
 	store_rel(&rw->word, word | (rw->writers.first ? WRITERS : 0) | (rw->readers.first ? READERS : 0)); /* R1 */
 }
 
+/* On one P a guess will do, and saves a load in front of a locked operation: that one tells if it was wrong. On several it would
+ * take the line from those who only look. */
+static inline uint64_t look(struct rwmutex *rw, uint64_t guess)
+{
+	return sched.nprocs > 1 ? load_rlx(&rw->word) : guess;
+}
+
 /* Nobody has it, as far as the word counts. */
 static bool is_free(uint64_t word)
 {
@@ -230,7 +238,7 @@ static inline bool write_end_at_once(struct rwmutex *rw)
 static inline bool try_read(void *rwmutex)
 {
 	struct rwmutex *rw = rwmutex;
-	uint64_t word = load_rlx(&rw->word);
+	uint64_t word = look(rw, 0);
 	return record_in(rw, word) || count_in(rw, word);
 }
 
@@ -340,7 +348,7 @@ int weft_rwmutex_try_rlock(weft_rwmutex *rwmutex)
 void weft_rwmutex_runlock(weft_rwmutex *rwmutex)
 {
 	struct rwmutex *rw = inside(rwmutex);
-	uint64_t word = load_rlx(&rw->word);
+	uint64_t word = look(rw, READER);
 	if (unlikely(!record_out(rw, word) && !count_out(rw, word)))
 		read_end_call(rw);
 }

@@ -177,4 +177,11 @@ bool __tsan_atomic64_compare_exchange_strong(volatile void *p, void *expected, u
 	explorer_check(false, "every atomic operation is the explorer's");
 	return false;
 }
+
+/* The same, as clang calls it. */
+uint64_t __tsan_atomic64_compare_exchange_val(volatile void *, uint64_t, uint64_t, int, int);
+uint64_t __tsan_atomic64_compare_exchange_val(volatile void *p, uint64_t expected, uint64_t value, int order, int failed)
+{
+	return !__tsan_atomic64_compare_exchange_strong(p, &expected, value, order, failed);
+}
 #endif
