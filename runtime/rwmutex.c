@@ -50,8 +50,8 @@
  * R2 revoke: store_seq(word)         -> A2 record_in: load_seq(word)                        a record is seen, or the bias gone
  * R3 record_put: cas_seq(slot)       -> A3 record_move: load_seq(slot)                      the same
  * R4 record_take: cas_acqrel(slot)   -> A4 record_move: load_seq(slot), cas_acqrel(slot)    that it has been read
- * R5 record_take: cas_acqrel(slot)   -> A5 record_take: load_acq(slot), cas_acqrel(slot)    for whom it leaves the lock to
- * R5 record_move: cas_acqrel(slot)   -> A5 record_take: load_acq(slot), cas_acqrel(slot)    the same
+ * R5 record_take: cas_acqrel(slot)   -> A5 record_take: cas_acqrel(slot)                    for whom it leaves the lock to
+ * R5 record_move: cas_acqrel(slot)   -> A5 record_take: cas_acqrel(slot)                    the same
  */
 #include "lockfree/assert.h"
 #include "runtime/call.h"
@@ -102,22 +102,24 @@ static inline _Atomic uintptr_t *own_slot(const struct rwmutex *rw)
 	return p ? slot_of(rw, p->index) : NULL;
 }
 
-/* False: the place is another lock's, or full, or somebody else writes there. */
+/* The place is empty, mostly: a guess spares a load in front of a locked operation. False: it is another lock's, or full, or
+ * somebody else writes there. */
 static inline bool record_put(_Atomic uintptr_t *slot, const struct rwmutex *rw)
 {
-	uintptr_t found = load_rlx(slot);
-	if (found == 0)
-		return cas_seq(slot, &found, (uintptr_t)rw + 1); /* R3 */
+	uintptr_t found = 0;
+	if (likely(cas_seq(slot, &found, (uintptr_t)rw + 1))) /* R3 */
+		return true;
 	return is_about(found, rw) && (found & COUNT) < COUNT && cas_seq(slot, &found, found + 1);
 }
 
 /* False: there is none. */
 static inline bool record_take(_Atomic uintptr_t *slot, const struct rwmutex *rw)
 {
-	uintptr_t found = load_acq(slot); /* A5 */
-	while (is_about(found, rw))
+	uintptr_t found = (uintptr_t)rw + 1;
+	do {
 		if (cas_acqrel(slot, &found, (found & COUNT) == 1 ? 0 : found - 1)) /* R4, R5, A5 */
 			return true;
+	} while (is_about(found, rw));
 	return false;
 }
 
@@ -150,9 +152,11 @@ static inline bool record_out(struct rwmutex *rw, uint64_t word)
 
 static COLD bool record_take_anywhere(struct rwmutex *rw)
 {
-	for (unsigned i = 0; i < sched.nprocs; i++)
-		if (record_take(slot_of(rw, i), rw))
+	for (unsigned i = 0; i < sched.nprocs; i++) {
+		_Atomic uintptr_t *slot = slot_of(rw, i);
+		if (is_about(load_rlx(slot), rw) && record_take(slot, rw))
 			return true;
+	}
 	return false;
 }
 
