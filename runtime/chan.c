@@ -46,7 +46,7 @@ void waitq_push(struct waitq *q, struct waiter *w)
 	if (q->last)
 		q->last->next = w;
 	else
-		q->first = w;
+		store_rlx(&q->first, w);
 	q->last = w;
 }
 
@@ -55,7 +55,7 @@ void waitq_remove(struct waitq *q, struct waiter *w)
 	if (w->prev)
 		w->prev->next = w->next;
 	else
-		q->first = w->next;
+		store_rlx(&q->first, w->next);
 	if (w->next)
 		w->next->prev = w->prev;
 	else
@@ -67,7 +67,7 @@ void waitq_remove(struct waitq *q, struct waiter *w)
 static inline struct waiter *waitq_take(struct waitq *q)
 {
 	struct waiter *w;
-	while ((w = q->first)) {
+	while ((w = load_rlx(&q->first))) {
 		prefetch_to_write(w->g); /* it may have run on another core */
 		waitq_remove(q, w);
 		if (likely(!w->many) || wait_claim(w->g))
@@ -172,9 +172,10 @@ void weft_chan_free(weft_chan *c)
 {
 	if (!c)
 		return;
-	spin_lock(&c->lock);
-	bool waited_on = c->recvq.first || c->sendq.first;
-	spin_unlock(&c->lock);
+	bool outermost = call_begin();
+	chan_lock(c);
+	bool waited_on = load_rlx(&c->recvq.first) || load_rlx(&c->sendq.first);
+	chan_unlock(c);
 	if (waited_on)
 		weft_panic("free of a channel on which a goroutine waits");
 	if (unlikely(load_acq(&c->subscribed)))
@@ -183,7 +184,6 @@ void weft_chan_free(weft_chan *c)
 		timer_cancel(c->timer);
 		weft_free(c->timer);
 	}
-	bool outermost = call_begin();
 	retire(&c->retired, reclaim);
 	call_end(outermost);
 }
@@ -232,32 +232,32 @@ static bool wait_on(struct weft_chan *c, struct waitq *q, struct waiter *w, enum
 {
 	w->g = wait_begin(why);
 	waitq_push(q, w);
-	spin_unlock(&c->lock);
+	chan_unlock(c);
 	if (!w->many) {
 		park();
 		return false;
 	}
 	if (!park_until(w->g, deadline))
 		return false;
-	spin_lock(&c->lock);
+	chan_lock(c);
 	if (w->queued)
 		waitq_remove(q, w);
-	spin_unlock(&c->lock);
+	chan_unlock(c);
 	return true;
 }
 
 static inline int send_inside(struct weft_chan *c, const void *elem, bool many, weft_deadline deadline)
 {
 	struct g *wake;
-	spin_lock(&c->lock);
+	chan_lock(c);
 	switch (chan_send_locked(c, elem, &wake)) {
 	case DONE:
-		spin_unlock(&c->lock);
+		chan_unlock(c);
 		if (wake)
 			ready(wake);
 		return 0;
 	case SENT_CLOSED:
-		spin_unlock(&c->lock);
+		chan_unlock(c);
 		chan_panic_closed();
 	default:
 		break;
@@ -292,9 +292,9 @@ int weft_try_send(weft_chan *c, const void *elem)
 		return -EAGAIN;
 	struct g *wake;
 	bool outermost = call_begin();
-	spin_lock(&c->lock);
+	chan_lock(c);
 	enum outcome o = send_locked(c, elem, &wake);
-	spin_unlock(&c->lock);
+	chan_unlock(c);
 	if (o == SENT_CLOSED)
 		chan_panic_closed();
 	if (wake)
@@ -347,10 +347,10 @@ inline enum outcome chan_recv_locked(struct weft_chan *c, void *elem, struct g *
 static inline int recv_inside(struct weft_chan *c, void *elem, bool many, weft_deadline deadline)
 {
 	struct g *wake;
-	spin_lock(&c->lock);
+	chan_lock(c);
 	enum outcome o = chan_recv_locked(c, elem, &wake);
 	if (likely(o != WOULD_BLOCK)) {
-		spin_unlock(&c->lock);
+		chan_unlock(c);
 		if (wake)
 			ready(wake);
 		return o == DONE;
@@ -389,9 +389,9 @@ int weft_try_recv(weft_chan *c, void *elem)
 		return -EAGAIN;
 	struct g *wake;
 	bool outermost = call_begin();
-	spin_lock(&c->lock);
+	chan_lock(c);
 	enum outcome o = chan_recv_locked(c, elem, &wake);
-	spin_unlock(&c->lock);
+	chan_unlock(c);
 	if (wake)
 		ready(wake);
 	call_end(outermost);
@@ -410,7 +410,7 @@ int weft_recv_until(weft_chan *c, void *elem, weft_deadline deadline)
 static struct waiter *take_all(struct waitq *q, uint32_t elem_size)
 {
 	struct waiter *all = NULL, **last = &all, *next;
-	for (struct waiter *w = q->first; w; w = next) {
+	for (struct waiter *w = load_rlx(&q->first); w; w = next) {
 		next = w->next;
 		w->queued = false;
 		if (w->many && !wait_claim(w->g))
@@ -420,7 +420,8 @@ static struct waiter *take_all(struct waitq *q, uint32_t elem_size)
 		last = &w->next;
 	}
 	*last = NULL;
-	*q = (struct waitq){0};
+	store_rlx(&q->first, NULL);
+	q->last = NULL;
 	return all;
 }
 
@@ -442,14 +443,14 @@ void weft_close(weft_chan *c)
 	bool outermost = call_begin();
 	if (unlikely(load_acq(&c->subscribed)))
 		signal_forget(c);
-	spin_lock(&c->lock);
+	chan_lock(c);
 	if (load_rlx(&c->closed)) {
-		spin_unlock(&c->lock);
+		chan_unlock(c);
 		weft_panic("close of closed channel");
 	}
 	store_rel(&c->closed, true); /* R1 */
 	struct waiter *receivers = take_all(&c->recvq, c->elem_size), *senders = take_all(&c->sendq, 0);
-	spin_unlock(&c->lock);
+	chan_unlock(c);
 	wake_all(receivers);
 	wake_all(senders);
 	call_end(outermost);

@@ -3,6 +3,7 @@
 #define RUNTIME_CHAN_H
 
 #include "lockfree/epoch.h"
+#include "runtime/bias.h"
 #include "runtime/park.h"
 
 #include <weft/chan.h>
@@ -22,13 +23,14 @@ struct waiter {
 enum { CHAN_LINE = 64 };
 
 struct waitq {
-	struct waiter *first, *last;
+	_Atomic(struct waiter *) first; /* looked at without the lock: is anybody there? */
+	struct waiter *last;
 };
 
 /* What every operation writes is one line, which goes over to another core as a whole; what it only reads is the
  * next, which all cores keep. */
 struct weft_chan {
-	_Alignas(CHAN_LINE) struct spin lock;
+	_Alignas(CHAN_LINE) struct bias lock;
 	_Atomic size_t count; /* written under the lock, looked at without it by try_ forms */
 	size_t head;          /* the oldest element's index */
 	struct waitq recvq, sendq;
@@ -38,10 +40,23 @@ struct weft_chan {
 	uint32_t elem_size;
 	_Atomic bool closed; /* as count */
 	_Atomic bool subscribed; /* to signals (signal.h), at least once; written under the lock there */
+	bias_owner owner; /* a P */
 	struct timer *timer; /* weft_after's, which goes with the channel */
 	struct epoch_entry retired;
 };
 _Static_assert(sizeof(struct weft_chan) == 2 * CHAN_LINE, "one line written, one line read");
+
+/* Within a call. */
+static inline __attribute__((always_inline)) void chan_lock(struct weft_chan *c)
+{
+	struct m *m = m_self();
+	bias_lock(&c->lock, &c->owner, likely(m != NULL) ? m_p(m) : NULL);
+}
+
+static inline __attribute__((always_inline)) void chan_unlock(struct weft_chan *c)
+{
+	bias_unlock(&c->lock);
+}
 
 void waitq_push(struct waitq *, struct waiter *);
 void waitq_remove(struct waitq *, struct waiter *);

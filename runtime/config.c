@@ -105,6 +105,12 @@ static void debug_nopreempt(struct config *c, const struct given *g)
 	c->preempt = false;
 }
 
+static void debug_nobias(struct config *c, const struct given *g)
+{
+	(void)g;
+	c->bias = false;
+}
+
 static void debug_schedtrace(struct config *c, const struct given *g)
 {
 	c->schedtrace_ms = number_in(g->name, g->value, g->argument, 1, SCHEDTRACE_MS_MAX);
@@ -138,6 +144,7 @@ static const struct key {
 } debug_keys[] = {
 	{"nosteal", NULL, debug_nosteal, "Ps do not steal from each other"},
 	{"nopreempt", NULL, debug_nopreempt, "a goroutine that computes keeps its P"},
+	{"nobias", NULL, debug_nobias, "a channel's lock is nobody's own"},
 	{"schedtrace", "MS", debug_schedtrace, "a line about the scheduler on stderr, every so many milliseconds"},
 	{"seed", "N", debug_seed, "a simulation, in which everything that happens follows from N"},
 	{"nodelay", NULL, debug_nodelay, "a simulation delays nobody: timers fire in their own nanosecond"},
@@ -242,7 +249,7 @@ static void check_together(struct config *c)
 
 void config_read(struct config *c)
 {
-	*c = (struct config){.spin = SPIN_AUTO, .steal = true, .preempt = true, .max_threads = THREADS_BY_DEFAULT};
+	*c = (struct config){.spin = SPIN_AUTO, .steal = true, .preempt = true, .bias = true, .max_threads = THREADS_BY_DEFAULT};
 	for (char **e = environ; *e; e++)
 		if (!strncmp(*e, "WEFT_", 5) && strchr(*e, '='))
 			read_variable(c, *e);

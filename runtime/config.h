@@ -15,6 +15,7 @@ struct config {
 	enum spin_mode spin;
 	bool steal;
 	bool preempt;
+	bool bias;
 	unsigned max_threads; /* without a P */
 	unsigned schedtrace_ms; /* between two lines; 0: none */
 	bool simulate;

@@ -82,9 +82,9 @@ static void on_signal(int signo)
 static bool send_to(struct weft_chan *c, int signo)
 {
 	struct g *wake;
-	spin_lock(&c->lock);
+	chan_lock(c);
 	enum outcome o = chan_send_locked(c, &signo, &wake);
-	spin_unlock(&c->lock);
+	chan_unlock(c);
 	if (wake)
 		ready(wake);
 	return o != SENT_CLOSED;

@@ -6,6 +6,7 @@
  */
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
+#include "runtime/bias.h"
 #include "runtime/call.h"
 #include "runtime/config.h"
 #include "runtime/dump.h"
@@ -287,7 +288,10 @@ static void prepare(void)
 	options_init();
 	slab_init(&ms, sizeof(struct m), M_CHUNK);
 	sched.max_threads = config.max_threads;
-	sched.preempt = config.preempt && !config.simulate && os_membarrier_init() == 0;
+	bool membarrier = !config.simulate && os_membarrier_init() == 0;
+	sched.preempt = config.preempt && membarrier;
+	if (config.bias && (membarrier || config.simulate))
+		bias_allow();
 	make_ps(&config);
 	if (sim_on)
 		sim_make_ms();

@@ -65,6 +65,6 @@ struct watch_look watch_look(int64_t now, bool some_compute)
 	if (!on)
 		return (struct watch_look){.pause = INT64_MAX};
 	look_at_ps(now);
-	bool late = (int)global_waits() | (int)somebody_is_late(); /* both are looked at */
-	return (struct watch_look){.pause = WATCH_EVERY, .unhelped = late && !wake_a_helper()};
+	bool waits = global_waits(), late = somebody_is_late();
+	return (struct watch_look){.pause = WATCH_EVERY, .unhelped = (waits || late) && !wake_a_helper()};
 }

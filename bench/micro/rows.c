@@ -206,6 +206,22 @@ static void spsc(struct batch *b)
 	PROVE(b, "elements=%d sum=%ld", ELEMENTS, sum);
 }
 
+/* What does not block: one goroutine puts in and takes out. */
+static void try_both(struct batch *b)
+{
+	weft_chan *ch = weft_chan_make_leaf(sizeof(long), CAPACITY);
+	long n = 0, sum = 0;
+	for (long i = 1; i <= ELEMENTS; i++) {
+		long v = 0;
+		if (weft_try_send(ch, &i) == 0 && weft_try_recv(ch, &v) == 1)
+			n++;
+		sum += v;
+	}
+	weft_chan_free(ch);
+	b->ops = 2 * ELEMENTS;
+	PROVE(b, "elements=%ld sum=%ld", n, sum);
+}
+
 static _Atomic long received, total;
 
 static void consume(void *ch)
@@ -446,6 +462,7 @@ const struct row rows[] = {
 	{"chan-spsc", NULL, spsc, REPEATED, 1, NULL},
 	{"chan-mpmc", NULL, mpmc, REPEATED, 1, NULL},
 	{"select-2", NULL, select_2, REPEATED, 1, NULL},
+	{"chan-try", NULL, try_both, REPEATED, 1, NULL},
 	{"mutex", NULL, mutex, REPEATED, 1, NULL},
 	{"mutex-contended", NULL, mutex_contended, REPEATED, 1, NULL},
 	{"defer", NULL, defer, REPEATED, 1, NULL},

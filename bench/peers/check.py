@@ -31,6 +31,7 @@ CHECKS = {
     "chan-spsc": "elements=100000 sum=5000050000",
     "chan-mpmc": "elements=100000 sum=5000050000",
     "select-2": "elements=100000 sum=2500050000",
+    "chan-try": "elements=100000 sum=5000050000",
     "mutex": "locks=100000 count=100000",
     "mutex-contended": "locks=100000 count=100000",
     "defer": "calls=100000 run=100000",

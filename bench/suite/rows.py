@@ -92,6 +92,7 @@ _MICRO = (
     ("chan-spsc", "channel of 128, one sender, one receiver; per element", 12, False, (), 0.04),
     ("chan-mpmc", "channel of 128, four senders, four receivers; per element", 2, False, (2,), 0.04),
     ("select-2", "receive by select over two unbuffered channels; per element", None, False, (), 0.04),
+    ("chan-try", "try to send and try to receive by turns, on one goroutine; per call", None, False, (), 0.04),
     ("mutex", "lock and unlock, nobody else wants it", 1, False, (), 0.04),
     ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
     ("defer", "leave a block with one deferred call; per call", None, False, (), 0.04),

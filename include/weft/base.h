@@ -18,6 +18,9 @@
 
 #define WEFT_API __attribute__((visibility("default")))
 
+/* The functions of a typed form (WEFT_CHAN_OF and its like), few of which any one program calls. */
+#define WEFT_TYPED static inline __attribute__((unused))
+
 /* Durations are nanoseconds in int64_t. */
 #define WEFT_US ((int64_t)1000)
 #define WEFT_MS ((int64_t)1000000)

@@ -68,48 +68,48 @@ static inline weft_case weft_case_make(weft_chan *ch, weft_op op, const void *el
 	typedef struct name {                                                                      \
 		weft_chan *ch;                                                                     \
 	} name;                                                                                    \
-	static inline name name##_make(size_t cap)                                                 \
+	WEFT_TYPED name name##_make(size_t cap)                                                    \
 	{                                                                                          \
 		name c_ = {weft_chan_make(sizeof(type), cap)};                                     \
 		return c_;                                                                         \
 	}                                                                                          \
-	static inline void name##_free(name c_)                                                    \
+	WEFT_TYPED void name##_free(name c_)                                                       \
 	{                                                                                          \
 		weft_chan_free(c_.ch);                                                             \
 	}                                                                                          \
-	static inline void name##_close(name c_)                                                   \
+	WEFT_TYPED void name##_close(name c_)                                                      \
 	{                                                                                          \
 		weft_close(c_.ch);                                                                 \
 	}                                                                                          \
-	static inline void name##_send(name c_, type v_)                                           \
+	WEFT_TYPED void name##_send(name c_, type v_)                                              \
 	{                                                                                          \
 		weft_send(c_.ch, &v_);                                                             \
 	}                                                                                          \
-	static inline bool name##_recv(name c_, type *v_)                                          \
+	WEFT_TYPED bool name##_recv(name c_, type *v_)                                             \
 	{                                                                                          \
 		return weft_recv(c_.ch, v_);                                                       \
 	}                                                                                          \
-	static inline int name##_try_send(name c_, type v_)                                        \
+	WEFT_TYPED int name##_try_send(name c_, type v_)                                           \
 	{                                                                                          \
 		return weft_try_send(c_.ch, &v_);                                                  \
 	}                                                                                          \
-	static inline int name##_try_recv(name c_, type *v_)                                       \
+	WEFT_TYPED int name##_try_recv(name c_, type *v_)                                          \
 	{                                                                                          \
 		return weft_try_recv(c_.ch, v_);                                                   \
 	}                                                                                          \
-	static inline int name##_send_until(name c_, type v_, weft_deadline d_)                    \
+	WEFT_TYPED int name##_send_until(name c_, type v_, weft_deadline d_)                       \
 	{                                                                                          \
 		return weft_send_until(c_.ch, &v_, d_);                                            \
 	}                                                                                          \
-	static inline int name##_recv_until(name c_, type *v_, weft_deadline d_)                   \
+	WEFT_TYPED int name##_recv_until(name c_, type *v_, weft_deadline d_)                      \
 	{                                                                                          \
 		return weft_recv_until(c_.ch, v_, d_);                                             \
 	}                                                                                          \
-	static inline size_t name##_len(name c_)                                                   \
+	WEFT_TYPED size_t name##_len(name c_)                                                      \
 	{                                                                                          \
 		return weft_chan_len(c_.ch);                                                       \
 	}                                                                                          \
-	static inline size_t name##_cap(name c_)                                                   \
+	WEFT_TYPED size_t name##_cap(name c_)                                                      \
 	{                                                                                          \
 		return weft_chan_cap(c_.ch);                                                       \
 	}                                                                                          \

@@ -6,15 +6,20 @@
 
 #include <weft/base.h>
 #include <weft/chan.h>
+#include <weft/context.h>
 #include <weft/file.h>
 #include <weft/go.h>
+#include <weft/group.h>
+#include <weft/limit.h>
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>
 #include <weft/process.h>
 #include <weft/signal.h>
+#include <weft/slice.h>
 #include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/time.h>
+#include <weft/work.h>
 
 #endif

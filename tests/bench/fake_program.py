@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 
-ROWS = ("spawn-batch spawn-one spawn-park yield-2 yield-1000 ping-pong chan-spsc chan-mpmc select-2 mutex "
+ROWS = ("spawn-batch spawn-one spawn-park yield-2 yield-1000 ping-pong chan-spsc chan-mpmc select-2 chan-try mutex "
         "mutex-contended defer protect panic timer park-100k park-1m fork-join timer-reset wake-polling rtt "
         "sched-latency").split()
 HELLO = b"Hello, World!"

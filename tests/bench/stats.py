@@ -117,7 +117,7 @@ def test_different_work_is_named():
 def test_every_line_of_the_issue_has_its_row():
     have = {row.id for row in rows.all_rows("full", True)}
     for base in ("spawn-batch", "spawn-one", "spawn-park", "yield-2", "yield-1000", "ping-pong", "chan-spsc",
-                 "chan-mpmc", "select-2", "mutex", "mutex-contended", "timer", "timer-reset", "fork-join", "park-100k", "park-1m"):
+                 "chan-mpmc", "select-2", "chan-try", "mutex", "mutex-contended", "timer", "timer-reset", "fork-join", "park-100k", "park-1m"):
         tap.check({f"{base}-p1", f"{base}-p2"} <= have, base)
     tap.check({"rtt-p2", "wake-polling-p2", "sched-latency-p2"} <= have)
     for group in ("raw", "framework"):

@@ -14,7 +14,7 @@
 
 #include <sched.h>
 
-enum wait_reason { WAIT_MUTEX, WAIT_GROUP, WAIT_READ };
+enum wait_reason { WAIT_MUTEX, WAIT_GROUP, WAIT_READ, WAIT_SEND, WAIT_RECV, WAIT_SELECT, WAIT_SELECT_NONE };
 
 struct g {
 	_Atomic uint32_t xclaim;

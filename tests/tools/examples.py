@@ -30,8 +30,41 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_hello_says_its_squares():
-    tap.equal(run("hello"), (0, "0\n1\n4\n"))
+PATTERNS = {
+    "bounded_parallelism": "total 20825, never more than 4 at a time: yes",
+    "errgroup": "all there, 0 stopped\nNo such file or directory, 2 stopped",
+    "fan_out_fan_in": "sum of squares: 338350",
+    "generator": "0\n1\n1\n2\n3\n5\n8\n13\n21\n34\n55\n89",
+    "graceful_shutdown": "signal 15: all that was taken is finished",
+    "hello": "0\n1\n4",
+    "leaks": "goroutines left: 1",
+    "multiplex": "ann 5, joe 8",
+    "pipeline": "well, sum 10\nInvalid argument, sum 3",
+    "producer_consumer": "3000 consumed, sum 1501500",
+    "pub_sub": "\n".join(f"subscriber {n}: 10 messages, the last 100" for n in range(3)),
+    "rate_limit": "the burst is served: yes\nthen no more than 200 a second: yes\nsix at a time: never",
+    "timeout": "with a deadline: too late\nbeside a timer: too late\nin a context: context deadline exceeded\nafterwards: at last",
+    "worker_pool": "9 results, sum 285",
+}
+
+
+def test_each_pattern_says_what_it_is_to():
+    for name, words in PATTERNS.items():
+        for procs in "1", "2", "3":
+            os.environ["WEFT_PROCS"] = procs
+            tap.equal((name, *run(name)), (name, 0, words + "\n"))
+    del os.environ["WEFT_PROCS"]
+
+
+def test_each_pattern_is_short_has_its_paragraph_and_is_the_only_one_so_called():
+    text = (ROOT / "docs/patterns.md").read_text()
+    for name in PATTERNS:
+        lines = (ROOT / f"examples/{name}.c").read_text().splitlines()
+        tap.check(len(lines) < 60, f"{name}.c has {len(lines)} lines")
+        if name != "hello":
+            tap.equal((name, text.count(f"`examples/{name}.c`")), (name, 1))
+    programs = {path.stem for path in (ROOT / "examples").glob("*.c")}
+    tap.equal(programs - PATTERNS.keys(), {RUN})
 
 
 def test_all_commands_are_run_and_their_statuses_counted():

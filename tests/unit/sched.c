@@ -811,6 +811,7 @@ static void accepted(const char *name, const char *val)
 
 #define KEYS                                                                                                           \
 	"there are: nosteal (Ps do not steal from each other), nopreempt (a goroutine that computes keeps its P), "    \
+	"nobias (a channel's lock is nobody's own), "    \
 	"schedtrace=MS (a line about the scheduler on stderr, every so many milliseconds), "                          \
 	"seed=N (a simulation, in which everything that happens follows from N), "                                    \
 	"nodelay (a simulation delays nobody: timers fire in their own nanosecond), "                                 \

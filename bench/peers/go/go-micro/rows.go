@@ -40,6 +40,7 @@ var rows = []row{
 	{name: "chan-spsc", run: spsc},
 	{name: "chan-mpmc", run: mpmc},
 	{name: "select-2", run: select2},
+	{name: "chan-try", run: tryBoth},
 	{name: "mutex", run: mutex},
 	{name: "mutex-contended", run: mutexContended},
 	{name: "defer", run: deferring},
@@ -175,6 +176,25 @@ func spsc() result {
 		sum += v
 	}
 	return result{ops: elements, check: fmt.Sprintf("elements=%d sum=%d", elements, sum)}
+}
+
+func tryBoth() result {
+	c := make(chan int, capacity)
+	n, sum := 0, 0
+	for i := 1; i <= elements; i++ {
+		select {
+		case c <- i:
+		default:
+			continue
+		}
+		select {
+		case v := <-c:
+			n++
+			sum += v
+		default:
+		}
+	}
+	return result{ops: 2 * elements, check: fmt.Sprintf("elements=%d sum=%d", n, sum)}
 }
 
 func mpmc() result {

@@ -43,7 +43,7 @@ fn outcome(ops: u64, check: String) -> Outcome {
     Outcome { ops, check, timed: None, bytes: None, spread: None }
 }
 
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     "spawn-batch",
     "spawn-one",
     "spawn-park",
@@ -54,6 +54,7 @@ pub const NAMES: [&str; 17] = [
     "chan-spsc",
     "chan-mpmc",
     "select-2",
+    "chan-try",
     "mutex",
     "mutex-contended",
     "timer",
@@ -76,6 +77,7 @@ pub async fn run(name: &str, seconds: f64) -> Outcome {
         "chan-spsc" => spsc().await,
         "chan-mpmc" => mpmc().await,
         "select-2" => select_2().await,
+        "chan-try" => try_both(),
         "mutex" => mutex().await,
         "mutex-contended" => mutex_contended().await,
         "timer" => timer().await,
@@ -241,6 +243,22 @@ async fn spsc() -> Outcome {
         sum += v;
     }
     outcome(ELEMENTS, format!("elements={} sum={}", ELEMENTS, sum))
+}
+
+/// What does not block: one task puts in and takes out.
+fn try_both() -> Outcome {
+    let (sender, mut receiver) = mpsc::channel(CAPACITY);
+    let (mut count, mut sum) = (0, 0u64);
+    for i in 1..=ELEMENTS {
+        if sender.try_send(i).is_err() {
+            continue;
+        }
+        if let Ok(v) = receiver.try_recv() {
+            count += 1;
+            sum += v;
+        }
+    }
+    outcome(2 * ELEMENTS, format!("elements={count} sum={sum}"))
 }
 
 /// Tokio's own channels have one receiver; async-channel is what its users take for several.
