@@ -129,7 +129,7 @@ static inline int finish(weft_case *cases, int index, int n, enum outcome o, str
 	return index;
 }
 
-/* The index of a case that could be done at once, or NONE_READY. */
+/* The index of a case that could be done at once, NONE_READY or SELECT_CLOSED. */
 static int take_drawn(weft_case *cases, int n)
 {
 	for (int attempt = 0; attempt < n && attempt < SELECT_SMALL; attempt++) {
@@ -147,7 +147,7 @@ static int take_drawn(weft_case *cases, int n)
 	return NONE_READY;
 }
 
-/* The same, under all locks: that none is ready is certain then, and they are held still; otherwise they are not. */
+/* The same, under all locks: NONE_READY is certain then, and they are held still; otherwise they are not. */
 static int take_ready(struct selection *s)
 {
 	int index;
@@ -249,7 +249,7 @@ static inline int select_among(weft_case *cases, int n, enum patience patience, 
 	if (unlikely(n < 0 || n > SELECT_MOST))
 		weft_panic("select over %d cases: from 0 to %d", n, SELECT_MOST);
 	int index = take_drawn(cases, n);
-	if (index == NONE_READY)
+	if (unlikely(index == NONE_READY))
 		index = n > SELECT_SMALL ? run_large(cases, n, patience, deadline) : run_small(cases, n, patience, deadline);
 	if (unlikely(index == SELECT_CLOSED))
 		chan_panic_closed();
