@@ -65,8 +65,9 @@ static void fail(weft_group *g, int error)
 		weft_ctx_cancel(g->ctx, strerror_r(error < 0 ? -error : error, words, sizeof words));
 }
 
-static void finish(weft_group *g)
+static void finish(void *arg)
 {
+	weft_group *g = arg;
 	if (g->places)
 		weft_recv(g->places, NULL);
 	weft_waitgroup_done(&g->running);
@@ -75,10 +76,10 @@ static void finish(weft_group *g)
 static void run(void *arg)
 {
 	struct task *t = arg;
+	WEFT_DEFER(finish, t->group); /* fn may exit its goroutine */
 	int error = t->fn(t->group->ctx, t->arg);
 	if (error)
 		fail(t->group, error);
-	finish(t->group);
 }
 
 static void start(weft_group *g, int (*fn)(weft_ctx *, void *), void *arg)

@@ -91,6 +91,6 @@ void weft_once_do_slow(weft_once *once, void (*fn)(void *), void *arg)
 		await_end(o);
 		return;
 	}
+	WEFT_DEFER(once_finish, o);
 	fn(arg);
-	once_finish(o);
 }

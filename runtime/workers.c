@@ -25,15 +25,36 @@ struct weft_workers {
 	weft_waitgroup running; /* workers */
 };
 
+struct worker {
+	weft_workers *workers;
+	bool in_job;
+};
+
+static void work(void *);
+
+/* The jobs are over; or one has exited its goroutine, and another worker takes this one's place. */
+static void leave(void *arg)
+{
+	struct worker *self = arg;
+	if (self->in_job) {
+		weft_waitgroup_done(&self->workers->pending);
+		weft_go(work, self->workers);
+	} else {
+		weft_waitgroup_done(&self->workers->running);
+	}
+}
+
 static void work(void *arg)
 {
-	weft_workers *w = arg;
+	struct worker self = {.workers = arg};
+	WEFT_DEFER(leave, &self);
 	struct job job;
-	while (weft_recv(w->jobs, &job)) {
+	while (weft_recv(self.workers->jobs, &job)) {
+		self.in_job = true;
 		job.fn(job.arg);
-		weft_waitgroup_done(&w->pending);
+		self.in_job = false;
+		weft_waitgroup_done(&self.workers->pending);
 	}
-	weft_waitgroup_done(&w->running);
 }
 
 weft_workers *weft_workers_make(int n, size_t waiting)

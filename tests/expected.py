@@ -60,7 +60,6 @@ def _throttle_is_off() -> bool:
 CONDITIONS = {
     "arm64": lambda skip: skip.flavour == "arm64",  # under qemu
     "debug": lambda skip: skip.flavour == "debug",
-    "no-assertions": lambda skip: skip.flavour in ("release", "arm64"),
     "one-cpu": lambda skip: len(os.sched_getaffinity(0)) < 2,
     "no-chromium": lambda skip: not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     "no-gdb": lambda skip: not shutil.which("gdb"),

@@ -19,7 +19,8 @@ WEFT_API weft_ctx *weft_group_ctx(weft_group *);
 WEFT_API void weft_group_limit(weft_group *, int n);
 
 /* Runs fn(context of the group, arg) on a goroutine of its own. At the limit it blocks until another one has ended. What fn
- * returns, other than 0, is an error: the first in time cancels the group's context, with strerror's words as the cause. */
+ * returns, other than 0, is an error: the first in time cancels the group's context, with strerror's words as the cause. One that exits its goroutine has
+ * returned 0. */
 WEFT_API void weft_group_go(weft_group *, int (*fn)(weft_ctx *, void *), void *arg);
 
 /* The same, if the limit allows it now: 0, or -EAGAIN. */

@@ -110,6 +110,15 @@ static inline uint64_t cycles_now(void)
 	return (uint64_t)weft_now();
 }
 
+/* Nobody panics here: a deferred call runs when its block is left. */
+void weft_defer(weft_deferred *d)
+{
+	static weft_deferred *of_each[4];
+	d->list = &of_each[explorer_self()];
+	d->next = *d->list;
+	*d->list = d;
+}
+
 void weft_panic(const char *fmt, ...)
 {
 	explorer_abandon(fmt);

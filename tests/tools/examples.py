@@ -43,6 +43,7 @@ PATTERNS = {
     "producer_consumer": "3000 consumed, sum 1501500",
     "pub_sub": "\n".join(f"subscriber {n}: 10 messages, the last 100" for n in range(3)),
     "rate_limit": "the burst is served: yes\nthen no more than 200 a second: yes\nsix at a time: never",
+    "semaphore": "8 tasks, within the budget: yes",
     "timeout": "with a deadline: too late\nbeside a timer: too late\nin a context: context deadline exceeded\nafterwards: at last",
     "worker_pool": "9 results, sum 285",
 }

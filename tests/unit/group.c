@@ -123,6 +123,22 @@ TEST_GO(try_go_says_when_the_limit_is_reached)
 	return 0;
 }
 
+static int leave(weft_ctx *ctx, void *arg)
+{
+	(void)ctx, (void)arg;
+	weft_exit_goroutine();
+}
+
+TEST_GO(who_exits_has_ended)
+{
+	weft_group *g = weft_group_make(NULL);
+	weft_group_limit(g, 1);
+	for (int i = 0; i < 3; i++)
+		weft_group_go(g, leave, NULL);
+	CHECK_EQ(weft_group_wait(g), 0);
+	return 0;
+}
+
 static int limit_of_nothing(void)
 {
 	weft_group_limit(weft_group_make(NULL), 0);

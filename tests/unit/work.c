@@ -73,6 +73,23 @@ TEST_GO(wait_waits_for_jobs_that_jobs_have_submitted)
 	return 0;
 }
 
+static void leave(void *arg)
+{
+	(void)arg;
+	done_jobs++;
+	weft_exit_goroutine();
+}
+
+TEST_GO(a_job_that_exits_its_goroutine_takes_no_worker_along)
+{
+	weft_workers *w = weft_workers_make(2, 0);
+	for (int i = 0; i < 10; i++)
+		weft_workers_submit(w, leave, NULL);
+	weft_workers_wait(w);
+	CHECK_EQ(done_jobs, 10);
+	return 0;
+}
+
 /* ---- the queue ---- */
 
 static weft_queue *queue_of(int n, weft_queue_policy policy)
