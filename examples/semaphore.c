@@ -12,7 +12,8 @@ static void work(void *arg)
 {
     int need = (int)(intptr_t)arg;
     weft_sem_acquire(&memory, need);
-    if ((used += need) > BUDGET)
+    used += need;
+    if (used > BUDGET)
         too_much = true;
     weft_sleep(WEFT_MS);
     used -= need;
