@@ -5,11 +5,11 @@
  * as they were found.
  */
 #include "tests/model/goroutine.h"
+#include "tests/model/scenarios.h"
 
 #include "tests/model/fence.h"
 #include "tests/test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Nothing switches: runtime/fiber.h, empty. */
@@ -103,14 +103,6 @@ static void start_chan(struct weft_chan *c, int *buf)
 	explorer_watch(c, sizeof *c);
 }
 
-static int threads(void)
-{
-	int n = 0;
-	while (n < 3 && *scenario->script[n])
-		n++;
-	return n;
-}
-
 static bool has_deadline(void)
 {
 	return strchr(scenario->script[1], 'd');
@@ -187,7 +179,7 @@ static void step(char what, int value)
 
 static void thread(int which)
 {
-	if (which == threads()) {
+	if (which == scripts(scenario->script)) {
 		model_clock_runs();
 		return;
 	}
@@ -216,18 +208,11 @@ static void end(void)
 static const char *first_failure(const struct explorer_mutation *m)
 {
 	for (scenario = scenarios; scenario < scenarios + ARRAY_LEN(scenarios); scenario++) {
-		struct explorer_program p = {threads() + has_deadline(), start, thread, end, scenario->preemptions,
-					     scenario->stale_reads, NULL, false};
-		if (m && p.preemptions > 2)
-			p.preemptions = 2;
-		if (!m && test_is_slow())
-			p.preemptions--;
-		struct explorer_result r = explore(&p, m);
-		if (!m)
-			fprintf(stderr, "# %s %s %s: %lld executions\n", scenario->script[0], scenario->script[1],
-				scenario->script[2], (long long)r.executions);
-		if (r.broken)
-			return r.broken;
+		struct explorer_program p = {scripts(scenario->script) + has_deadline(), start, thread, end,
+					     scenario->preemptions, scenario->stale_reads, NULL, false};
+		const char *broken = explore_scripts(scenario->script, p, m);
+		if (broken)
+			return broken;
 	}
 	return NULL;
 }

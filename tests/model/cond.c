@@ -6,10 +6,10 @@
  * time; each waiter is woken once; whoever has waited has the mutex; and in the end nobody is in the queue.
  */
 #include "tests/model/goroutine.h"
+#include "tests/model/scenarios.h"
 
 #include "tests/test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <weft/sync.h>
@@ -60,14 +60,6 @@ static bool has_deadline(void)
 	return strchr(scenario->script[1], 'd');
 }
 
-static int goroutines(void)
-{
-	int n = 0;
-	while (n < 3 && *scenario->script[n])
-		n++;
-	return n;
-}
-
 static void start(void)
 {
 	memset(&condition, 0, sizeof condition);
@@ -109,7 +101,7 @@ static void put(int n, bool within)
 
 static void thread(int which)
 {
-	if (which == goroutines()) {
+	if (which == scripts(scenario->script)) {
 		model_clock_runs();
 		return;
 	}
@@ -129,26 +121,14 @@ static void end(void)
 	explorer_check(load_rlx(&c->word) == 0 && !c->waiters.first, "nobody is in the queue in the end");
 }
 
-static struct explorer_result explore_scenario(const struct explorer_mutation *m)
-{
-	struct explorer_program p = {goroutines() + has_deadline(), start, thread, end, scenario->preemptions,
-				     scenario->stale_reads, NULL, false};
-	if (m && p.preemptions > 2)
-		p.preemptions = 2;
-	if (!m && test_is_slow())
-		p.preemptions--;
-	return explore(&p, m);
-}
-
 static const char *first_failure(const struct explorer_mutation *m)
 {
 	for (scenario = scenarios; scenario < scenarios + ARRAY_LEN(scenarios); scenario++) {
-		struct explorer_result r = explore_scenario(m);
-		if (!m)
-			fprintf(stderr, "# %s %s %s: %lld executions\n", scenario->script[0],
-				scenario->script[1], scenario->script[2], (long long)r.executions);
-		if (r.broken)
-			return r.broken;
+		struct explorer_program p = {scripts(scenario->script) + has_deadline(), start, thread, end,
+					     scenario->preemptions, scenario->stale_reads, NULL, false};
+		const char *broken = explore_scripts(scenario->script, p, m);
+		if (broken)
+			return broken;
 	}
 	return NULL;
 }

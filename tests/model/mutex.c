@@ -8,10 +8,10 @@
  * What callers inline (weft/sync.h) begins the functions here as well, and is tried there.
  */
 #include "tests/model/goroutine.h"
+#include "tests/model/scenarios.h"
 
 #include "tests/test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/mutex.c"
@@ -44,28 +44,20 @@ static bool has_deadline(void)
 	return strchr(scenario->script[1], 'd');
 }
 
-static int goroutines(void)
-{
-	int n = 0;
-	while (n < 3 && *scenario->script[n])
-		n++;
-	return n;
-}
-
 static void start(void)
 {
 	memset(&mutex, 0, sizeof mutex);
 	explorer_watch(&mutex, sizeof mutex);
 	goroutines_start();
-	for (int i = 0; i < goroutines(); i++)
+	for (int i = 0; i < scripts(scenario->script); i++)
 		model_m[i].p.solo = scenario->solo;
 	section.step = 0;
-	users = goroutines();
+	users = scripts(scenario->script);
 }
 
 static void thread(int which)
 {
-	if (which == goroutines()) {
+	if (which == scripts(scenario->script)) {
 		model_clock_runs();
 		return;
 	}
@@ -94,26 +86,14 @@ static void end(void)
 	explorer_check(load_rlx(&m->word) == 0 && !m->first, "it is free in the end, and nobody is in the queue");
 }
 
-static struct explorer_result explore_scenario(const struct explorer_mutation *m)
-{
-	struct explorer_program p = {goroutines() + has_deadline(), start, thread, end, scenario->preemptions,
-				     scenario->stale_reads, NULL, false};
-	if (m && p.preemptions > 2)
-		p.preemptions = 2;
-	if (!m && test_is_slow())
-		p.preemptions--;
-	return explore(&p, m);
-}
-
 static const char *first_failure(const struct explorer_mutation *m)
 {
 	for (scenario = scenarios; scenario < scenarios + ARRAY_LEN(scenarios); scenario++) {
-		struct explorer_result r = explore_scenario(m);
-		if (!m)
-			fprintf(stderr, "# %s %s %s: %lld executions\n", scenario->script[0],
-				scenario->script[1], scenario->script[2], (long long)r.executions);
-		if (r.broken)
-			return r.broken;
+		struct explorer_program p = {scripts(scenario->script) + has_deadline(), start, thread, end,
+					     scenario->preemptions, scenario->stale_reads, NULL, false};
+		const char *broken = explore_scripts(scenario->script, p, m);
+		if (broken)
+			return broken;
 	}
 	return NULL;
 }

@@ -6,10 +6,10 @@
  * no record is left; and the last one out may give its memory back.
  */
 #include "tests/model/goroutine.h"
+#include "tests/model/scenarios.h"
 
 #include "tests/test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/rwmutex.c"
@@ -55,14 +55,6 @@ static bool has_deadline(void)
 	return strpbrk(scenario->script[1], "de");
 }
 
-static int goroutines(void)
-{
-	int n = 0;
-	while (n < 3 && *scenario->script[n])
-		n++;
-	return n;
-}
-
 static void start(void)
 {
 	memset(&lock, 0, sizeof lock);
@@ -71,14 +63,14 @@ static void start(void)
 	explorer_watch(&lock, sizeof lock);
 	explorer_private(&inside(&lock)->self, sizeof(void *));
 	goroutines_start();
-	for (int i = 0; i < goroutines(); i++) {
+	for (int i = 0; i < scripts(scenario->script); i++) {
 		model_m[i].p.solo = scenario->solo;
 		model_m[i].p.index = scenario->p[i];
 	}
 	lock.word = scenario->biased ? BIASED : 0;
 	written.step = 0;
 	writers = readers = 0;
-	users = goroutines();
+	users = scripts(scenario->script);
 }
 
 static void has_read(int which)
@@ -94,7 +86,7 @@ static void has_written(void)
 {
 	explorer_check(writers == 1 && !readers, "a writer is alone");
 	explorer_check(explorer_uses(&written), "and after the writers before");
-	for (int i = 0; i < goroutines(); i++)
+	for (int i = 0; i < scripts(scenario->script); i++)
 		explorer_check(looked[i].step == 0 || explorer_has_seen(i, looked[i].step), "and the readers");
 }
 
@@ -141,7 +133,7 @@ static void leave(int which, char what)
 
 static void thread(int which)
 {
-	if (which == goroutines()) {
+	if (which == scripts(scenario->script)) {
 		model_clock_runs();
 		return;
 	}
@@ -174,26 +166,14 @@ static void end(void)
 		explorer_check(load_rlx(slot_of(rw, i)) == 0, "no record is left");
 }
 
-static struct explorer_result explore_scenario(const struct explorer_mutation *m)
-{
-	struct explorer_program p = {goroutines() + has_deadline(), start, thread, end, scenario->preemptions,
-				     scenario->stale_reads, NULL, false};
-	if (m && p.preemptions > 2)
-		p.preemptions = 2;
-	if (!m && test_is_slow())
-		p.preemptions--;
-	return explore(&p, m);
-}
-
 static const char *first_failure(const struct explorer_mutation *m)
 {
 	for (scenario = scenarios; scenario < scenarios + ARRAY_LEN(scenarios); scenario++) {
-		struct explorer_result r = explore_scenario(m);
-		if (!m)
-			fprintf(stderr, "# %s %s %s: %lld executions\n", scenario->script[0],
-				scenario->script[1], scenario->script[2], (long long)r.executions);
-		if (r.broken)
-			return r.broken;
+		struct explorer_program p = {scripts(scenario->script) + has_deadline(), start, thread, end,
+					     scenario->preemptions, scenario->stale_reads, NULL, false};
+		const char *broken = explore_scripts(scenario->script, p, m);
+		if (broken)
+			return broken;
 	}
 	return NULL;
 }

@@ -6,10 +6,10 @@
  * again; and who has acquired what was released last may give the memory back.
  */
 #include "tests/model/goroutine.h"
+#include "tests/model/scenarios.h"
 
 #include "tests/test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/sem.c"
@@ -45,14 +45,6 @@ static bool has_deadline(void)
 	return strchr(scenario->script[1], 'd');
 }
 
-static int goroutines(void)
-{
-	int n = 0;
-	while (n < 3 && *scenario->script[n])
-		n++;
-	return n;
-}
-
 static void start(void)
 {
 	memset(&sem, 0, sizeof sem);
@@ -76,7 +68,7 @@ static void acquired(int which, int64_t n)
 {
 	left -= n;
 	explorer_check(left >= 0, "nobody has what there is not");
-	for (int i = 0; n == scenario->permits && i < goroutines(); i++)
+	for (int i = 0; n == scenario->permits && i < scripts(scenario->script); i++)
 		explorer_check(used[i].step == 0 || i == which || explorer_has_seen(i, used[i].step),
 			       "who acquires comes after those who released");
 }
@@ -97,7 +89,7 @@ static void hold(int which, int64_t n)
 
 static void thread(int which)
 {
-	if (which == goroutines()) {
+	if (which == scripts(scenario->script)) {
 		model_clock_runs();
 		return;
 	}
@@ -118,7 +110,7 @@ static void thread(int which)
 			hold(which, *s - '0');
 		}
 		if (*s == 'f') {
-			for (int i = 0; i < goroutines(); i++)
+			for (int i = 0; i < scripts(scenario->script); i++)
 				explorer_check(i == which || explorer_has_seen(i, used[i].step), "it comes after the release");
 			explorer_vanish(&sem, sizeof sem);
 		}
@@ -134,26 +126,14 @@ static void end(void)
 		       "all is there in the end, and nobody waits");
 }
 
-static struct explorer_result explore_scenario(const struct explorer_mutation *m)
-{
-	struct explorer_program p = {goroutines() + has_deadline(), start, thread, end, scenario->preemptions,
-				     scenario->stale_reads, NULL, false};
-	if (m && p.preemptions > 2)
-		p.preemptions = 2;
-	if (!m && test_is_slow())
-		p.preemptions--;
-	return explore(&p, m);
-}
-
 static const char *first_failure(const struct explorer_mutation *m)
 {
 	for (scenario = scenarios; scenario < scenarios + ARRAY_LEN(scenarios); scenario++) {
-		struct explorer_result r = explore_scenario(m);
-		if (!m)
-			fprintf(stderr, "# %s %s %s: %lld executions\n", scenario->script[0],
-				scenario->script[1], scenario->script[2], (long long)r.executions);
-		if (r.broken)
-			return r.broken;
+		struct explorer_program p = {scripts(scenario->script) + has_deadline(), start, thread, end,
+					     scenario->preemptions, scenario->stale_reads, NULL, false};
+		const char *broken = explore_scripts(scenario->script, p, m);
+		if (broken)
+			return broken;
 	}
 	return NULL;
 }

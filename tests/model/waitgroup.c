@@ -6,10 +6,10 @@
  * the memory back, for the last done() has let go of it.
  */
 #include "tests/model/goroutine.h"
+#include "tests/model/scenarios.h"
 
 #include "tests/test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/waitgroup.c"
@@ -48,14 +48,6 @@ static bool has_deadline(void)
 	return strchr(scenario->script[1], 'u');
 }
 
-static int goroutines(void)
-{
-	int n = 0;
-	while (n < 3 && *scenario->script[n])
-		n++;
-	return n;
-}
-
 static void start(void)
 {
 	memset(&group, 0, sizeof group);
@@ -84,7 +76,7 @@ static void has_waited(void)
 
 static void thread(int which)
 {
-	if (which == goroutines()) {
+	if (which == scripts(scenario->script)) {
 		model_clock_runs();
 		return;
 	}
@@ -120,26 +112,14 @@ static void end(void)
 	explorer_check(load_rlx(&wg->word) == 0 && !wg->first, "nothing is left to be done, and nobody waits");
 }
 
-static struct explorer_result explore_scenario(const struct explorer_mutation *m)
-{
-	struct explorer_program p = {goroutines() + has_deadline(), start, thread, end, scenario->preemptions,
-				     scenario->stale_reads, NULL, false};
-	if (m && p.preemptions > 2)
-		p.preemptions = 2;
-	if (!m && test_is_slow())
-		p.preemptions--;
-	return explore(&p, m);
-}
-
 static const char *first_failure(const struct explorer_mutation *m)
 {
 	for (scenario = scenarios; scenario < scenarios + ARRAY_LEN(scenarios); scenario++) {
-		struct explorer_result r = explore_scenario(m);
-		if (!m)
-			fprintf(stderr, "# %s %s %s: %lld executions\n", scenario->script[0],
-				scenario->script[1], scenario->script[2], (long long)r.executions);
-		if (r.broken)
-			return r.broken;
+		struct explorer_program p = {scripts(scenario->script) + has_deadline(), start, thread, end,
+					     scenario->preemptions, scenario->stale_reads, NULL, false};
+		const char *broken = explore_scripts(scenario->script, p, m);
+		if (broken)
+			return broken;
 	}
 	return NULL;
 }
