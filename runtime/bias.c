@@ -19,7 +19,7 @@ void bias_allow(void)
 /* Under the spin lock. Whoever it was holds it no longer. */
 static COLD void take_away(struct bias *b, bias_owner *owner)
 {
-	store_rlx(owner, NULL);
+	store_rlx(owner, 0);
 	os_membarrier();
 	for (int looks = 1; load_acq(&b->xheld); looks++) { /* A1 */
 		cpu_relax();
@@ -30,27 +30,26 @@ static COLD void take_away(struct bias *b, bias_owner *owner)
 	b->streak = 0;
 }
 
-static void become_owner(struct bias *b, bias_owner *owner, const void *self)
+static void count(struct bias *b, bias_owner *owner, uint16_t self)
 {
+	if (b->last != self) {
+		b->last = self;
+		b->streak = 0;
+		return;
+	}
+	if (b->losses == BIAS_LOSSES || (b->first && b->first != self))
+		return;
+	if (++b->streak < BIAS_AFTER << b->losses * TIMES_MORE_BITS)
+		return;
 	b->streak = 0;
+	b->first = self;
 	store_rlx(owner, self);
 }
 
-static void count(struct bias *b, bias_owner *owner, const void *self)
-{
-	uint32_t me = (uint32_t)((uintptr_t)self >> 6);
-	if (b->last != me) {
-		b->last = me;
-		b->streak = 0;
-	} else if (b->losses < BIAS_LOSSES && ++b->streak == BIAS_AFTER << b->losses * TIMES_MORE_BITS) {
-		become_owner(b, owner, self);
-	}
-}
-
-void bias_lock_shared(struct bias *b, bias_owner *owner, const void *self)
+void bias_lock_shared(struct bias *b, bias_owner *owner, uint16_t self)
 {
 	spin_lock(&b->spin);
-	if (unlikely(load_rlx(owner) != NULL))
+	if (unlikely(load_rlx(owner)))
 		take_away(b, owner);
 	b->by_owner = false;
 	if (self && allowed)

@@ -14,6 +14,9 @@
  * call into weft (call.h). Only under the spin lock does a lock become somebody's, or nobody's. Who holds the lock is inside a call, so
  * that its P stays its own; the P may have another M the next time, which has come by it in an order.
  *
+ * Only one P is ever a lock's owner: a former one may have been kept from its core between its two looks, and what it does to xheld
+ * then would be done to another's.
+ *
  * Taking a lock away costs 1 to 15 µs, so it is earned by many times and lost for many more: BIAS_AFTER in a row, eight times as many
  * after each time that it was taken away, and after BIAS_LOSSES of those never again. A lock between two Ps costs what a spin lock does, and
  * a count.
@@ -35,23 +38,24 @@
 /* The part that whoever holds the lock writes. Zeroed at first. */
 struct bias {
 	struct spin spin;
-	uint32_t last;      /* who took it last, more or less; this and the next two: under the spin lock */
+	uint16_t last;      /* who took it last; this and the next three: under the spin lock */
 	uint16_t streak;    /* times in a row */
+	uint16_t first;     /* who has owned it; nobody else ever does */
 	uint8_t losses;
 	bool by_owner;      /* the holder: how it came by it */
 	_Atomic bool xheld; /* the owner writes */
 };
 
-/* The part that is looked at; NULL: nobody's. */
-typedef _Atomic(const void *) bias_owner;
+/* The part that is looked at: 1 + the number of a P; 0: nobody's. */
+typedef _Atomic uint16_t bias_owner;
 
 /* From now on locks may become somebody's: membarrier is to be had, or there is one thread. */
 void bias_allow(void);
 
-/* By who is not its owner; self may be NULL: it will never be. */
-void bias_lock_shared(struct bias *, bias_owner *, const void *self);
+/* By who is not its owner; self may be 0, who will never be. */
+void bias_lock_shared(struct bias *, bias_owner *, uint16_t self);
 
-static inline bool bias_try(struct bias *b, bias_owner *owner, const void *self)
+static inline bool bias_try(struct bias *b, bias_owner *owner, uint16_t self)
 {
 	if (load_rlx(owner) != self || !self)
 		return false;
@@ -68,7 +72,7 @@ static inline bool bias_try(struct bias *b, bias_owner *owner, const void *self)
 }
 
 /* Within a call (call.h): self is the caller's P, and stays so until it is unlocked. */
-static inline void bias_lock(struct bias *b, bias_owner *owner, const void *self)
+static inline void bias_lock(struct bias *b, bias_owner *owner, uint16_t self)
 {
 	if (!bias_try(b, owner, self))
 		bias_lock_shared(b, owner, self);

@@ -99,6 +99,8 @@ void weft_block_end(void)
 	struct m *m = m_self();
 	if (!m || !m_g(m) || load_rlx(&m_g(m)->state) != G_SYSCALL)
 		weft_panic("weft_block_end without weft_block_begin");
+	if (unlikely(m_g(m)->deferred != NULL))
+		deferred_leave_section(m_g(m));
 	bool outermost = !load_rlx(&m->xinside), due = false;
 	store_rlx(&m->xinside, true); /* there is no P to be taken */
 	void *me = sched_enter(m);

@@ -138,7 +138,7 @@ static void count(weft_breaker *b, bool failed, bool slow, int64_t now)
 	s->calls++;
 	s->failed += failed;
 	s->slow += slow;
-	if ((failed || slow) && too_many_are_bad(b, now))
+	if (too_many_are_bad(b, now))
 		enter(b, WEFT_BREAKER_OPEN, now);
 }
 

@@ -40,7 +40,7 @@ struct weft_chan {
 	uint32_t elem_size;
 	_Atomic bool closed; /* as count */
 	_Atomic bool subscribed; /* to signals (signal.h), at least once; written under the lock there */
-	bias_owner owner; /* a P */
+	bias_owner owner; /* of the lock */
 	struct timer *timer; /* weft_after's, which goes with the channel */
 	struct epoch_entry retired;
 };
@@ -50,7 +50,8 @@ _Static_assert(sizeof(struct weft_chan) == 2 * CHAN_LINE, "one line written, one
 static inline __attribute__((always_inline)) void chan_lock(struct weft_chan *c)
 {
 	struct m *m = m_self();
-	bias_lock(&c->lock, &c->owner, likely(m != NULL) ? m_p(m) : NULL);
+	struct p *p = likely(m != NULL) ? m_p(m) : NULL;
+	bias_lock(&c->lock, &c->owner, likely(p != NULL) ? (uint16_t)(p->index + 1) : 0);
 }
 
 static inline __attribute__((always_inline)) void chan_unlock(struct weft_chan *c)

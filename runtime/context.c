@@ -51,10 +51,11 @@ struct weft_ctx {
 	const void *key;
 	void *value;
 	struct spin lock; /* of the next four */
-	_Atomic int err;  /* looked at without it */
+	int marked;       /* what err is, or is about to be: its channel is closed first */
 	struct cause *cause;
-	_Atomic(weft_chan *) done; /* NULL: nobody has asked; as err */
+	_Atomic(weft_chan *) done; /* NULL: nobody has asked; looked at without it */
 	weft_ctx *children; /* that are not cancelled, or about to be */
+	_Atomic int err;
 	weft_ctx *next, **link; /* among them; the parent's lock. NULL: in no list */
 	weft_ctx *up;              /* whoever cancels it goes back there */
 	weft_waitgroup cancelling; /* until its descendants are */
@@ -153,13 +154,13 @@ static bool mark(weft_ctx *c, int err, struct cause *cause)
 {
 	bool outermost = call_begin();
 	spin_lock(&c->lock);
-	bool first = !load_rlx(&c->err);
+	bool first = !c->marked;
 	weft_chan *done = load_rlx(&c->done);
 	if (first) {
 		cause_ref(cause);
 		c->cause = cause;
+		c->marked = err;
 		weft_waitgroup_add(&c->cancelling, 1);
-		store_rel(&c->err, err); /* R1 */
 	}
 	spin_unlock(&c->lock);
 	call_end(outermost);
@@ -167,6 +168,7 @@ static bool mark(weft_ctx *c, int err, struct cause *cause)
 		return false;
 	if (done)
 		weft_close(done);
+	store_rel(&c->err, err); /* R1 */
 	return true;
 }
 
@@ -251,7 +253,7 @@ static void join_parent(weft_ctx *c)
 		return;
 	bool outermost = call_begin();
 	spin_lock(&parent->lock);
-	int err = load_rlx(&parent->err);
+	int err = parent->marked;
 	struct cause *cause = parent->cause;
 	if (!err)
 		link_child(parent, c);
@@ -277,13 +279,13 @@ weft_ctx *weft_ctx_with_cancel(weft_ctx *parent)
 weft_ctx *weft_ctx_with_deadline(weft_ctx *parent, weft_deadline deadline)
 {
 	weft_ctx *c = make(parent, deadline);
-	int64_t left = deadline.ns - weft_now();
-	if (has_timer(c) && left > 0) {
+	int64_t now = weft_now();
+	if (has_timer(c) && deadline.ns > now) {
 		hold(c);
-		weft_timer_start(&c->timer, left, expire, c);
+		weft_timer_start(&c->timer, deadline.ns - now, expire, c);
 	}
 	join_parent(c);
-	if (has_timer(c) && left <= 0)
+	if (has_timer(c) && deadline.ns <= now)
 		cancel(c, -ETIMEDOUT, &expired);
 	return c;
 }
@@ -335,22 +337,22 @@ void *weft_ctx_value(weft_ctx *c, const void *key)
 	return NULL;
 }
 
+/* Nobody else knows the channel until it is stored: to close it first wakes nobody. */
 static weft_chan *make_done(weft_ctx *c)
 {
 	weft_chan *made = weft_chan_make_leaf(0, 0);
 	bool outermost = call_begin();
 	spin_lock(&c->lock);
 	weft_chan *done = load_rlx(&c->done);
-	bool first = !done, over = load_rlx(&c->err);
-	if (first)
-		store_rel(&c->done, done = made); /* R2 */
+	if (!done && c->marked)
+		weft_close(made);
+	if (!done)
+		store_rel(&c->done, made); /* R2 */
 	spin_unlock(&c->lock);
 	call_end(outermost);
-	if (!first)
+	if (done)
 		weft_chan_free(made);
-	else if (over)
-		weft_close(made); /* who has cancelled it saw none */
-	return done;
+	return done ? done : made;
 }
 
 weft_chan *weft_ctx_done(weft_ctx *c)

@@ -16,6 +16,7 @@
 #include <weft/sync.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 struct weft_group {
@@ -62,7 +63,7 @@ static void fail(weft_group *g, int error)
 	int none = 0;
 	char words[64];
 	if (cas_acqrel(&g->error, &none, error)) /* R1 */
-		weft_ctx_cancel(g->ctx, strerror_r(error < 0 ? -error : error, words, sizeof words));
+		weft_ctx_cancel(g->ctx, strerror_r(error < 0 && error > INT_MIN ? -error : error, words, sizeof words));
 }
 
 static void finish(void *arg)

@@ -70,9 +70,9 @@ static int64_t take_locked(weft_limiter *l, int64_t n, int64_t now, int64_t late
 	fine_ns from = (fine_ns)now << FRACTION_BITS;
 	fine_ns full = (l->full > from ? l->full : from) + l->each * n;
 	fine_ns due = full - l->room + ((fine_ns)1 << FRACTION_BITS) - 1; /* up to whole ns */
-	int64_t at = due > clock_end ? INT64_MAX : (int64_t)(due >> FRACTION_BITS);
-	if (at > latest)
+	if (due >= clock_end || (int64_t)(due >> FRACTION_BITS) > latest)
 		return INT64_MAX;
+	int64_t at = (int64_t)(due >> FRACTION_BITS);
 	l->full = full;
 	return at > now ? at : now;
 }

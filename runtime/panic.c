@@ -102,6 +102,13 @@ static void end_section_for(const struct weft_deferred *d)
 		weft_block_end();
 }
 
+/* What was registered in it, and is still there, is of no section from now on: the next one is another. */
+void deferred_leave_section(struct g *g)
+{
+	for (struct weft_deferred *d = g->deferred; d && (d->kind & IN_SECTION); d = d->next)
+		d->kind &= ~(unsigned)IN_SECTION;
+}
+
 /* ---- deferred calls ---- */
 
 static COLD void push_outside(struct weft_deferred *d, unsigned kind)
@@ -146,14 +153,36 @@ void deferred_run_all(struct g *g)
 			protect_of(d)->exiting = true;
 	for (struct protect *p; (p = run_deferred(&g->deferred));)
 		pop(&p->mark);
+	if (section_of(g))
+		weft_block_end();
 }
 
 /* ---- panics ---- */
 
+/* Panics that nothing stops: how many are running their deferred calls, and whether one has come to its end. */
+static _Atomic int unstopped, panicking;
+
+static bool is_stopped(const struct weft_deferred *d)
+{
+	while (d && !(d->kind & PROTECT))
+		d = d->next;
+	return d;
+}
+
+/* A deferred call may let main go on, whose end would be the program's, with another status. One of them may exit its goroutine
+ * instead of coming back, so patience has an end, as in Go. */
+void panic_let_end(void)
+{
+	enum { PATIENCE = 1000 };
+	for (int i = 0; i < PATIENCE && load_seq(&unstopped) && !load_seq(&panicking); i++)
+		weft_yield();
+	while (load_seq(&panicking))
+		pause();
+}
+
 /* The message first, in one write: whatever goes wrong with the trace, it has been said. */
 static COLD _Noreturn void end_program(const char *message)
 {
-	static _Atomic int panicking;
 	char line[sizeof "panic: \n" + sizeof(((weft_panic_info *)0)->message)];
 	if (swap_seq(&panicking, 1))
 		for (;;)
@@ -185,7 +214,10 @@ void weft_panic(const char *fmt, ...)
 	vsnprintf(info.message, sizeof info.message, fmt, ap);
 	va_end(ap);
 	end_calls();
-	struct protect *p = run_deferred(own_list());
+	struct weft_deferred **list = own_list();
+	if (!is_stopped(*list))
+		add_seq(&unstopped, 1);
+	struct protect *p = run_deferred(list);
 	if (!p)
 		end_program(info.message);
 	pop(&p->mark);

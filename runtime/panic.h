@@ -13,6 +13,12 @@
 
 struct g;
 
+/* The program is about to end with main's value: not while a panic ends it. */
+void panic_let_end(void);
+
+/* block.c: a blocking section of its ends. */
+void deferred_leave_section(struct g *);
+
 /* It exits: all its deferred calls run, whatever protects them. */
 void deferred_run_all(struct g *);
 

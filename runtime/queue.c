@@ -50,8 +50,10 @@ void weft_queue_free(weft_queue *q)
 static void put_last(weft_queue *q, const void *elem)
 {
 	size_t at = q->head + q->len < q->room ? q->head + q->len : q->head + q->len - q->room;
-	if (elem && q->elem_size)
+	if (elem)
 		memcpy(q->elements + at * q->elem_size, elem, q->elem_size);
+	else
+		memset(q->elements + at * q->elem_size, 0, q->elem_size);
 	q->len++;
 	q->put++;
 	weft_cond_signal(&q->has_elements);
@@ -126,6 +128,8 @@ int weft_queue_get_until(weft_queue *q, void *elem, weft_deadline deadline)
 	}
 	bool over = q->closed;
 	weft_mutex_unlock(&q->lock);
+	if (!got && over && elem)
+		memset(elem, 0, q->elem_size);
 	return got ? 1 : over ? 0 : err;
 }
 

@@ -15,6 +15,7 @@
 #include <math.h>
 
 enum { ATTEMPTS = 3, DOUBLINGS_MOST = 40 };
+static const double nearly_one = 1 - 1e-9; /* ten tenths are less than one */
 
 struct budget {
 	struct spin lock;
@@ -70,7 +71,7 @@ static bool spend(struct budget *b)
 	bool outermost = call_begin();
 	spin_lock(&b->lock);
 	pass_time_locked(b, now);
-	bool enough = b->tokens >= 1;
+	bool enough = b->tokens >= nearly_one;
 	if (enough)
 		b->tokens -= 1;
 	spin_unlock(&b->lock);

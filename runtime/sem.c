@@ -168,7 +168,7 @@ int weft_sem_acquire_until(weft_sem *sem, int64_t n, weft_deadline deadline)
 	return likely(acquire_at_once(s, n)) ? 0 : acquire_call(s, n, true, deadline);
 }
 
-/* Somebody who holds the guard for a moment is no reason to say no. */
+/* Somebody who holds the guard for a moment is no reason to say no: the last word is had under it. */
 int weft_sem_try_acquire(weft_sem *sem, int64_t n)
 {
 	struct sem *s = inside(sem);
@@ -176,12 +176,12 @@ int weft_sem_try_acquire(weft_sem *sem, int64_t n)
 	check_count(n);
 	if (likely(acquire_at_once(s, n)))
 		return 0;
-	if (!(load_rlx(&s->word) & GUARD))
-		return -EAGAIN;
-	if (acquire_guarded(s, n, &permits))
-		return 0;
-	settle(s, permits);
-	return -EAGAIN;
+	bool outermost = call_begin(); /* or the guard could be with who has no P */
+	bool acquired = acquire_guarded(s, n, &permits);
+	if (!acquired)
+		settle(s, permits);
+	call_end(outermost);
+	return acquired ? 0 : -EAGAIN;
 }
 
 void weft_sem_release(weft_sem *sem, int64_t n)

@@ -40,9 +40,12 @@ void weft_slice_free(void *data)
 
 void weft_slice_out_of_range(size_t index, size_t length)
 {
-	if (index == SIZE_MAX && length == 0)
-		weft_panic("pop of an empty slice");
 	weft_panic("index out of range [%zu] with length %zu", index, length);
+}
+
+void weft_slice_empty(void)
+{
+	weft_panic("pop of an empty slice");
 }
 
 void weft_slice_bad_view(size_t from, size_t to, size_t length)

@@ -254,6 +254,7 @@ static void main_goroutine(void *unused)
 {
 	(void)unused;
 	program.result = program.app(program.argc, program.argv);
+	panic_let_end();
 	call_begin_blocking();
 	sim_report();
 	store_seq(&sched.stopping, true);

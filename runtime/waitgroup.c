@@ -148,10 +148,10 @@ static void let_go(struct waitgroup *wg, int64_t word)
 }
 
 /* As if it had not been: what a panic of add leaves. */
-static COLD _Noreturn void negative(struct waitgroup *wg, int64_t n)
+static COLD _Noreturn void undo(struct waitgroup *wg, int64_t n)
 {
 	add_rlx(&wg->word, -n * ONE);
-	weft_panic("negative wait group counter");
+	weft_panic(n < 0 ? "negative wait group counter" : "wait group counter out of range");
 }
 
 void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
@@ -159,9 +159,11 @@ void weft_waitgroup_add(weft_waitgroup *group, int64_t n)
 	struct waitgroup *wg = inside(group);
 	if (unlikely(n > most || n < -most))
 		weft_panic("wait group counter out of range");
+	if (n < 0 && unlikely(count_of(load_rlx(&wg->word)) + n < 0)) /* before others see it, and panic in its place */
+		weft_panic("negative wait group counter");
 	int64_t word = add_acqrel(&wg->word, n * ONE) + n * ONE; /* R1, A2 */
 	if (unlikely(count_of(word) < 0))
-		negative(wg, n);
+		undo(wg, n);
 	if (n < 0 && count_of(word) == 0 && (word & FLAGS))
 		let_go(wg, word);
 }

@@ -12,7 +12,7 @@
  *     void name_free(name);
  *
  * Keys are integers, enums or pointers; anything else does not compile. WEFT_MAP_BY takes any key, with functions of the user's:
- * uint64_t hash(weft_seed, const key *) and bool equal(const key *, const key *). Equal keys must have equal hashes:
+ * uint64_t hash(weft_seed, const key *) and bool equal(const key *, const key *), which neither panic nor exit nor use the map. Equal keys must have equal hashes:
  * do not hash padding, nor the bytes of a float (0.0 == -0.0). WEFT_MAP_OF_STRING takes const char *, and WEFT_MAP_OF_BYTES a
  * struct weft_bytes; these maps keep a copy of the bytes, and name_next gives the map's own, which lives until that key is deleted.
  * WEFT_SET_OF(key, name) has name_add (true: it is new), name_has, and the rest but for values.
@@ -20,11 +20,11 @@
  * A zeroed handle is Go's nil map: reading finds nothing, and a put panics ("assignment to entry in nil map").
  *
  * An iterator is zeroed to begin, holds nothing, and begins at random. Entries may be put and deleted on the way: what
- * is deleted before it is reached is not produced, what is added may be, and nothing is produced twice.
+ * is deleted before it is reached is not produced, what is added may be, and nothing is produced twice (of hashes of yours that hardly differ, something may be, or be left out, when the map grows meanwhile).
  *
  * No call blocks. Several goroutines may read at once; if one writes, others must be kept out. Otherwise, when that
  * is seen, the process ends: "concurrent map writes", "concurrent map read and map write", "concurrent map iteration and
- * map write". No insertion moves more than 1024 entries. Running out of memory is fatal, and a hint that cannot be met panics. The
+ * map write". No insertion moves more than 1024 entries. Running out of memory is fatal, for a hint as well; a hint that no memory could meet panics. The
  * values hold no collected pointers. */
 #ifndef WEFT_MAP_H
 #define WEFT_MAP_H

@@ -2,7 +2,7 @@
  *
  * A slice is the caller's, ready when zeroed, and not shared: goroutines that use one at the same time need a lock. Its elements are
  * manual memory, contiguous at `data`; they move when it grows, so that pointers to them are good until the next push, insert, append,
- * reserve or resize. Elements are copied as memory.
+ * reserve or resize. Elements are copied as memory, and aligned as malloc does.
  *
  * An index beyond the length panics, "index out of range [5] with length 3", unless NDEBUG is defined before this header is
  * included. A length that no memory could have panics, running out of memory is fatal. Nothing here blocks.
@@ -35,12 +35,17 @@ WEFT_BEGIN_DECLS
 WEFT_API size_t weft_slice_grow(void **data, size_t cap, size_t n, size_t elem_size);
 WEFT_API void weft_slice_free(void *data);
 WEFT_API WEFT_NORETURN void weft_slice_out_of_range(size_t index, size_t length);
+WEFT_API WEFT_NORETURN void weft_slice_empty(void);
 WEFT_API WEFT_NORETURN void weft_slice_bad_view(size_t from, size_t to, size_t length);
 
 #ifdef NDEBUG
-#define WEFT_SLICE_CHECK(i, n) ((void)0)
+#define WEFT_SLICE_CHECK(i, n)        ((void)0)
+#define WEFT_SLICE_CHECK_INSERT(i, n) ((void)0)
+#define WEFT_SLICE_CHECK_POP(n)       ((void)0)
 #else
-#define WEFT_SLICE_CHECK(i, n) ((i) < (n) ? (void)0 : weft_slice_out_of_range((i), (n)))
+#define WEFT_SLICE_CHECK(i, n)        ((i) < (n) ? (void)0 : weft_slice_out_of_range((i), (n)))
+#define WEFT_SLICE_CHECK_INSERT(i, n) ((i) <= (n) ? (void)0 : weft_slice_out_of_range((i), (n)))
+#define WEFT_SLICE_CHECK_POP(n)       ((n) ? (void)0 : weft_slice_empty())
 #endif
 
 #define WEFT_SLICE_OF(type, name)                                                                  \
@@ -81,12 +86,12 @@ WEFT_API WEFT_NORETURN void weft_slice_bad_view(size_t from, size_t to, size_t l
 	}                                                                                          \
 	WEFT_TYPED type name##_pop(name *s_)                                                       \
 	{                                                                                          \
-		WEFT_SLICE_CHECK(s_->len - 1, s_->len);                                            \
+		WEFT_SLICE_CHECK_POP(s_->len);                                                     \
 		return s_->data[--s_->len];                                                        \
 	}                                                                                          \
 	WEFT_TYPED void name##_insert(name *s_, size_t i_, type v_)                                \
 	{                                                                                          \
-		WEFT_SLICE_CHECK(i_, s_->len + 1);                                                 \
+		WEFT_SLICE_CHECK_INSERT(i_, s_->len);                                              \
 		name##_reserve(s_, s_->len + 1);                                                   \
 		memmove((void *)(s_->data + i_ + 1), (const void *)(s_->data + i_),                \
 			(s_->len - i_) * sizeof(type));                                            \

@@ -35,17 +35,17 @@ typedef enum weft_queue_policy {
 
 typedef struct weft_queue weft_queue;
 
-/* For `room` elements (at least 1) of elem_size bytes each (at most 64 KiB). Nonsensical sizes panic, running out of memory is fatal. */
+/* For `room` elements (at least 1) of elem_size bytes each (at most 64 KiB), which hold no collected pointers. Nonsensical sizes panic, running out of memory is fatal. */
 WEFT_API weft_queue *weft_queue_make(size_t elem_size, size_t room, weft_queue_policy);
 WEFT_API void weft_queue_free(weft_queue *);
 
-/* Copies the element in. 0; 1: in, and an older one was shed; -EAGAIN: refused; -EPIPE: the queue is closed. Blocks by its policy only. */
+/* Copies the element in (NULL: zeroes). 0; 1: in, and an older one was shed; -EAGAIN: refused; -EPIPE: the queue is closed. Blocks by its policy only. */
 WEFT_API int weft_queue_put(weft_queue *, const void *elem);
 
 /* The same, but whatever its policy it waits for room until the deadline: then -ETIMEDOUT. */
 WEFT_API int weft_queue_put_until(weft_queue *, const void *elem, weft_deadline);
 
-/* The oldest element. True, or false: the queue is closed, and empty. Blocks. */
+/* The oldest element; NULL discards it. True, or false: the queue is closed, and empty, and *elem zeroed. Blocks. */
 WEFT_API bool weft_queue_get(weft_queue *, void *elem);
 WEFT_API int weft_queue_get_until(weft_queue *, void *elem, weft_deadline); /* 1 an element, 0 closed and empty, -ETIMEDOUT */
 

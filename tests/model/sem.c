@@ -21,7 +21,7 @@ static int64_t left; /* as those that acquire and release know */
 static struct explorer_use used[4];
 
 static const struct scenario {
-	const char *script[3]; /* of each: 1, 2, 3 acquires as many and releases them, d so 2 until a deadline, t tries 1; + puts
+	const char *script[3]; /* of each: 1, 2, 3 acquires as many and releases them, d so 2 until a deadline, t tries 1, T so, and cannot fail; P puts two in, + puts
 				* one in; - takes one out, f so and gives the memory back */
 	int permits;           /* at first */
 	int preemptions, stale_reads;
@@ -38,6 +38,7 @@ static const struct scenario {
 	{{"++", "d", "2"}, 0, 2, 0},
 	{{"+", "f", ""}, 0, 3, 2},
 	{{"+", "+", "-f"}, 0, 2, 1},
+	{{"-", "PT", ""}, 0, 2, 1},
 }, *scenario;
 
 static bool has_deadline(void)
@@ -102,6 +103,11 @@ static void thread(int which)
 		} else if (*s == 't') {
 			if (weft_sem_try_acquire(&sem, 1) == 0)
 				hold(which, 1);
+		} else if (*s == 'P') {
+			release(which, 2);
+		} else if (*s == 'T') {
+			explorer_check(weft_sem_try_acquire(&sem, 1) == 0, "what is there all the while can be had");
+			acquired(which, 1);
 		} else if (*s == 'd') {
 			if (weft_sem_acquire_until(&sem, 2, weft_at(1)) == 0)
 				hold(which, 2);

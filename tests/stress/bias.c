@@ -22,7 +22,7 @@ static void enter(struct guarded *g)
 {
 	bool outermost = call_begin();
 	struct m *m = m_self();
-	bias_lock(&g->lock, &g->owner, m ? m_p(m) : NULL);
+	bias_lock(&g->lock, &g->owner, m ? (uint16_t)(m_p(m)->index + 1) : 0);
 	CHECK_EQ(g->inside++, 0);
 	g->count++;
 	g->inside--;
@@ -78,7 +78,7 @@ static int own_and_take_away(void)
 	long count = 0;
 	for (int round = 0; round < 5; round++) {
 		for (int i = 0; i < LOCKS; i++)
-			guarded[i].lock.losses = 0; /* nobody uses them: they may be owned again */
+			guarded[i].lock.losses = 0, guarded[i].lock.first = 0; /* nobody uses them: they may be owned again */
 		stop = false;
 		CHECK_EQ(pthread_create(&thread, NULL, use_outside, NULL), 0);
 		start(1, use_in_bursts);

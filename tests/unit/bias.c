@@ -22,7 +22,7 @@ static void use(int times)
 
 static bool is_owned(void)
 {
-	return load_rlx(&ch->owner) != NULL;
+	return load_rlx(&ch->owner) != 0;
 }
 
 static void use_enough(void *arg)
@@ -88,6 +88,24 @@ static int lose_to_a_thread(void)
 	CHECK(!is_owned());
 	weft_chan_free(ch);
 	return 0;
+}
+
+static int own_one_after_the_other(void)
+{
+	ch = weft_chan_make(sizeof(int), 1);
+	run_on(1, use_enough);
+	CHECK(is_owned());
+	run_on(2, use_enough);
+	CHECK(!is_owned()); /* it has been another's */
+	run_on(1, use_enough);
+	CHECK(is_owned());
+	weft_chan_free(ch);
+	return 0;
+}
+
+TEST(only_one_p_ever_owns_a_lock)
+{
+	CHECK_EQ(run_weft(2, own_one_after_the_other), 0);
 }
 
 TEST(a_thread_outside_takes_a_lock_away)

@@ -197,8 +197,11 @@ TEST_GO(a_deadline_that_is_past_cancels_at_once)
 	CHECK_EQ(weft_ctx_err(c), -ETIMEDOUT);
 	weft_ctx *d = weft_ctx_with_deadline(weft_ctx_background(), (weft_deadline){0});
 	CHECK_EQ(weft_ctx_err(d), -ETIMEDOUT);
+	weft_ctx *e = weft_ctx_with_deadline(weft_ctx_background(), weft_at(INT64_MIN));
+	CHECK_EQ(weft_ctx_err(e), -ETIMEDOUT);
 	weft_ctx_free(c);
 	weft_ctx_free(d);
+	weft_ctx_free(e);
 	return 0;
 }
 
@@ -295,6 +298,33 @@ TEST_GO(cancel_is_done_when_it_returns_whoever_did_it)
 		weft_waitgroup_wait(&join);
 		for (int i = 0; i < 64; i++)
 			weft_ctx_free(leaves[i]);
+		weft_ctx_free(shared);
+	}
+	return 0;
+}
+
+static void look_at_shared(void *arg)
+{
+	(void)arg;
+	while (!weft_ctx_err(shared))
+		if (weft_procs() == 1)
+			weft_yield();
+	CHECK(is_closed(weft_ctx_done(shared)));
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(who_sees_the_error_finds_the_channel_closed)
+{
+	for (int round = 0; round < test_rounds(2000); round++) {
+		shared = weft_ctx_with_cancel(weft_ctx_background());
+		if (round % 2)
+			weft_ctx_done(shared);
+		weft_waitgroup_add(&join, 2);
+		for (int i = 0; i < 2; i++)
+			weft_go(look_at_shared, NULL);
+		weft_yield();
+		weft_ctx_cancel(shared, NULL);
+		weft_waitgroup_wait(&join);
 		weft_ctx_free(shared);
 	}
 	return 0;

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static _Atomic int running, most, runs;
 
@@ -137,6 +138,32 @@ TEST_GO(who_exits_has_ended)
 		weft_group_go(g, leave, NULL);
 	CHECK_EQ(weft_group_wait(g), 0);
 	return 0;
+}
+
+static int panic(weft_ctx *ctx, void *arg)
+{
+	(void)ctx, (void)arg;
+	weft_panic("in a group");
+}
+
+static int wait_for_a_panic(void)
+{
+	weft_group *g = weft_group_make(NULL);
+	weft_group_go(g, panic, NULL);
+	weft_group_wait(g);
+	return 0;
+}
+
+static void run_panic(void)
+{
+	_exit(run_weft(2, wait_for_a_panic));
+}
+
+/* The deferred end of the function lets the waiter go on: that is not to end the program before the panic does. */
+TEST(a_panic_ends_the_program_whoever_waits_for_the_group)
+{
+	for (int i = 0; i < 20; i++)
+		test_dies(run_panic, "panic: in a group");
 }
 
 static int limit_of_nothing(void)

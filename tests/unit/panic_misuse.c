@@ -1,6 +1,7 @@
 /* Misuse is a panic that can be stopped, and what was misused is as usable as before. */
 #include "runtime/call.h"
 #include "tests/unit/sockets.h"
+#include "tests/unit/waiting.h"
 
 #include <stdatomic.h>
 
@@ -128,11 +129,12 @@ static void receive(void *ch)
 
 TEST_GO(a_channel_on_which_a_goroutine_waits_is_not_freed)
 {
-	weft_chan *ch = weft_after(100 * WEFT_MS); /* its timer stays, too */
+	weft_chan *ch = weft_after(3600 * WEFT_S); /* its timer stays, too */
+	int64_t now = weft_now();
 	weft_waitgroup_add(&over, 1);
-	weft_go(receive, ch);
-	weft_sleep(20 * WEFT_MS);
+	go_and_wait(WAIT_RECV, receive, ch);
 	panics(free_it, ch, "free of a channel on which a goroutine waits");
+	weft_send(ch, &now);
 	weft_waitgroup_wait(&over);
 	weft_chan_free(ch);
 	return 0;
@@ -194,8 +196,7 @@ TEST_GO(a_wait_group_keeps_its_count_and_its_waiters)
 	weft_waitgroup_add(&wg, 2);
 	weft_waitgroup_add(&over, 2);
 	for (int i = 0; i < 2; i++)
-		weft_go(await, &wg);
-	weft_sleep(5 * WEFT_MS);
+		go_and_wait(WAIT_GROUP, await, &wg);
 	panics(add_minus_3, &wg, "negative wait group counter");
 	panics(add_too_much, &wg, "wait group counter out of range");
 	weft_waitgroup_done(&wg);
@@ -220,13 +221,41 @@ static void finish_misused(void *wg)
 	weft_waitgroup_done(&over);
 }
 
+static _Atomic bool misusing;
+
+static void misuse_for_a_while(void *group)
+{
+	for (int i = 0; i < 2000; i++)
+		panics(add_minus_3, group, "negative wait group counter");
+	misusing = false;
+	weft_waitgroup_done(&over);
+}
+
+/* What others do right meanwhile goes well. */
+TEST_GO(a_negative_add_is_seen_by_nobody)
+{
+	weft_waitgroup wg = {0};
+	weft_waitgroup_add(&wg, 1);
+	weft_waitgroup_add(&over, 1);
+	misusing = true;
+	weft_go(misuse_for_a_while, &wg);
+	while (misusing) {
+		weft_waitgroup_add(&wg, 1);
+		weft_waitgroup_done(&wg);
+		weft_yield();
+	}
+	weft_waitgroup_wait(&over);
+	weft_waitgroup_done(&wg);
+	weft_waitgroup_wait(&wg);
+	return 0;
+}
+
 /* The last done() finds a waiter about to join, as the word's lowest bit says, and before that has joined somebody adds. */
 static int add_beside_a_wait(void)
 {
 	weft_waitgroup_add(&shared, 1);
 	weft_waitgroup_add(&over, 2);
-	weft_go(await, &shared);
-	weft_sleep(20 * WEFT_MS);
+	go_and_wait(WAIT_GROUP, await, &shared);
 	__atomic_or_fetch(&shared.word, 1, __ATOMIC_SEQ_CST);
 	CHECK_EQ(weft_go_with(&(weft_go_opts){.pin = 2}, finish_misused, &shared), 0);
 	while (!going || __atomic_load_n(&shared.word, __ATOMIC_SEQ_CST) >> 2)
@@ -267,8 +296,7 @@ TEST_GO(a_connection_read_by_two_serves_the_first_and_can_be_closed)
 	connect_pair("tcp://127.0.0.1:0", &a, &b);
 	int before = open_descriptors();
 	weft_waitgroup_add(&over, 1);
-	weft_go(read_first, b);
-	weft_sleep(10 * WEFT_MS);
+	go_and_wait(WAIT_READ, read_first, b);
 	panics(read_one, b, "two goroutines in the same direction of one connection");
 	write_whole(a, "x", 1);
 	weft_waitgroup_wait(&over);

@@ -277,6 +277,41 @@ TEST_GO(a_blocking_section_ends_with_what_was_registered_in_it)
 	return 0;
 }
 
+static void panic_in_a_later_section(void *ran)
+{
+	weft_block_begin();
+	WEFT_DEFER(live, ran);
+	weft_block_end();
+	weft_block_begin();
+	weft_panic("in the second");
+}
+
+static void leave_a_section_open(void *unused)
+{
+	(void)unused;
+	weft_block_begin();
+}
+
+static void exit_into_a_section(void *over)
+{
+	WEFT_DEFER(live, over);
+	WEFT_DEFER(leave_a_section_open, NULL);
+	weft_exit_goroutine();
+}
+
+TEST_GO(a_section_that_is_over_is_not_the_next_one)
+{
+	_Atomic int ran = 0;
+	weft_panic_info info;
+	CHECK_EQ(weft_protect(panic_in_a_later_section, &ran, &info), 1);
+	CHECK_STR(info.message, "in the second");
+	CHECK(!in_section() && ran == 1);
+	weft_go(exit_into_a_section, &ran);
+	while (ran < 2 || weft_num_goroutine() > 1)
+		weft_yield();
+	return 0;
+}
+
 static void exit_in_section(void *ran)
 {
 	WEFT_DEFER(live, ran);

@@ -162,7 +162,7 @@ TEST_GO(after_a_writer_come_the_readers_that_have_waited)
 static void give_up_writing(void *arg)
 {
 	(void)arg;
-	CHECK_EQ(weft_rwmutex_lock_until(&lock, weft_in(200 * WEFT_MS)), -ETIMEDOUT);
+	CHECK_EQ(weft_rwmutex_lock_until(&lock, weft_in(WEFT_S)), -ETIMEDOUT);
 	weft_waitgroup_done(&join);
 }
 

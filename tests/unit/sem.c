@@ -77,7 +77,7 @@ static void acquire_once(void *arg)
 
 static void give_up(void *arg)
 {
-	CHECK_EQ(weft_sem_acquire_until(&sem, (int64_t)(intptr_t)arg, weft_in(200 * WEFT_MS)), -ETIMEDOUT);
+	CHECK_EQ(weft_sem_acquire_until(&sem, (int64_t)(intptr_t)arg, weft_in(WEFT_S)), -ETIMEDOUT);
 	weft_waitgroup_done(&join);
 }
 

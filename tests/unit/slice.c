@@ -178,7 +178,7 @@ static void no_such_length(void)
 TEST(misuse_is_told)
 {
 	test_dies(get_beyond, "panic: index out of range [5] with length 3");
-	test_dies(insert_beyond, "panic: index out of range [4] with length 4");
+	test_dies(insert_beyond, "panic: index out of range [4] with length 3");
 	test_dies(pop_of_nothing, "panic: pop of an empty slice");
 	test_dies(view_backwards, "panic: slice bounds out of range [2:1] with length 3");
 	test_dies(view_beyond, "panic: index out of range [2] with length 2");
