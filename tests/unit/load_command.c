@@ -610,7 +610,7 @@ TEST(interrupted_it_prints_what_it_has)
 }
 
 /* Stopped for 300 ms by a signal, the generator finds thousands of arrivals overdue, and the server
- * is not to blame. A busy machine may add a stall of the server's: then once more. */
+ * is not to blame. A busy machine may add a stall of the server's, which then has the tail: then once more. */
 TEST(a_stall_of_the_generator_makes_the_run_invalid)
 {
 	static const char script[] =
@@ -628,9 +628,8 @@ TEST(a_stall_of_the_generator_makes_the_run_invalid)
 		json_t *o = json_loads(child.out, 0, NULL);
 		CHECK(o && child.status == 0);
 		CHECK(json_number_value(latency(o, "max")) > 200000);
-		CHECK(json_is_false(json_object_get(o, "valid")));
-		blamed = strstr(json_string_value(json_object_get(o, "why")),
-				"own delay explains the tail");
+		blamed = json_is_false(json_object_get(o, "valid")) &&
+			 strstr(json_string_value(json_object_get(o, "why")), "own delay explains the tail");
 		json_decref(o);
 	}
 	CHECK(blamed);
