@@ -65,11 +65,15 @@ void spare_put(struct m *m)
 		spare_hand(m, NULL);
 }
 
-/* Waits to be told, and takes what it has been handed. */
+/* Waits to be told, and takes what it has been handed. At the end of the program nobody need tell it; what sysmon may be about
+ * to hand it then is left alone. */
 static void await(struct m *m)
 {
-	while (!load_acq(&m->xtold) && !load_acq(&sched.stopping)) /* A1 */
+	while (!load_acq(&m->xtold)) { /* A1 */
+		if (load_acq(&sched.stopping))
+			return;
 		os_futex_wait(&m->xtold, 0, -1);
+	}
 	store_rlx(&m->xtold, 0);
 	struct p *p = m->handed;
 	m->handed = NULL;
