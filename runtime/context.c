@@ -19,8 +19,8 @@
  * Rejected: one lock for a tree, which all requests of a server would share. The lock of the parent while its children are
  * cancelled (Go's): a cancellation that goes deep keeps others from making children meanwhile.
  *
- * R1 mark: store_rel(err)   ->  A1 weft_ctx_err, weft_ctx_cause: load_acq(err)    the cause
- * R2 make_done: store_rel(done) -> A2 weft_ctx_done: load_acq(done)             the channel
+ * R1 mark: store_rel(err)   ->  A1 has_ended: load_acq(err)    the cause
+ * R2 make_done: store_rel(done) -> A2 weft_ctx_done, has_ended: load_acq(done)  the channel
  * R3 drop: sub_acqrel(holds) -> A3 drop: sub_acqrel(holds)                        everything, before it is given back
  */
 #include "lockfree/assert.h"
@@ -51,11 +51,10 @@ struct weft_ctx {
 	const void *key;
 	void *value;
 	struct spin lock; /* of the next four */
-	int marked;       /* what err is, or is about to be: its channel is closed first */
+	_Atomic int err;  /* looked at without it */
 	struct cause *cause;
 	_Atomic(weft_chan *) done; /* NULL: nobody has asked; looked at without it */
 	weft_ctx *children; /* that are not cancelled, or about to be */
-	_Atomic int err;
 	weft_ctx *next, **link; /* among them; the parent's lock. NULL: in no list */
 	weft_ctx *up;              /* whoever cancels it goes back there */
 	weft_waitgroup cancelling; /* until its descendants are */
@@ -154,22 +153,19 @@ static bool mark(weft_ctx *c, int err, struct cause *cause)
 {
 	bool outermost = call_begin();
 	spin_lock(&c->lock);
-	bool first = !c->marked;
+	bool first = !load_rlx(&c->err);
 	weft_chan *done = load_rlx(&c->done);
 	if (first) {
 		cause_ref(cause);
 		c->cause = cause;
-		c->marked = err;
 		weft_waitgroup_add(&c->cancelling, 1);
+		store_rel(&c->err, err); /* R1 */
 	}
 	spin_unlock(&c->lock);
+	if (first && done)
+		weft_close(done); /* in the same call: whoever sees the error may wait for it (has_ended) */
 	call_end(outermost);
-	if (!first)
-		return false;
-	if (done)
-		weft_close(done);
-	store_rel(&c->err, err); /* R1 */
-	return true;
+	return first;
 }
 
 static bool has_timer(const weft_ctx *c)
@@ -253,7 +249,7 @@ static void join_parent(weft_ctx *c)
 		return;
 	bool outermost = call_begin();
 	spin_lock(&parent->lock);
-	int err = parent->marked;
+	int err = load_rlx(&parent->err);
 	struct cause *cause = parent->cause;
 	if (!err)
 		link_child(parent, c);
@@ -344,7 +340,7 @@ static weft_chan *make_done(weft_ctx *c)
 	bool outermost = call_begin();
 	spin_lock(&c->lock);
 	weft_chan *done = load_rlx(&c->done);
-	if (!done && c->marked)
+	if (!done && load_rlx(&c->err))
 		weft_close(made);
 	if (!done)
 		store_rel(&c->done, made); /* R2 */
@@ -363,14 +359,24 @@ weft_chan *weft_ctx_done(weft_ctx *c)
 	return done ? done : make_done(c);
 }
 
+/* The error, once the channel is closed as well: who sees the one is to find the other. */
+static int has_ended(weft_ctx *c)
+{
+	int err = load_acq(&c->err); /* A1 */
+	weft_chan *done = err ? load_acq(&c->done) : NULL; /* A2 */
+	while (done && weft_try_recv(done, NULL) == -EAGAIN)
+		cpu_relax();
+	return err;
+}
+
 int weft_ctx_err(weft_ctx *c)
 {
-	return load_acq(&c->err); /* A1 */
+	return has_ended(c);
 }
 
 const char *weft_ctx_cause(weft_ctx *c)
 {
-	return load_acq(&c->err) ? c->cause->text : NULL; /* A1 */
+	return has_ended(c) ? c->cause->text : NULL;
 }
 
 weft_deadline weft_ctx_deadline(weft_ctx *c)

@@ -289,7 +289,9 @@ static void keep_watch(void)
 	int64_t now = load_rlx(&sim.now), debt = sim.running->debt;
 	if (now < sim.watch_at)
 		return;
+	fiber_observe(&sim.watch_at); /* sysmon is one thread elsewhere, and here whichever M comes by */
 	int64_t pause = watch_look(now, false).pause;
+	fiber_publish(&sim.watch_at);
 	sim.watch_at = now + (pause < WATCH_SELDOM_NS ? pause : WATCH_SELDOM_NS);
 	sim.running->debt = debt;
 }

@@ -22,7 +22,8 @@ static void enter(struct guarded *g)
 {
 	bool outermost = call_begin();
 	struct m *m = m_self();
-	bias_lock(&g->lock, &g->owner, m ? (uint16_t)(m_p(m)->index + 1) : 0);
+	struct p *p = m ? m_p(m) : NULL; /* it may have been taken */
+	bias_lock(&g->lock, &g->owner, p ? (uint16_t)(p->index + 1) : 0);
 	CHECK_EQ(g->inside++, 0);
 	g->count++;
 	g->inside--;

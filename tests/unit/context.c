@@ -313,15 +313,24 @@ static void look_at_shared(void *arg)
 	weft_waitgroup_done(&join);
 }
 
-TEST_GO(who_sees_the_error_finds_the_channel_closed)
+static void wait_for_shared(void *arg)
+{
+	(void)arg;
+	CHECK(!weft_recv(weft_ctx_done(shared), NULL));
+	CHECK_EQ(weft_ctx_err(shared), -ECANCELED);
+	CHECK_STR(weft_ctx_cause(shared), "context canceled");
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(the_error_and_the_closed_channel_come_together)
 {
 	for (int round = 0; round < test_rounds(2000); round++) {
 		shared = weft_ctx_with_cancel(weft_ctx_background());
 		if (round % 2)
 			weft_ctx_done(shared);
 		weft_waitgroup_add(&join, 2);
-		for (int i = 0; i < 2; i++)
-			weft_go(look_at_shared, NULL);
+		weft_go(look_at_shared, NULL);
+		weft_go(wait_for_shared, NULL);
 		weft_yield();
 		weft_ctx_cancel(shared, NULL);
 		weft_waitgroup_wait(&join);
