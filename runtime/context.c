@@ -14,7 +14,8 @@
  *     lock it, take a child off, unlock             marked: the child is cancelled from the beginning
  *     ... until there is none                       else it joins the list
  *
- * A lock is held for a few instructions, and no two at a time.
+ * A lock is held for a few instructions, and no two contexts' at a time; within it only the lock of a channel that nobody else knows
+ * yet is taken (make_done).
  *
  * Rejected: one lock for a tree, which all requests of a server would share. The lock of the parent while its children are
  * cancelled (Go's): a cancellation that goes deep keeps others from making children meanwhile.

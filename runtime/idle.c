@@ -40,8 +40,6 @@
 #include "runtime/sysmon.h"
 
 enum {
-	POLLER_LATE_NS = 1000000,
-	TIMER_LATE_NS = 50000,
 	STAND_BY_NS = 100000,
 	THREADS_NS = 100000000,
 	SPIN_LEAST = 2000,

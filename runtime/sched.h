@@ -139,6 +139,9 @@ static inline bool is_asleep(const struct p *p)
 	return load_seq(&sched.idle_mask[p->index / 64]) >> p->index % 64 & 1;
 }
 
+/* A P that is so late with its timers, or has not asked its poller for so long, is helped (idle.c, watch.c). */
+enum { TIMER_LATE_NS = 50000, POLLER_LATE_NS = 1000000 };
+
 /* How far a P had come when somebody looked who does not run on it. */
 struct steps {
 	uint32_t tick;

@@ -4,8 +4,6 @@
 enum {
 	WATCH_EVERY = 500000,
 	WATCH_ON = 5000000,
-	TIMER_LATE_NS = 50000,
-	POLLER_LATE_NS = 1000000,
 };
 
 static struct {
