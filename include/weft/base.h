@@ -26,4 +26,10 @@
 #define WEFT_MS ((int64_t)1000000)
 #define WEFT_S  ((int64_t)1000000000)
 
+/* n bytes, of any value. */
+typedef struct weft_bytes {
+	const void *bytes;
+	size_t n;
+} weft_bytes;
+
 #endif

@@ -35,12 +35,6 @@
 
 WEFT_BEGIN_DECLS
 
-/* n bytes, of any value. */
-typedef struct weft_bytes {
-	const void *bytes;
-	size_t n;
-} weft_bytes;
-
 #ifdef __cplusplus
 #define WEFT_MAP_ASSERT_(e, words) static_assert(e, words)
 #define WEFT_MAP_PLAIN_(type)      static_assert(__is_trivially_copyable(type), "a map copies its entries' bytes")

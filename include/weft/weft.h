@@ -18,11 +18,13 @@
 #include <weft/net.h>
 #include <weft/panic.h>
 #include <weft/process.h>
+#include <weft/reflect.h>
 #include <weft/signal.h>
 #include <weft/slice.h>
 #include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/time.h>
+#include <weft/type.h>
 #include <weft/work.h>
 
 #endif
