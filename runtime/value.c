@@ -6,12 +6,6 @@
 
 #include <weft/mem.h>
 
-/* Of every slice, whatever its elements: the layout is checked below. */
-struct any_slice {
-	char *data;
-	size_t len, cap;
-};
-
 WEFT_SLICE_OF(int, some_slice);
 static_assert(offsetof(struct any_slice, len) == offsetof(some_slice, len) && sizeof(struct any_slice) == sizeof(some_slice),
 	      "slices look alike");

@@ -13,6 +13,41 @@ struct value {
 	void *at;
 };
 
+/* Of every slice, whatever its elements. */
+struct any_slice {
+	char *data;
+	size_t len, cap;
+};
+
+/* What an integer of any size is. */
+static inline int64_t value_int(struct value v)
+{
+	switch (v.type->size) {
+	case 1:
+		return *(const int8_t *)v.at;
+	case 2:
+		return *(const int16_t *)v.at;
+	case 4:
+		return *(const int32_t *)v.at;
+	default:
+		return *(const int64_t *)v.at;
+	}
+}
+
+static inline uint64_t value_uint(struct value v)
+{
+	switch (v.type->size) {
+	case 1:
+		return *(const uint8_t *)v.at;
+	case 2:
+		return *(const uint16_t *)v.at;
+	case 4:
+		return *(const uint32_t *)v.at;
+	default:
+		return *(const uint64_t *)v.at;
+	}
+}
+
 /* A level of a path: which part of `of` is being looked at. */
 struct parts {
 	struct value of;
