@@ -86,7 +86,8 @@ struct weft_methods_ {
 	const weft_type *type;
 };
 
-/* A value of any type, by address: Go's `any`. Zeroed: nil. It owns nothing. */
+/* A value of any type, by address: Go's `any`, the interface without a method. Zeroed: nil. It owns nothing, and what it refers to
+ * has to live as long. <weft/iface.h> has what can be done with one. */
 typedef struct weft_any {
 	const struct weft_methods_ *methods_;
 	void *self;
@@ -96,6 +97,11 @@ typedef struct weft_any {
 WEFT_API bool weft_type_same(const weft_type *, const weft_type *);
 
 #define weft_type_of(name) (&weft_type_##name##_)
+
+/* Does it hold a value of the type? */
+WEFT_API bool weft_any_is_(weft_any, const weft_type *);
+/* If not, a panic that names both types. */
+WEFT_API void weft_any_must_be_(weft_any, const weft_type *);
 
 /* ---- declarations ---- */
 
@@ -149,6 +155,27 @@ WEFT_BEGIN_DECLS
 #define WEFT_BITS_(from, n)	 ((from) > 63 ? 0 : ((n) > 63 ? ~(uint64_t)0 : ((uint64_t)1 << ((n)&63)) - 1) << ((from)&63))
 #define WEFT_POINTERS_MAP_(c, m) | WEFT_BITS_(offsetof(c, m) / WEFT_TYPE_WORD_, sizeof(WEFT_MEMBER_(c, m)) / WEFT_TYPE_WORD_)
 
+/* From a value of the type to a weft_any, and back. */
+#define WEFT_TYPE_CASTS_(name)                                                                                         \
+	typedef weft_c_##name##_ *weft_as_##name##_;                                                                   \
+	WEFT_TYPED weft_any weft_any_of_##name##_(weft_c_##name##_ const *self_)                                       \
+	{                                                                                                              \
+		weft_any any_ = {&weft_any_##name##_, (void *)(uintptr_t)self_};                                       \
+		return any_;                                                                                           \
+	}                                                                                                              \
+	WEFT_TYPED weft_c_##name##_ *weft_to_##name##_(weft_any any_)                                                  \
+	{                                                                                                              \
+		weft_any_must_be_(any_, &weft_type_##name##_);                                                         \
+		return (weft_c_##name##_ *)any_.self;                                                                  \
+	}                                                                                                              \
+	WEFT_TYPED bool weft_try_##name##_(weft_any any_, weft_c_##name##_ **self_)                                    \
+	{                                                                                                              \
+		bool is_ = weft_any_is_(any_, &weft_type_##name##_);                                                   \
+		*self_ = is_ ? (weft_c_##name##_ *)any_.self : NULL;                                                   \
+		return is_;                                                                                            \
+	}                                                                                                              \
+	typedef weft_c_##name##_ weft_cast_##name##_
+
 /* The names that other macros find a type by, before its descriptor is complete: it may refer to itself. */
 #define WEFT_TYPE_NAMES_(name, type)                                                       \
 	typedef type weft_c_##name##_;                                                     \
@@ -157,7 +184,7 @@ WEFT_BEGIN_DECLS
 	WEFT_OWN_FORWARD_ weft_type weft_type_##name##_ __attribute__((unused));           \
 	WEFT_OWN_FORWARD_ struct weft_methods_ weft_any_##name##_ __attribute__((unused)); \
 	WEFT_OWN_END_                                                                      \
-	WEFT_STATIC_ASSERT_(sizeof(weft_c_##name##_) > 0, "a type has a size")
+	WEFT_TYPE_CASTS_(name)
 
 #define WEFT_TYPE_DEFINE_(name, c_name, flags, kind, map, pointers, npointers, elem, key, map_type, fields, lazy) \
 	WEFT_OWN_BEGIN_                                                                                           \
@@ -204,12 +231,63 @@ WEFT_BEGIN_DECLS
 
 /* ---- what is described already ---- */
 
+/* The same by other names. In C `bool` may reach a macro as `_Bool`. */
+#define weft_type__Bool_        weft_type_bool_
+#define weft_c__Bool_           weft_c_bool_
+#define weft_key__Bool_         weft_key_bool_
+#define weft_any__Bool_         weft_any_bool_
+#define weft_any_of__Bool_      weft_any_of_bool_
+#define weft_as__Bool_          weft_as_bool_
+#define weft_to__Bool_          weft_to_bool_
+#define weft_try__Bool_         weft_try_bool_
+#define weft_type_short_        weft_type_int16_t_
+#define weft_c_short_           weft_c_int16_t_
+#define weft_key_short_         weft_key_int16_t_
+#define weft_any_short_         weft_any_int16_t_
+#define weft_any_of_short_      weft_any_of_int16_t_
+#define weft_as_short_          weft_as_int16_t_
+#define weft_to_short_          weft_to_int16_t_
+#define weft_try_short_         weft_try_int16_t_
+#define weft_type_int_          weft_type_int32_t_
+#define weft_c_int_             weft_c_int32_t_
+#define weft_key_int_           weft_key_int32_t_
+#define weft_any_int_           weft_any_int32_t_
+#define weft_any_of_int_        weft_any_of_int32_t_
+#define weft_as_int_            weft_as_int32_t_
+#define weft_to_int_            weft_to_int32_t_
+#define weft_try_int_           weft_try_int32_t_
+#define weft_type_unsigned_     weft_type_uint32_t_
+#define weft_c_unsigned_        weft_c_uint32_t_
+#define weft_key_unsigned_      weft_key_uint32_t_
+#define weft_any_unsigned_      weft_any_uint32_t_
+#define weft_any_of_unsigned_   weft_any_of_uint32_t_
+#define weft_as_unsigned_       weft_as_uint32_t_
+#define weft_to_unsigned_       weft_to_uint32_t_
+#define weft_try_unsigned_      weft_try_uint32_t_
+#define weft_type_long_         weft_type_int64_t_
+#define weft_c_long_            weft_c_int64_t_
+#define weft_key_long_          weft_key_int64_t_
+#define weft_any_long_          weft_any_int64_t_
+#define weft_any_of_long_       weft_any_of_int64_t_
+#define weft_as_long_           weft_as_int64_t_
+#define weft_to_long_           weft_to_int64_t_
+#define weft_try_long_          weft_try_int64_t_
+#define weft_type_size_t_       weft_type_uint64_t_
+#define weft_c_size_t_          weft_c_uint64_t_
+#define weft_key_size_t_        weft_key_uint64_t_
+#define weft_any_size_t_        weft_any_uint64_t_
+#define weft_any_of_size_t_     weft_any_of_uint64_t_
+#define weft_as_size_t_         weft_as_uint64_t_
+#define weft_to_size_t_         weft_to_uint64_t_
+#define weft_try_size_t_        weft_try_uint64_t_
+
 /* A map's keys are kept as `key`: of strings and bytes the map has its own copies. */
 #define WEFT_TYPE_BUILT_IN_(name, type, key)                 \
 	typedef type weft_c_##name##_;                       \
 	typedef key weft_key_##name##_;                      \
 	WEFT_API extern const weft_type weft_type_##name##_; \
-	WEFT_API extern const struct weft_methods_ weft_any_##name##_
+	WEFT_API extern const struct weft_methods_ weft_any_##name##_;                                                 \
+	WEFT_TYPE_CASTS_(name)
 
 WEFT_TYPE_BUILT_IN_(bool, bool, bool);
 WEFT_TYPE_BUILT_IN_(int8_t, int8_t, int8_t);
@@ -225,32 +303,6 @@ WEFT_TYPE_BUILT_IN_(double, double, double);
 WEFT_TYPE_BUILT_IN_(string, char *, struct weft_map_own_);
 WEFT_TYPE_BUILT_IN_(bytes, weft_bytes, struct weft_map_own_);
 WEFT_TYPE_BUILT_IN_(any, weft_any, weft_any);
-
-/* The same by other names. In C `bool` may reach a macro as `_Bool`. */
-#define weft_type__Bool_    weft_type_bool_
-#define weft_c__Bool_	    weft_c_bool_
-#define weft_key__Bool_	    weft_key_bool_
-#define weft_any__Bool_	    weft_any_bool_
-#define weft_type_short_    weft_type_int16_t_
-#define weft_c_short_	    weft_c_int16_t_
-#define weft_key_short_	    weft_key_int16_t_
-#define weft_any_short_	    weft_any_int16_t_
-#define weft_type_int_	    weft_type_int32_t_
-#define weft_c_int_	    weft_c_int32_t_
-#define weft_key_int_	    weft_key_int32_t_
-#define weft_any_int_	    weft_any_int32_t_
-#define weft_type_unsigned_ weft_type_uint32_t_
-#define weft_c_unsigned_    weft_c_uint32_t_
-#define weft_key_unsigned_  weft_key_uint32_t_
-#define weft_any_unsigned_  weft_any_uint32_t_
-#define weft_type_long_	    weft_type_int64_t_
-#define weft_c_long_	    weft_c_int64_t_
-#define weft_key_long_	    weft_key_int64_t_
-#define weft_any_long_	    weft_any_int64_t_
-#define weft_type_size_t_   weft_type_uint64_t_
-#define weft_c_size_t_	    weft_c_uint64_t_
-#define weft_key_size_t_    weft_key_uint64_t_
-#define weft_any_size_t_    weft_any_uint64_t_
 
 WEFT_END_DECLS
 

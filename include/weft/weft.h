@@ -12,6 +12,7 @@
 #include <weft/go.h>
 #include <weft/group.h>
 #include <weft/hash.h>
+#include <weft/iface.h>
 #include <weft/limit.h>
 #include <weft/map.h>
 #include <weft/mem.h>
