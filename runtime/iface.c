@@ -7,8 +7,8 @@
  *
  * A registration that comes later (dlopen) may turn a no into a yes, and does so in the answers that are there.
  *
- *   I1 answer_add: store_rel(bucket)                  ->  J1 answer_find: load_acq(bucket)       the answers of the chain
- *   I2 weft_interface_implemented: store_rel(table)   ->  J2 weft_interface_table_: load_acq(table)  the table, of a library just loaded
+ *   R1 answer_add: store_rel(bucket)           ->  A1 answer_find: load_acq(bucket_of)                 the answers of the chain
+ *   R2 yes_after_all_locked: store_rel(table)  ->  A2 weft_interface_table_: load_acq(table)  the table, of a library just loaded
  */
 #include "runtime/panic.h"
 
@@ -69,7 +69,7 @@ static const struct weft_methods_ *implemented_locked(const struct weft_interfac
 }
 
 /* Somebody else may have been faster. */
-COLD static struct answer *answer_add(const struct weft_interface_ *interface, const weft_type *type)
+static COLD struct answer *answer_add(const struct weft_interface_ *interface, const weft_type *type)
 {
 	struct answer *a = weft_malloc(sizeof *a);
 	if (!a)

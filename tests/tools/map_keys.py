@@ -1,16 +1,7 @@
 #!/usr/bin/env python3
 """What the macros of <weft/map.h> take, as a user's compiler sees it: without a warning, as C11 and as C++17, and what they refuse."""
-import subprocess
-import sys
-from pathlib import Path
+from compiling import refuses, takes, tap
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/bench"))
-sys.path.insert(0, str(ROOT / "tests/tidy"))
-import headers
-import tap
-
-LANGUAGES = (("c", "-std=c11", 0), ("c++", "-std=c++17", 1))
 TAKEN = """
 #include <weft/map.h>
 enum color { RED };
@@ -41,32 +32,14 @@ int use(void)
 REFUSED = ("struct pair", "double", "float", "long double", "__int128")
 
 
-def compile_text(compiler: str, language: str, standard: str, text: str) -> subprocess.CompletedProcess:
-    return subprocess.run([compiler, "-x", language, standard, "-pedantic", *headers.WARNINGS, f"-I{ROOT}/include",
-                           "-fsyntax-only", "-"], input=text, capture_output=True, text=True)
-
-
-def compilers():
-    if not headers.COMPILERS:
-        raise tap.Skip("no compiler")
-    for pair in headers.COMPILERS:
-        for language, standard, which in LANGUAGES:
-            yield pair[which], language, standard
-
-
 def test_every_form_compiles_without_a_warning():
-    for way in compilers():
-        done = compile_text(*way, TAKEN)
-        tap.equal((way, done.returncode, done.stderr), (way, 0, ""))
+    takes(TAKEN)
 
 
 def test_keys_with_padding_and_floating_keys_are_refused():
-    for way in compilers():
-        for key in REFUSED:
-            text = f"#include <weft/map.h>\nstruct pair {{ char a; int64_t b; }};\nWEFT_MAP_OF({key}, int, m);\n"
-            done = compile_text(*way, text)
-            tap.check(done.returncode != 0 and "a key is an integer, an enum or a pointer" in done.stderr,
-                      f"{way} {key}: {done.returncode} {done.stderr[:200]}")
+    for key in REFUSED:
+        refuses(f"#include <weft/map.h>\nstruct pair {{ char a; int64_t b; }};\nWEFT_MAP_OF({key}, int, m);\n",
+                "a key is an integer, an enum or a pointer")
 
 
 tap.main(globals())
