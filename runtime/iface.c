@@ -7,8 +7,11 @@
  *
  * A registration that comes later (dlopen) may turn a no into a yes, and does so in the answers that are there.
  *
- *   R1 answer_add: store_rel(bucket)           ->  A1 answer_find: load_acq(bucket_of)                 the answers of the chain
- *   R2 yes_after_all_locked: store_rel(table)  ->  A2 weft_interface_table_: load_acq(table)  the table, of a library just loaded
+ * Before the buckets stands what each file that asserts remembers: four answers an interface, looked up inline (<weft/iface.h>,
+ * which is C++ as well, so that both sides of that edge are the compiler's __atomic operations).
+ *
+ *   R1 answer_add: store_rel(bucket)              ->  A1 answer_find: load_acq(bucket_of)       the answers of the chain
+ *   R2 yes_after_all_locked: store_rel(table_of)  ->  A2 weft_interface_ask_: load_acq(table_of)  the table, of a library just loaded
  */
 #include "runtime/panic.h"
 
@@ -27,10 +30,9 @@
 #endif
 
 struct answer {
+	struct weft_answer_ told;
 	struct answer *next;
 	const struct weft_interface_ *interface;
-	const weft_type *type;
-	_Atomic(const struct weft_methods_ *) table; /* NULL: the type does not implement it */
 };
 
 static struct {
@@ -38,6 +40,12 @@ static struct {
 	struct weft_implementation_ *implementations; /* under the lock */
 	_Atomic(struct answer *) buckets[IFACE_BUCKETS];
 } all;
+
+/* Who registers writes it, under the lock; anybody reads. */
+static _Atomic(const struct weft_methods_ *) *table_of(struct answer *a)
+{
+	return (_Atomic(const struct weft_methods_ *) *)&a->told.table;
+}
 
 static bool same_interface(const struct weft_interface_ *a, const struct weft_interface_ *b)
 {
@@ -54,7 +62,7 @@ static _Atomic(struct answer *) *bucket_of(const struct weft_interface_ *interfa
 static struct answer *answer_find(const struct weft_interface_ *interface, const weft_type *type)
 {
 	struct answer *a = load_acq(bucket_of(interface, type));
-	while (a && (a->interface != interface || a->type != type))
+	while (a && (a->interface != interface || a->told.type != type))
 		a = a->next;
 	return a;
 }
@@ -80,8 +88,8 @@ static COLD struct answer *answer_add(const struct weft_interface_ *interface, c
 	if (!known) {
 		a->next = load_rlx(bucket);
 		a->interface = interface;
-		a->type = type;
-		store_rlx(&a->table, implemented_locked(interface, type));
+		a->told.type = type;
+		store_rlx(table_of(a), implemented_locked(interface, type));
 		store_rel(bucket, a);
 	}
 	spin_unlock(&all.lock);
@@ -95,8 +103,8 @@ static void yes_after_all_locked(void)
 {
 	for (size_t i = 0; i < IFACE_BUCKETS; i++) {
 		for (struct answer *a = load_rlx(&all.buckets[i]); a; a = a->next) {
-			if (!load_rlx(&a->table))
-				store_rel(&a->table, implemented_locked(a->interface, a->type));
+			if (!load_rlx(table_of(a)))
+				store_rel(table_of(a), implemented_locked(a->interface, a->told.type));
 		}
 	}
 }
@@ -110,25 +118,23 @@ void weft_interface_implemented_(struct weft_implementation_ *i)
 	spin_unlock(&all.lock);
 }
 
-const struct weft_methods_ *weft_interface_table_(const struct weft_interface_ *interface, weft_any v)
+const struct weft_methods_ *weft_interface_ask_(const struct weft_interface_ *interface, const weft_type *type,
+						const struct weft_answer_ **answer)
 {
-	if (!v.methods_)
-		return NULL;
-	struct answer *a = answer_find(interface, v.methods_->type);
-	if (unlikely(!a))
-		a = answer_add(interface, v.methods_->type);
-	return load_acq(&a->table);
+	struct answer *a = answer_find(interface, type);
+	if (!a)
+		a = answer_add(interface, type);
+	*answer = &a->told;
+	return load_acq(table_of(a));
 }
 
-const struct weft_methods_ *weft_interface_must_(const struct weft_interface_ *interface, weft_any v)
+void weft_interface_not_(const struct weft_interface_ *interface, weft_any v)
 {
-	const struct weft_methods_ *table = weft_interface_table_(interface, v);
-	if (!table && !v.methods_)
+	if (!v.methods_)
 		weft_panic("interface conversion: value is nil, not %s", interface->name);
-	if (!table)
-		weft_panic("interface conversion: %s is not %s: there is no WEFT_IMPLEMENTS(%s, %s)", v.methods_->type->name,
-			   interface->name, v.methods_->type->name, interface->name);
-	return table;
+	const char *type = v.methods_->type->name;
+	weft_panic("interface conversion: %s is not %s: there is no WEFT_IMPLEMENTS(%s, %s)", type, interface->name, type,
+		   interface->name);
 }
 
 void weft_interface_nil_(const struct weft_interface_ *interface, const char *method)

@@ -392,6 +392,48 @@ static void semaphore(struct batch *b)
 	PROVE(b, "acquired=%d left=%d", LOCKS, left);
 }
 
+/* ---- interfaces ---- */
+
+#define adder_methods(METHOD, of) METHOD(of, long, add, long)
+WEFT_INTERFACE(adder);
+
+struct plus {
+	long by;
+};
+
+struct minus {
+	long by;
+};
+
+WEFT_TYPE_LEAF(plus, struct plus);
+WEFT_TYPE_LEAF(minus, struct minus);
+
+static long plus_add(const struct plus *p, long to)
+{
+	return to + p->by;
+}
+
+static long minus_add(const struct minus *m, long to)
+{
+	return to - m->by;
+}
+
+WEFT_IMPLEMENTS(plus, adder);
+WEFT_IMPLEMENTS(minus, adder);
+
+static void assert_row(struct batch *b)
+{
+	enum { ASSERTIONS = 100000 };
+	struct plus three = {3};
+	struct minus one = {1};
+	const weft_any held[] = {weft_any_of(plus, &three), weft_any_of(minus, &one)};
+	long sum = 0;
+	for (int i = 0; i < ASSERTIONS; i++)
+		sum = adder_add(weft_assert_to(adder, held[i % 2]), sum);
+	b->ops = ASSERTIONS;
+	PROVE(b, "asserts=%d sum=%ld", ASSERTIONS, sum);
+}
+
 /* ---- deferred calls and panics ---- */
 
 static void count_one(void *n)
@@ -537,6 +579,7 @@ const struct row rows[] = {
 	{"mutex-contended", NULL, mutex_contended, REPEATED, 1, NULL},
 	{"rwmutex-read", NULL, rwmutex_read, REPEATED, 1, NULL},
 	{"once", NULL, once, REPEATED, 1, NULL},
+	{"assert", NULL, assert_row, REPEATED, 1, NULL},
 	{"semaphore", NULL, semaphore, REPEATED, 1, NULL},
 	{"defer", NULL, defer, REPEATED, 1, NULL},
 	{"protect", NULL, protect, REPEATED, 1, NULL},

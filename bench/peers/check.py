@@ -36,6 +36,7 @@ CHECKS = {
     "mutex-contended": "locks=100000 count=100000",
     "rwmutex-read": "reads=99900 writes=100",
     "once": "calls=100000 ran=1",
+    "assert": "asserts=100000 sum=100000",
     "semaphore": "acquired=100000 left=3",
     "defer": "calls=100000 run=100000",
     "protect": "calls=100000 panics=0",

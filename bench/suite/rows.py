@@ -97,6 +97,7 @@ _MICRO = (
     ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
     ("rwmutex-read", "two tasks read, and write every thousandth time; per lock", None, False, (), 0.04),
     ("once", "come to what has been done once already", None, False, (), 0.04),
+    ("assert", "assert that a value of one of two types is an interface's, and call its method; per assertion", None, False, (), 0.04),
     ("semaphore", "acquire one permit of three and release it, nobody else wants it", None, False, (), 0.04),
     ("defer", "leave a block with one deferred call; per call", None, False, (), 0.04),
     ("protect", "call a function that may panic, and does not; per call", None, False, (), 0.04),

@@ -63,12 +63,51 @@ struct weft_implementation_ {
 	const struct weft_methods_ *table;
 };
 
+/* Which table a type has for an interface: once known, it is kept for ever. */
+struct weft_answer_ {
+	const weft_type *type;
+	const struct weft_methods_ *table; /* NULL: the type does not implement it */
+};
+
+/* Answers that one file has asked for of late: each in one of the two places that its type has. Anybody reads and writes them. */
+enum { WEFT_ASKED_ = 8 };
+struct weft_asked_ {
+	const struct weft_answer_ *answers[WEFT_ASKED_];
+};
+
 WEFT_API WEFT_NORETURN void weft_interface_nil_(const struct weft_interface_ *, const char *method);
 WEFT_API void weft_interface_implemented_(struct weft_implementation_ *);
+/* The table of the type, or NULL, and the answer that will say so from now on. */
+WEFT_API const struct weft_methods_ *weft_interface_ask_(const struct weft_interface_ *, const weft_type *,
+							 const struct weft_answer_ **);
+/* A panic that names both. */
+WEFT_API WEFT_NORETURN void weft_interface_not_(const struct weft_interface_ *, weft_any);
+
+static inline const struct weft_answer_ *weft_asked_find_(const struct weft_answer_ **slot, const weft_type *t)
+{
+	const struct weft_answer_ *a = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	return __builtin_expect(a && a->type == t, 1) ? a : NULL;
+}
+
 /* The table of the value's type, or NULL. */
-WEFT_API const struct weft_methods_ *weft_interface_table_(const struct weft_interface_ *, weft_any);
-/* The same, and otherwise a panic that names both. */
-WEFT_API const struct weft_methods_ *weft_interface_must_(const struct weft_interface_ *, weft_any);
+static inline const struct weft_methods_ *weft_interface_table_(const struct weft_interface_ *i, struct weft_asked_ *asked,
+								weft_any v)
+{
+	if (__builtin_expect(!v.methods_, 0))
+		return NULL;
+	const weft_type *t = v.methods_->type;
+	size_t at = ((uintptr_t)t >> 4 ^ (uintptr_t)t >> 7) % WEFT_ASKED_;
+	const struct weft_answer_ **first = &asked->answers[at], **second = &asked->answers[at ^ 1];
+	const struct weft_answer_ *a = weft_asked_find_(first, t);
+	if (!a)
+		a = weft_asked_find_(second, t);
+	if (__builtin_expect(a != NULL, 1))
+		return __atomic_load_n(&a->table, __ATOMIC_ACQUIRE);
+	const struct weft_methods_ *table = weft_interface_ask_(i, t, &a);
+	bool room = !__atomic_load_n(second, __ATOMIC_RELAXED) && __atomic_load_n(first, __ATOMIC_RELAXED);
+	__atomic_store_n(room ? second : first, a, __ATOMIC_RELEASE);
+	return table;
+}
 
 #define weft_any_of(name, self) weft_any_of_##name##_(self)
 /* Every interface value is two pointers: the table, which begins with the type, and the object. */
@@ -193,38 +232,40 @@ struct weft_type_switch_ {
 #define WEFT_RETURNS_NOTHING_END_   _Pragma("GCC diagnostic pop")
 #endif
 
-#define WEFT_INTERFACE(name)                                                                                                  \
-	struct name##_table_ {                                                                                                \
-		struct weft_methods_ head;                                                                                    \
-		name##_methods(WEFT_METHOD_SLOT_, name)                                                                       \
-	};                                                                                                                    \
-	typedef struct name {                                                                                                 \
-		const struct name##_table_ *methods_;                                                                         \
-		void *self;                                                                                                   \
-	} name;                                                                                                               \
-	WEFT_OWN_BEGIN_                                                                                                       \
-	WEFT_OWN_ struct weft_interface_ weft_interface_##name##_                                                             \
-	    __attribute__((unused)) = {#name, name##_methods(WEFT_METHOD_TEXT_, name), WEFT_TYPE_WHERE_};                     \
-	WEFT_OWN_END_                                                                                                         \
-	WEFT_RETURNS_NOTHING_BEGIN_                                                                                           \
-	name##_methods(WEFT_METHOD_CALL_, name) WEFT_RETURNS_NOTHING_END_ typedef name weft_c_##name##_;                      \
-	typedef name weft_as_##name##_;                                                                                       \
-	WEFT_TYPED name weft_to_##name##_(weft_any any_)                                                                      \
-	{                                                                                                                     \
-		name v_ = {(const struct name##_table_ *)(const void *)weft_interface_must_(&weft_interface_##name##_, any_), \
-			   any_.self};                                                                                        \
-		return v_;                                                                                                    \
-	}                                                                                                                     \
-	WEFT_TYPED bool weft_try_##name##_(weft_any any_, name *out_)                                                         \
-	{                                                                                                                     \
-		out_->methods_ =                                                                                              \
-		    (const struct name##_table_ *)(const void *)weft_interface_table_(&weft_interface_##name##_, any_);       \
-		out_->self = out_->methods_ ? any_.self : NULL;                                                               \
-		return out_->methods_ != NULL;                                                                                \
-	}                                                                                                                     \
-	WEFT_OWN_BEGIN_                                                                                                       \
-	WEFT_OWN_FORWARD_ struct weft_methods_ weft_any_##name##_ __attribute__((unused));                                    \
-	WEFT_OWN_END_                                                                                                         \
+#define WEFT_INTERFACE(name)                                                                                                     \
+	struct name##_table_ {                                                                                                   \
+		struct weft_methods_ head;                                                                                       \
+		name##_methods(WEFT_METHOD_SLOT_, name)                                                                          \
+	};                                                                                                                       \
+	typedef struct name {                                                                                                    \
+		const struct name##_table_ *methods_;                                                                            \
+		void *self;                                                                                                      \
+	} name;                                                                                                                  \
+	WEFT_OWN_BEGIN_                                                                                                          \
+	WEFT_OWN_ struct weft_interface_ weft_interface_##name##_                                                                \
+	    __attribute__((unused)) = {#name, name##_methods(WEFT_METHOD_TEXT_, name), WEFT_TYPE_WHERE_};                        \
+	WEFT_OWN_END_                                                                                                            \
+	WEFT_RETURNS_NOTHING_BEGIN_                                                                                              \
+	name##_methods(WEFT_METHOD_CALL_, name) WEFT_RETURNS_NOTHING_END_ typedef name weft_c_##name##_;                         \
+	typedef name weft_as_##name##_;                                                                                          \
+	static struct weft_asked_ weft_asked_##name##_ __attribute__((unused));                                                  \
+	WEFT_TYPED bool weft_try_##name##_(weft_any any_, name *out_)                                                            \
+	{                                                                                                                        \
+		out_->methods_ = (const struct name##_table_ *)(const void *)weft_interface_table_(&weft_interface_##name##_,    \
+												   &weft_asked_##name##_, any_); \
+		out_->self = out_->methods_ ? any_.self : NULL;                                                                  \
+		return out_->methods_ != NULL;                                                                                   \
+	}                                                                                                                        \
+	WEFT_TYPED name weft_to_##name##_(weft_any any_)                                                                         \
+	{                                                                                                                        \
+		name v_;                                                                                                         \
+		if (__builtin_expect(!weft_try_##name##_(any_, &v_), 0))                                                         \
+			weft_interface_not_(&weft_interface_##name##_, any_);                                                    \
+		return v_;                                                                                                       \
+	}                                                                                                                        \
+	WEFT_OWN_BEGIN_                                                                                                          \
+	WEFT_OWN_FORWARD_ struct weft_methods_ weft_any_##name##_ __attribute__((unused));                                       \
+	WEFT_OWN_END_                                                                                                            \
 	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_ANY, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL)
 
 #define WEFT_IMPLEMENTS(type, interface)                                                                                      \

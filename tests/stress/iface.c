@@ -12,6 +12,7 @@ enum { TASKS = 4, TYPES = 500, INTERFACES = 8 };
 static weft_type types[TYPES];
 static struct weft_methods_ tables[TYPES][INTERFACES];
 static struct weft_interface_ interfaces[INTERFACES];
+static struct weft_asked_ asked[INTERFACES];
 static char names[TYPES + INTERFACES][8];
 static struct weft_implementation_ implementations[TYPES][INTERFACES];
 static _Atomic int64_t registered; /* types with odd numbers below this have been */
@@ -48,7 +49,8 @@ static void ask(void *arg)
 	for (int64_t n = 0, rounds = test_rounds(300000); n < rounds; n++) {
 		int t = (int)draw_below(&random, TYPES), i = (int)draw_below(&random, INTERFACES);
 		int64_t before = load_acq(&registered);
-		const struct weft_methods_ *table = weft_interface_table_(&interfaces[i], (weft_any){&tables[t][0], NULL});
+		const struct weft_methods_ *table =
+		    weft_interface_table_(&interfaces[i], &asked[i], (weft_any){&tables[t][0], NULL});
 		if (t % 2 == 0 || (i == 0 && t < before))
 			CHECK(table == &tables[t][i]);
 		else if (i == 0)

@@ -267,8 +267,9 @@ TEST(a_type_and_an_interface_are_known_by_their_declaration)
 	twin.where = "other.c:1";
 	struct circle *none;
 	CHECK(!weft_try_assert_to(circle, elsewhere, &none));
+	struct weft_asked_ asked = {0}, asked_more = {0};
 	struct weft_interface_ same = weft_interface_shape_, more = weft_interface_shape_;
-	CHECK(weft_interface_table_(&same, weft_any_of(circle, &c)));
+	CHECK(weft_interface_table_(&same, &asked, weft_any_of(circle, &c)));
 	more.methods = "shape, double, area; ";
-	CHECK(!weft_interface_table_(&more, weft_any_of(circle, &c)));
+	CHECK(!weft_interface_table_(&more, &asked_more, weft_any_of(circle, &c)));
 }

@@ -45,6 +45,7 @@ var rows = []row{
 	{name: "mutex-contended", run: mutexContended},
 	{name: "rwmutex-read", run: rwmutexRead},
 	{name: "once", run: once},
+	{name: "assert", run: assert},
 	{name: "semaphore", run: semaphore},
 	{name: "defer", run: deferring},
 	{name: "protect", run: protect},
@@ -328,6 +329,23 @@ func once() result {
 		o.Do(func() { ran++ })
 	}
 	return result{ops: locks, check: fmt.Sprintf("calls=%d ran=%d", locks, ran)}
+}
+
+type adder interface{ add(to int) int }
+type plus struct{ by int }
+type minus struct{ by int }
+
+func (p *plus) add(to int) int  { return to + p.by }
+func (m *minus) add(to int) int { return to - m.by }
+
+func assert() result {
+	const assertions = 100000
+	held := []any{&plus{3}, &minus{1}}
+	sum := 0
+	for i := 0; i < assertions; i++ {
+		sum = held[i%2].(adder).add(sum)
+	}
+	return result{ops: assertions, check: fmt.Sprintf("asserts=%d sum=%d", assertions, sum)}
 }
 
 // A channel is what Go programs have for a semaphore without a module; the one of x/sync takes a mutex each way.
