@@ -3,6 +3,8 @@
 #ifndef WEFT_EACH_H
 #define WEFT_EACH_H
 
+#include <weft/base.h>
+
 #define WEFT_EACH_1_(f, c, a)	    f(c, a)
 #define WEFT_EACH_2_(f, c, a, ...)  f(c, a) WEFT_EACH_1_(f, c, __VA_ARGS__)
 #define WEFT_EACH_3_(f, c, a, ...)  f(c, a) WEFT_EACH_2_(f, c, __VA_ARGS__)
