@@ -54,13 +54,11 @@
  * R2 leave: store_rel(bucket)       -> A2 guard_take: cas_acq(word)           the links between it and the next
  * R2 begin: store_rel(bucket)       -> A2 guard_take: cas_acq(word)           the same
  * R3 value_set: store_rel(value)    -> A3 value_of: load_acq(value)           what happened before the store
- * R4 grow: cas_rel(mask)            -> A4 key_of: load_acq(mask)              where the buckets are
- * R5 grow: cas_rel(chunk)           -> A5 grow: load_acq(chunk)               the same
- * R6 table_make: cas_acqrel(table)  -> A6 table_of: load_acq(table)           the table
- * R6 table_make: cas_acqrel(table)  -> A6 table_make: cas_acqrel(table)       the same
- * R6 table_make: cas_acqrel(table)  -> A6 clear: swap_acqrel(table)           the same
- * R7 clear: swap_acqrel(table)      -> A7 table_of: load_acq(table)           what happened before the clearing
- * R7 clear: swap_acqrel(table)      -> A7 table_make: cas_acqrel(table)       the same
+ * R4 grow: store_rel(mask)          -> A4 key_of, tend: load_acq(mask)        where the buckets are
+ * R5 table_make: cas_acqrel(table)  -> A5 table_of: load_acq(table)           plain: the table
+ * R5 table_make: cas_acqrel(table)  -> A5 table_make: cas_acqrel(table)       plain: the same
+ * R5 table_make: cas_acqrel(table)  -> A5 clear: swap_acqrel(table)           plain: the same
+ * R6 clear: swap_acqrel(table)      -> A6 table_of: load_acq(table)           what happened before the clearing
  */
 #include "lockfree/assert.h"
 #include "lockfree/counter.h"
@@ -234,6 +232,7 @@ static inline uint64_t key_of_mark(uint64_t mark)
 
 static inline struct node *node_at(uint64_t link)
 {
+	assert_debug(link != 0);
 	return (struct node *)(uintptr_t)link;
 }
 
@@ -422,23 +421,20 @@ static void count(struct table *t, int64_t n)
 		counter_add(&t->count, last, (uint64_t)n);
 }
 
+/* Whoever puts the memory there sets the mask: each is set once. */
 static COLD void grow(struct table *t, uint64_t mask)
 {
 	int depth = __builtin_clzll(~mask) + 1;
-	if (depth > DEPTH_MOST)
+	size_t bytes = buckets(mask) * sizeof(uint64_t);
+	if (depth > DEPTH_MOST || load_rlx(&t->chunk[depth]))
 		return;
-	_Atomic uint64_t *none = NULL;
-	if (!load_acq(&t->chunk[depth])) { /* A5 */
-		size_t bytes = buckets(mask) * sizeof(uint64_t);
-		_Atomic uint64_t *chunk = zeroed_make(bytes);
-		if (!chunk)
-			return;
-		if (!cas_rel(&t->chunk[depth], &none, chunk)) { /* R5 */
-			zeroed_free(chunk, bytes);
-			return;
-		}
-	}
-	(void)cas_rel(&t->mask, &mask, mask >> 1 | UINT64_C(1) << 63); /* R4 */
+	_Atomic uint64_t *chunk = zeroed_make(bytes), *none = NULL;
+	if (!chunk)
+		return;
+	if (cas_rlx(&t->chunk[depth], &none, chunk))
+		store_rel(&t->mask, mask >> 1 | UINT64_C(1) << 63); /* R4 */
+	else
+		zeroed_free(chunk, bytes);
 }
 
 /* Of the nth bucket, as they come with growing depth. */
@@ -452,7 +448,7 @@ static uint64_t key_of_nth(uint64_t n)
 static void foresee(struct table *t, uint64_t key)
 {
 	uint64_t link = follow(bucket_at(t, key_before(key)));
-	if (!is_mark(link))
+	if (link && !is_mark(link))
 		__builtin_prefetch(node_at(link));
 }
 
@@ -470,7 +466,7 @@ static COLD void begin_some(struct table *t, uint64_t from, uint64_t all)
 /* After an insertion: its share of growing. Chances are bits of the hash that choose no bucket. */
 static inline void tend(struct table *t, uint64_t hash)
 {
-	uint64_t mask = load_rlx(&t->mask), all = buckets(mask), begun = load_rlx(&t->begun);
+	uint64_t mask = load_acq(&t->mask), all = buckets(mask), begun = load_rlx(&t->begun); /* A4 */
 	uint64_t chance = hash / (HASH_BITS + 1);
 	if (unlikely(begun < all)) {
 		if (chance % BEGIN_EVERY == 0)
@@ -533,15 +529,15 @@ static COLD struct table *table_make(struct map_sync *m)
 	memset((void *)t, 0, bytes);
 	table_init(t, shards);
 	store_rlx(&t->self, m);
-	if (cas_acqrel(&m->table, &other, t)) /* R6, A7 */
+	if (cas_acqrel(&m->table, &other, t)) /* R5 */
 		return t;
 	weft_free(t);
-	return other; /* A6 */
+	return other; /* A5 */
 }
 
 static inline struct table *table_of(struct map_sync *m)
 {
-	struct table *t = load_acq(&m->table); /* A6, A7 */
+	struct table *t = load_acq(&m->table); /* A5, A6 */
 	if (t)
 		check_not_copied(&t->self, m, "map");
 	return t;
@@ -746,9 +742,11 @@ size_t weft_map_sync_len_(weft_map_sync *map)
 static void clear(struct map_sync *m)
 {
 	bool outermost = call_begin();
-	struct table *t = table_of(m) ? swap_acqrel(&m->table, NULL) : NULL; /* R7, A6 */
-	if (t)
+	struct table *t = swap_acqrel(&m->table, NULL); /* R6, A5 */
+	if (t) {
+		check_not_copied(&t->self, m, "map");
 		retire(&t->retired, reclaim_table);
+	}
 	call_end(outermost);
 }
 

@@ -22,9 +22,10 @@
  * struct weft_bytes, and these keep a copy of the bytes. Values that are compared are integers, enums or pointers: with others
  * _compare_and_swap and _compare_and_delete do not compile when they are called.
  *
- * Each call but range is one step, in an order that all agree on. In the terms of Go's memory model, a call that writes synchronizes before any call that observes
- * what it wrote: what happened before a store has happened for who loads the value. _store, _swap, _del, _load_and_delete and
- * _clear write; so do _load_or_store that returns false and _compare_and_… that return true. All but _store read.
+ * The calls on one key, and clearing, have an order that all agree on, and each is a step in it; range is none. In the terms of Go's memory model, a call that
+ * writes synchronizes before any call that observes what it wrote: what happened before a store has happened for who loads the value.
+ * _store, _swap, _del, _load_and_delete and _clear write; so do _load_or_store that returns false and _compare_and_... that return
+ * true. All but _store and _clear read.
  *
  * No call blocks. A load, and what changes nothing, takes no lock and writes nothing that others look at; the rest waits for who writes to the same bucket, of
  * which there are as many as entries. A call that adds a key allocates, and so does one that replaces a value of more than 8 bytes; running out of
