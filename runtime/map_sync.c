@@ -11,7 +11,7 @@
  *
  * Growing to depth d+1 adds the buckets whose prefixes end in 1, in memory of their own, empty. An empty bucket is one
  * that has not begun; the bucket with the last 1 of its key removed stands for it, and a search there comes by all that it would have held.
- * To begin a bucket is to put its mark into the list: one link changes, and no entry moves, ever. Every fourth insertion does this
+ * To begin a bucket is to put its mark into the list: one link changes, and no entry moves, ever. Every eighth insertion does this
  * for 16 buckets, so no call does more than that for growth, and who needs a bucket before has it begin.
  *
  * A bucket's memory follows from its key alone: those that came with depth d lie together, and the lowest 1 of the key tells d.
@@ -43,8 +43,8 @@
  * Clearing takes the whole table away, and it is given back after a grace period. A call that began before may still write
  * to it; all of these count as before the clearing, in the order that their table gave them.
  *
- * How many there are is counted per P. Once in a while an insertion adds that up, and grows the map when it has an entry for
- * every second bucket. Without memory for that it goes on with longer chains.
+ * How many there are is counted per P. Once in a while an insertion adds that up, and grows the map when it has more
+ * than it has buckets. Without memory for that it goes on with longer chains.
  *
  * Rejected: docs/decisions/017-concurrent-map.md.
  *
@@ -84,8 +84,8 @@ enum {
 	FIRST_BUCKETS = 1 << MAP_SYNC_DEPTH,
 	DEPTH_MOST = 40,
 	BEGUN_AT_ONCE = 16, /* buckets */
-	BEGIN_EVERY = 4,    /* insertions: twice as fast as is needed to have done when the map grows again */
-	BUCKETS_EACH = 2,   /* entry, at least: then most looks come to one entry, or to none */
+	BEGIN_EVERY = 8,    /* insertions: twice as fast as is needed to have done when the map grows again */
+	FORESEEN = 8,	    /* buckets */
 	COUNT_EVERY = 16,   /* part of the entries that it has room for, between two looks at how many there are */
 };
 
@@ -444,10 +444,10 @@ static uint64_t key_of_nth(uint64_t n)
 	return (n << 1 | 1) << zeroes;
 }
 
-/* What the beginning of a bucket comes by first is asked for before it is needed: the misses of several go on together. */
-static void foresee(struct table *t, uint64_t key)
+/* Has the bucket's first entry come nearer: misses of several go on together. */
+static void foresee_entries_of(struct table *t, uint64_t key)
 {
-	uint64_t link = follow(bucket_at(t, key_before(key)));
+	uint64_t link = follow(bucket_at(t, key));
 	if (link && !is_mark(link))
 		__builtin_prefetch(node_at(link));
 }
@@ -458,7 +458,7 @@ static COLD void begin_some(struct table *t, uint64_t from, uint64_t all)
 	if (!cas_rlx(&t->begun, &from, to))
 		return;
 	for (uint64_t n = from; n < to; n++)
-		foresee(t, key_of_nth(n));
+		foresee_entries_of(t, key_before(key_of_nth(n)));
 	for (; from < to; from++)
 		begin(t, key_of_nth(from));
 }
@@ -473,19 +473,26 @@ static inline void tend(struct table *t, uint64_t hash)
 			begin_some(t, begun, all);
 		return;
 	}
-	uint64_t room = all / BUCKETS_EACH, every = room < COUNT_EVERY ? 1 : room / COUNT_EVERY;
-	if (unlikely((chance & (every - 1)) == 0) && (int64_t)(counter_sum(&t->count) - room) > 0)
+	uint64_t every = all < COUNT_EVERY ? 1 : all / COUNT_EVERY;
+	if (unlikely((chance & (every - 1)) == 0) && (int64_t)(counter_sum(&t->count) - all) > 0)
 		grow(t, mask);
 }
 
 /* ---- the table ---- */
 
+/* Entries that follow each other lie anywhere; those of buckets further on are asked for meanwhile. */
 static void table_free(struct table *t)
 {
-	uint64_t link = load_rlx(&t->first[0]);
+	uint64_t link = load_rlx(&t->first[0]), mask = load_rlx(&t->mask), ahead = FORESEEN * (mask & -mask);
 	while (link != END) {
-		struct node *n = is_mark(link) ? NULL : node_at(link);
-		link = load_rlx(n ? &n->link : bucket_at(t, key_of_mark(link)));
+		struct node *n = NULL;
+		if (is_mark(link)) {
+			foresee_entries_of(t, (key_of_mark(link) + ahead) & mask);
+			link = load_rlx(bucket_at(t, key_of_mark(link)));
+		} else {
+			n = node_at(link);
+			link = load_rlx(&n->link);
+		}
 		weft_free(n);
 	}
 	for (int depth = MAP_SYNC_DEPTH + 1; depth <= DEPTH_MOST; depth++) {

@@ -60,7 +60,8 @@ static void ascend(void *arg)
 		}
 		last[key] = ++n;
 		if (there[key] && draw_below(&random, 2))
-			CHECK(numbers_compare_and_swap(&small, key, value, n) && !numbers_compare_and_swap(&small, key, value, -1));
+			CHECK(numbers_compare_and_swap(&small, key, value, n) &&
+			      !numbers_compare_and_swap(&small, key, value, -1));
 		else
 			numbers_store(&small, key, n);
 		CHECK(stamps_swap(&large, key, stamp_of(key, n), &stamp) == there[key]);
@@ -137,6 +138,9 @@ static int values_ascend(void)
 		there += numbers_load(&small, key, NULL);
 	CHECK(numbers_len(&small) == there && stamps_len(&large) == there);
 	CHECK(strays_len(&others) > (size_t)test_rounds(100000));
+	numbers_fini(&small);
+	stamps_fini(&large);
+	strays_fini(&others);
 	return 0;
 }
 
@@ -200,6 +204,7 @@ static int owners_are_alone(void)
 		sum += thing[i].uses;
 	CHECK_EQ(sum, load_rlx(&uses));
 	CHECK(sum > 0 && owners_len(&owner) == 0);
+	owners_fini(&owner);
 	return 0;
 }
 
@@ -255,6 +260,7 @@ static int what_is_added_is_taken(void)
 	numbers_range(&counts, take, NULL);
 	CHECK_EQ(load_rlx(&taken), load_rlx(&added));
 	CHECK_EQ(numbers_len(&counts), 0);
+	numbers_fini(&counts);
 	return 0;
 }
 
