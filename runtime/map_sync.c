@@ -2,27 +2,28 @@
  *
  * Split-ordered lists (Shalev and Shavit, "Split-Ordered Lists: Lock-Free Extensible Hash Tables", 2006), with locks for who
  * writes. A bucket is a word: the link to the first entry whose hash is not below the bucket's key. Its key is a prefix of
- * hashes, filled up with zeroes; a map of depth d has 2^d of them, for each prefix of d bits. A link leads to an entry, or it is a mark
- * and holds the key of the next bucket, so that who comes to the end of a bucket's entries sees without touching that bucket whether to go on:
+ * hashes, filled up with zeroes; a map of depth d has 2^d of them, for each prefix of d bits. A link leads to an entry, or it
+ * is a mark and holds the key of the next bucket, so that who comes to the end of a bucket's entries sees without touching
+ * that bucket whether to go on:
  *
  *     bucket 00.. -> entry 0011 -> mark 0100 -> entry 0101 -> entry 0110 -> mark 1000 -> ... -> END
  *     bucket 01..    (its mark is 0100)  ^
  *     hash(entry) and key(mark) ascend along the list; equal ones: the mark, then the entries
  *
- * Growing to depth d+1 adds the buckets whose prefixes end in 1, in memory of their own, empty. An empty bucket is one
- * that has not begun; the bucket with the last 1 of its key removed stands for it, and a search there comes by all that it would have held.
- * To begin a bucket is to put its mark into the list: one link changes, and no entry moves, ever. Every eighth insertion does this
- * for 16 buckets, so no call does more than that for growth, and who needs a bucket before has it begin.
+ * Growing to depth d+1 adds the buckets whose prefixes end in 1, in memory of their own, empty. An empty bucket is one that
+ * has not begun; the bucket with the last 1 of its key removed stands for it, and a search there comes by all that it would
+ * have held. To begin a bucket is to put its mark into the list: one link changes, and no entry moves, ever. Every eighth
+ * insertion does this for 16 buckets, so no call does more than that for growth, and who needs a bucket before has it begin.
  *
  * A bucket's memory follows from its key alone: those that came with depth d lie together, and the lowest 1 of the key tells d.
  *
  * Who looks takes no lock and writes nothing: it follows links, and what it finds is not given back before it has left
- * (lockfree/epoch.h). A call into weft keeps its P (runtime/call.h), so from call_begin to call_end there is no quiet point. Retiring may make
- * one, so that comes last in a call.
+ * (lockfree/epoch.h). A call into weft keeps its P (runtime/call.h), so from call_begin to call_end there is no quiet point.
+ * Retiring may make one, so that comes last in a call.
  *
- * Who writes holds the bucket: GUARD in its word. It owns the links from the bucket to the next mark, and the values of the entries between; it neither
- * allocates nor frees nor switches meanwhile, and does not take another but one that nobody knows of yet. The last store that shows
- * the change may be the one that gives the bucket up.
+ * Who writes holds the bucket: GUARD in its word. It owns the links from the bucket to the next mark, and the values of the
+ * entries between; it neither allocates nor frees nor switches meanwhile, and does not take another but one that nobody knows
+ * of yet. The last store that shows the change may be the one that gives the bucket up.
  *
  *     who takes a bucket                        who begins one behind it
  *     guard_take its word                       guard_take the word of the one before
@@ -33,9 +34,10 @@
  * The new bucket is guarded until its mark is in the list: otherwise an entry of it could be unlinked and given back while
  * the old link still leads there.
  *
- * An entry that is unlinked keeps its own link, so who stands on it comes back into the list, at what follows: links only ever lead to greater hashes. An entry that
- * is there from a look's beginning to its end is on every way past its hash, so the look finds it. What is not on the way was not there at some moment meanwhile. That
- * moment is the look's; a write's is the store that shows it.
+ * An entry that is unlinked keeps its own link, so who stands on it comes back into the list, at what follows: links only ever
+ * lead to greater hashes. An entry that is there from a look's beginning to its end is on every way past its hash, so the look
+ * finds it. What is not on the way was not there at some moment meanwhile. That moment is the look's; a write's is the store
+ * that shows it.
  *
  * A value of eight bytes or less is a word in its entry, stored in place by who holds the bucket. A larger one comes with a
  * new entry, which replaces the old one by one link.
@@ -680,9 +682,9 @@ static bool delete_if(weft_map_sync *map, const struct weft_map_type *type, cons
 {
 	bool outermost = call_begin();
 	struct table *t = table_of(inside(map));
+	uint64_t hash = t ? hash_of(t, type, key) : 0;
 	struct node *n = NULL;
-	if (t) {
-		uint64_t hash = hash_of(t, type, key);
+	if (t && find(t, type, key, hash)) {
 		struct place p;
 		n = take_for(t, type, key, hash, &p);
 		if (n && old && load_rlx(&n->value) != *old)

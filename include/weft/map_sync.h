@@ -22,19 +22,19 @@
  * struct weft_bytes, and these keep a copy of the bytes. Values that are compared are integers, enums or pointers: with others
  * _compare_and_swap and _compare_and_delete do not compile when they are called.
  *
- * The calls on one key, and clearing, have an order that all agree on, and each is a step in it; range is none. In the terms of Go's memory model, a call that
- * writes synchronizes before any call that observes what it wrote: what happened before a store has happened for who loads the value.
- * _store, _swap, _del, _load_and_delete and _clear write; so do _load_or_store that returns false and _compare_and_... that return
- * true. All but _store and _clear read.
+ * The calls on one key, and clearing, have an order that all agree on, and each is a step in it; range is none. In the terms
+ * of Go's memory model, a call that writes synchronizes before any call that observes what it wrote: what happened before a
+ * store has happened for who loads the value. _store, _swap, _del, _load_and_delete and _clear write; so do _load_or_store
+ * that returns false and _compare_and_... that return true. All but _store and _clear read.
  *
- * No call blocks. A load, and what changes nothing, takes no lock and writes nothing that others look at; the rest waits for who writes to the same bucket, of
- * which there are as many as entries. A call that adds a key allocates, and so does one that replaces a value of more than 8 bytes; running out of
- * memory is fatal. No call does work in proportion to the map's size, but range and fini; a map that has grown does not shrink before
- * it is cleared.
+ * No call blocks. A load, and what changes nothing, takes no lock and writes nothing that others look at; the rest waits for
+ * who writes to the same bucket, of which there are as many as entries. A call that adds a key allocates, and so does one that
+ * replaces a value of more than 8 bytes; running out of memory is fatal. No call does work in proportion to the map's size,
+ * but range and fini; a map that has grown does not shrink before it is cleared.
  *
- * range corresponds to no snapshot: each key is visited once at most, in no order; a key that is there all the time is visited, and
- * with a value that it had meanwhile; one that is stored or deleted meanwhile may be visited or not. each may use the map, block, panic, and exit. The bytes of a key are its until it
- * returns. After a _clear nothing more is visited.
+ * range corresponds to no snapshot: each key is visited once at most, in no order; a key that is there all the time is
+ * visited, and with a value that it had meanwhile; one that is stored or deleted meanwhile may be visited or not. each may use
+ * the map, block, panic, and exit. The bytes of a key are its until it returns. After a _clear nothing more is visited.
  *
  * len counts one core after the other: while others write it may be what it never was; with nobody writing it is the count. */
 #ifndef WEFT_MAP_SYNC_H

@@ -1,9 +1,10 @@
 /* The concurrent map (runtime/map_sync.c), the same source, beginning with one bucket: two or three goroutines load, store, swap, compare,
  * delete and clear, while the map grows by every insertion, or does not.
  *
- * What must hold: for each key, the calls' results are those of one order of them all, in which none comes before one that had ended, as far as it could
- * know; who sees a value, or that a key has gone, stands after whoever brought that about; what is retired is retired once, and is not
- * touched after a grace period; in the end the list is sorted, each bucket is where its mark is, and nobody holds one.
+ * What must hold: for each key, the calls' results are those of one order of them all, in which none comes before one that had
+ * ended, as far as it could know; who sees a value, or that a key has gone, stands after whoever brought that about; what is
+ * retired is retired once, and is not touched after a grace period; in the end the list is sorted, each bucket is where its
+ * mark is, and nobody holds one.
  */
 #include "tests/model/goroutine.h"
 #include "tests/model/scenarios.h"
@@ -132,10 +133,15 @@ static bool is_key(const void *key, const void *entry)
 	return *(const uint64_t *)key == *(const uint64_t *)entry;
 }
 
-static const struct weft_map_type small = {.key_size = 8, .value_at = 8, .value_size = 8, .entry_size = 16, .flags = WEFT_MAP_WORD_VALUE_,
-					   .hash = spread, .equal = is_key};
-static const struct weft_map_type big = {.key_size = 8, .value_at = 8, .value_size = 16, .entry_size = 24, .hash = spread,
-					 .equal = is_key};
+static const struct weft_map_type small = {.key_size = 8,
+					   .value_at = 8,
+					   .value_size = 8,
+					   .entry_size = 16,
+					   .flags = WEFT_MAP_WORD_VALUE_,
+					   .hash = spread,
+					   .equal = is_key};
+static const struct weft_map_type big = {
+    .key_size = 8, .value_at = 8, .value_size = 16, .entry_size = 24, .hash = spread, .equal = is_key};
 
 static weft_map_sync map;
 
@@ -148,7 +154,8 @@ static const struct scenario {
 	int depth; /* at first; all buckets have begun */
 	bool large;
 	int preemptions, stale_reads;
-} scenarios[] = {
+} scenarios[] =
+    {
 	{{"s1l2", "s2l1", ""}, "", NO_TABLE, 0, false, 2, 1},
 	{{"o1", "o1", ""}, "", NO_TABLE, 0, false, 3, 1},
 	{{"s1", "l1", ""}, "", NO_TABLE, 0, true, 3, 1},
@@ -180,7 +187,8 @@ static const struct scenario {
 	{{"kk..", "l1..", "s1.."}, "1", STAYS, 0, false, 2, 0},
 	{{"kk..", "kk..", "s1.."}, "1", STAYS, 0, false, 2, 0},
 	{{"kk", "d1", ""}, "1", STAYS, 0, false, 3, 1},
-}, *scenario;
+},
+  *scenario;
 
 /* ---- what was done ---- */
 
@@ -188,12 +196,12 @@ enum { CALLS = 12 };
 
 static struct call {
 	char what;
-	uint64_t key, value;    /* it stores */
-	bool found;             /* what it says */
-	uint64_t saw;           /* the value that it gives; 0: none */
+	uint64_t key, value; /* it stores */
+	bool found;	     /* what it says */
+	uint64_t saw;	     /* the value that it gives; 0: none */
 	int thread;
-	uint32_t began, ended;  /* steps; 0: not yet */
-	unsigned after;         /* calls that had ended, as far as it could know */
+	uint32_t began, ended; /* steps; 0: not yet */
+	unsigned after;	       /* calls that had ended, as far as it could know */
 } call[CALLS];
 static int calls;
 
@@ -258,7 +266,8 @@ static void check_order(const struct call *c)
 	bool goes = false, seen = false;
 	if (c->saw) {
 		for (int i = 0; i < calls; i++)
-			explorer_check(call[i].value != c->saw || call[i].thread == c->thread || explorer_has_seen(call[i].thread, call[i].began),
+			explorer_check(call[i].value != c->saw || call[i].thread == c->thread ||
+					   explorer_has_seen(call[i].thread, call[i].began),
 				       "what happened before a store has happened for who sees it");
 		return;
 	}
@@ -416,8 +425,8 @@ static void end(void)
 static const char *first_failure(const struct explorer_mutation *m)
 {
 	for (scenario = scenarios; scenario < scenarios + ARRAY_LEN(scenarios); scenario++) {
-		struct explorer_program p = {scripts(scenario->script), start, thread, end,
-					     scenario->preemptions, scenario->stale_reads, NULL, false};
+		struct explorer_program p = {scripts(scenario->script), start, thread, end, scenario->preemptions,
+					     scenario->stale_reads,	NULL,  false};
 		const char *broken = explore_scripts(scenario->script, p, m);
 		if (broken)
 			return broken;
