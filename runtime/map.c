@@ -40,6 +40,7 @@
 #include "lockfree/assert.h"
 #include "runtime/hash.h"
 #include "runtime/panic.h"
+#include "runtime/zeroed.h"
 
 #include <weft/map.h>
 #include <weft/mem.h>
@@ -48,7 +49,6 @@
 
 enum {
 	GROUP_SLOTS = 8,
-	PAGES_FROM = 32 * 1024, /* blocks of more bytes are the operating system's: zero, and costing nothing until touched */
 	ALIGNED = 64,
 	WORN = 16,               /* a segment is made anew when one slot of so many is a tombstone */
 	ROUND = 12,              /* a round lasts until the map has a twelfth of its slots more entries than when it began */
@@ -90,18 +90,8 @@ static void *no_memory(const weft_map *m)
 /* Zeroed. */
 static char *block_make(const weft_map *m, size_t bytes)
 {
-	char *p = bytes < PAGES_FROM ? weft_calloc(1, bytes) : os_reserve(bytes);
-	if (p && bytes >= PAGES_FROM)
-		os_small_pages(p, bytes);
+	char *p = zeroed_make(bytes);
 	return p ? p : no_memory(m);
-}
-
-static void block_free(char *p, size_t bytes)
-{
-	if (bytes < PAGES_FROM)
-		weft_free(p);
-	else
-		os_release(p, bytes);
 }
 
 static void *take_memory(const weft_map *m, size_t bytes)
@@ -127,7 +117,7 @@ static struct weft_map_chunk groups_make(const weft_map *m, const struct weft_ma
 
 static void groups_free(const struct weft_map_type *t, struct weft_map_chunk chunk, uint64_t first, uint64_t n)
 {
-	block_free((char *)(chunk.control + first * GROUP_SLOTS), groups_size(t, n));
+	zeroed_free((char *)(chunk.control + first * GROUP_SLOTS), groups_size(t, n));
 }
 
 /* How many groups chunk k > 0 begins with, and has. */

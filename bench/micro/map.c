@@ -17,14 +17,6 @@ WEFT_MAP_OF(uint64_t, uint64_t, map);
 
 static map filled;
 
-/* A bijection: the end of splitmix64. */
-static uint64_t mixed(uint64_t z)
-{
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
 static map fill(void)
 {
 	map m = map_make(0);

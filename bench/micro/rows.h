@@ -34,12 +34,25 @@ void fork_join(struct batch *);	    /* tree.c */
 void wake_polling(struct batch *);  /* wake.c */
 void sched_latency(struct batch *); /* latency.c */
 
+/* A bijection, the end of splitmix64: keys in no order. */
+static inline uint64_t mixed(uint64_t z)
+{
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
 /* map.c */
 void map_insert(struct batch *);
 void map_fill(void);
 void map_hit(struct batch *);
 void map_miss(struct batch *);
 void map_worst(struct batch *);
+
+/* map_sync.c */
+void map_sync_fill(void);
+void map_sync_load(struct batch *);
+void map_sync_store(struct batch *);
 
 /* Ended by a row without a name. */
 extern const struct row rows[];

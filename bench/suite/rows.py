@@ -96,6 +96,8 @@ _MICRO = (
     ("mutex", "lock and unlock, nobody else wants it", 1, False, (), 0.04),
     ("mutex-contended", "four tasks lock, add, unlock; per lock", 2, False, (), 0.04),
     ("rwmutex-read", "two tasks read, and write every thousandth time; per lock", None, False, (), 0.04),
+    ("map-sync-load", "two tasks look up one of 100,000 keys in a map for several, and store every tenth time; per call", None, False, (), 0.1),
+    ("map-sync-store", "two tasks put 100,000 keys, each its own, into an empty one, and free it; per key", None, True, (), 0.04),
     ("once", "come to what has been done once already", None, False, (), 0.04),
     ("assert", "assert that a value of one of two types is an interface's, and call its method; per assertion", None, False, (), 0.04),
     ("semaphore", "acquire one permit of three and release it, nobody else wants it", None, False, (), 0.04),

@@ -59,11 +59,8 @@ WEFT_BEGIN_DECLS
 		name##_value_ v;                                                                                       \
 	} name##_entry_
 
-/* What is common to all: the layout, make, free, len; name##_hash_ and name##_equal_ follow. */
-#define WEFT_MAP_TABLE_(name, value_at, value_size, flags)                                                             \
-	typedef struct name {                                                                                          \
-		weft_map *map;                                                                                         \
-	} name;                                                                                                        \
+/* What the library is told of a map's keys and values; name##_hash_ and name##_equal_ follow. */
+#define WEFT_MAP_TYPE_(name, value_at, value_size, flags)                                                              \
 	WEFT_MAP_PLAIN_(name##_entry_);                                                                                \
 	WEFT_MAP_ASSERT_(__alignof__(name##_entry_) <= 16, "a map's entries are aligned to 16 bytes at most");         \
 	enum {                                                                                                         \
@@ -82,7 +79,14 @@ WEFT_BEGIN_DECLS
 		name##_slot_ > 32 ? 6 : 7,                                                                             \
 		(uint32_t)name##_far_ | (flags),                                                                       \
 		name##_hash_,                                                                                          \
-		name##_equal_};                                                                                        \
+		name##_equal_}
+
+/* What is common to all: the layout, make, free, len. */
+#define WEFT_MAP_TABLE_(name, value_at, value_size, flags)                                                             \
+	typedef struct name {                                                                                          \
+		weft_map *map;                                                                                         \
+	} name;                                                                                                        \
+	WEFT_MAP_TYPE_(name, value_at, value_size, flags);                                                             \
 	WEFT_MAP_VERB_ name name##_make(size_t hint_)                                                                  \
 	{                                                                                                              \
 		name m_ = {weft_map_make_(&name##_type_, hint_)};                                                      \
@@ -167,9 +171,7 @@ WEFT_BEGIN_DECLS
 
 /* ---- keys of the user's making ---- */
 
-#define WEFT_MAP_BY(key, value, name, hash, equal)                                                                     \
-	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
-	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), 0);                                   \
+#define WEFT_MAP_FUNCTIONS_(name, hash, equal)                                                                         \
 	WEFT_MAP_VERB_ uint64_t name##_hash_(weft_seed seed_, const void *key_)                                        \
 	{                                                                                                              \
 		return weft_hash_u64(seed_, hash(seed_, (const name##_key_ *)key_));                                   \
@@ -178,6 +180,12 @@ WEFT_BEGIN_DECLS
 	{                                                                                                              \
 		return equal((const name##_key_ *)key_, &((const name##_entry_ *)entry_)->k);                          \
 	}                                                                                                              \
+	typedef struct name name##_functions_
+
+#define WEFT_MAP_BY(key, value, name, hash, equal)                                                                     \
+	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
+	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), 0);                                   \
+	WEFT_MAP_FUNCTIONS_(name, hash, equal);                                                                        \
 	WEFT_MAP_VERBS_(name, name##_key_, WEFT_MAP_SAME_);                                                            \
 	WEFT_MAP_NEXT_(name, name##_key_, WEFT_MAP_SAME_)
 
@@ -215,9 +223,7 @@ static inline weft_bytes weft_map_bytes_of_(weft_map_own_ key)
 
 #define WEFT_MAP_STRING_OF_(k) ((const char *)(k).bytes)
 
-#define WEFT_MAP_OWN_BYTES_(value, name)                                                                               \
-	WEFT_MAP_ENTRY_(weft_map_own_, value, name);                                                                   \
-	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), WEFT_MAP_OWNS_);                      \
+#define WEFT_MAP_BYTES_FUNCTIONS_(name)                                                                                \
 	WEFT_MAP_VERB_ uint64_t name##_hash_(weft_seed seed_, const void *key_)                                        \
 	{                                                                                                              \
 		return weft_map_hash_bytes_(seed_, key_);                                                              \
@@ -227,6 +233,11 @@ static inline weft_bytes weft_map_bytes_of_(weft_map_own_ key)
 		return weft_map_equal_bytes_(key_, entry_);                                                            \
 	}                                                                                                              \
 	typedef struct name name##_owns_
+
+#define WEFT_MAP_OWN_BYTES_(value, name)                                                                               \
+	WEFT_MAP_ENTRY_(weft_map_own_, value, name);                                                                   \
+	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), WEFT_MAP_OWNS_);                      \
+	WEFT_MAP_BYTES_FUNCTIONS_(name)
 
 #define WEFT_MAP_OF_STRING(value, name)                                                                                \
 	WEFT_MAP_OWN_BYTES_(value, name);                                                                              \

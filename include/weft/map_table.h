@@ -30,6 +30,8 @@ struct weft_map_type {
 enum {
 	WEFT_MAP_FAR_ = 1,  /* entries are large, each in a block of its own */
 	WEFT_MAP_OWNS_ = 2, /* keys are struct weft_map_own_, and the map has its own copy of the bytes */
+	WEFT_MAP_WORD_KEY_ = 4,   /* map_sync.h alone: a key comes as a uint64_t */
+	WEFT_MAP_WORD_VALUE_ = 8, /* and so does a value */
 
 	WEFT_MAP_NEAR_MOST_ = 128, /* an entry of more bytes is far */
 	WEFT_MAP_TAG_BITS_ = 7,

@@ -15,6 +15,7 @@
 #include <weft/iface.h>
 #include <weft/limit.h>
 #include <weft/map.h>
+#include <weft/map_sync.h>
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>

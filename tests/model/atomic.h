@@ -47,7 +47,7 @@
 #define cas_seq(p, expected, v)    CAS_(p, expected, v, SEQ_CST)
 
 /* Counters order nothing. */
-#define bump(p, v) ((void)(p))
+#define bump(p, v) ((void)(p), (void)(v))
 
 /* For the stand-ins of what blocks. */
 #define await_acq(p, unwanted) ({ (PLAIN_(p))explorer_await(AT_(p), (uint64_t)(unwanted), ACQUIRE); })

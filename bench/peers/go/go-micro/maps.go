@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"math"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -80,4 +82,75 @@ func mapWorst() result {
 		}
 	}
 	return result{ops: 1, timed: worst, check: fmt.Sprintf("keys=%d times=%d len=%d", worstOf, times, count)}
+}
+
+// Of the map that several goroutines use at once.
+const (
+	syncTasks     = 2
+	syncKeys      = 100000
+	syncTurns     = 100000
+	turnsPerStore = 10
+)
+
+var filledSync *sync.Map
+
+func inAllTasks(task func(which uint64)) {
+	var join sync.WaitGroup
+	join.Add(syncTasks)
+	for i := uint64(0); i < syncTasks; i++ {
+		go func(which uint64) {
+			task(which)
+			join.Done()
+		}(i)
+	}
+	join.Wait()
+}
+
+func mapSyncLoad() result {
+	if filledSync == nil {
+		filledSync = new(sync.Map)
+		for i := uint64(0); i < syncKeys; i++ {
+			filledSync.Store(mixed(i), i)
+		}
+	}
+	var found, sum uint64
+	from := time.Now()
+	inAllTasks(func(which uint64) {
+		state, seen, added := which, uint64(0), uint64(0)
+		for i := 0; i < syncTurns; i++ {
+			state = state*6364136223846793005 + 1442695040888963407
+			n := (state >> 33) % syncKeys
+			if i%turnsPerStore == 0 {
+				filledSync.Store(mixed(n), n)
+				continue
+			}
+			value, ok := filledSync.Load(mixed(n))
+			if ok {
+				seen++
+				added += value.(uint64)
+			}
+		}
+		atomic.AddUint64(&found, seen)
+		atomic.AddUint64(&sum, added)
+	})
+	timed := time.Since(from)
+	return result{ops: syncTasks * syncTurns, timed: timed, check: fmt.Sprintf("keys=%d found=%d sum=%d", syncKeys, found, sum)}
+}
+
+// It has no length: what is in it is counted, and not timed.
+func mapSyncStore() result {
+	var m sync.Map
+	from := time.Now()
+	inAllTasks(func(which uint64) {
+		for i := which; i < syncKeys; i += syncTasks {
+			m.Store(mixed(i), i)
+		}
+	})
+	timed := time.Since(from)
+	count := 0
+	m.Range(func(any, any) bool {
+		count++
+		return true
+	})
+	return result{ops: syncKeys, timed: timed, check: fmt.Sprintf("keys=%d len=%d", syncKeys, count)}
 }
