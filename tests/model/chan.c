@@ -44,12 +44,6 @@ uint64_t random_u64(void)
 	return (uint64_t)explorer_choose(2) << 63;
 }
 
-bool timer_cancel(struct timer *t)
-{
-	(void)t;
-	return false;
-}
-
 void retire(struct epoch_entry *entry, void (*reclaim_it)(struct epoch_entry *))
 {
 	(void)entry, (void)reclaim_it;
