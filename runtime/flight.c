@@ -49,6 +49,7 @@ struct call {
 	bool detached; /* it runs on a goroutine of its own */
 	/* The flight's lock, until it has ended. */
 	enum fate fate;
+	bool forgotten;  /* it is off the map */
 	int64_t waiting; /* in a call of theirs */
 	int64_t channels;
 	struct outlet *outlets;
@@ -100,9 +101,10 @@ static struct call *find(weft_flight *f, const char *key)
 	return c;
 }
 
-static void take_off(weft_flight *f, const char *key)
+static void take_off(weft_flight *f, struct call *c)
 {
-	calls_del((calls){f->calls}, key);
+	c->forgotten = true;
+	calls_del((calls){f->calls}, c->key);
 	if (calls_len((calls){f->calls}))
 		return;
 	calls_free((calls){f->calls});
@@ -246,8 +248,8 @@ static int64_t settle(struct call *c, enum fate fate)
 	weft_flight *f = c->flight;
 	bool detached = c->detached;
 	weft_mutex_lock(&f->lock);
-	if (find(f, c->key) == c)
-		take_off(f, c->key);
+	if (!c->forgotten)
+		take_off(f, c);
 	c->fate = fate;
 	int64_t takers = c->waiting + c->channels + !detached;
 	c->result.shared = takers > 1;
@@ -381,8 +383,9 @@ weft_chan *weft_flight_chan(weft_flight *f, const char *key, weft_flight_fn *fn,
 void weft_flight_forget(weft_flight *f, const char *key)
 {
 	weft_mutex_lock(&f->lock);
-	if (find(f, key))
-		take_off(f, key);
+	struct call *c = find(f, key);
+	if (c)
+		take_off(f, c);
 	weft_mutex_unlock(&f->lock);
 }
 
