@@ -230,9 +230,22 @@ void weft_mutex_lock_slow(weft_mutex *mutex)
 		lock_call(m, false, WEFT_NEVER);
 }
 
+/* It is free, but guarded: somebody is about to take it, or only leaves the queue, and to be refused for that would be wrong. */
+static COLD int try_lock_call(struct mutex *m)
+{
+	bool outermost = call_begin();
+	uint64_t word = take_guard(m);
+	settle(m, LOCKED | (word & WOKEN));
+	call_end(outermost);
+	return word & LOCKED ? -EAGAIN : 0;
+}
+
 int weft_mutex_try_lock(weft_mutex *mutex)
 {
-	return try_take(inside(mutex)) ? 0 : -EAGAIN;
+	struct mutex *m = inside(mutex);
+	if (try_take(m))
+		return 0;
+	return load_rlx(&m->word) & LOCKED ? -EAGAIN : try_lock_call(m);
 }
 
 int weft_mutex_lock_until(weft_mutex *mutex, weft_deadline deadline)
