@@ -72,7 +72,8 @@ WEFT_API void weft_waitgroup_done(weft_waitgroup *);
 WEFT_API void weft_waitgroup_wait(weft_waitgroup *);
 WEFT_API int weft_waitgroup_wait_until(weft_waitgroup *, weft_deadline); /* 0, -ETIMEDOUT */
 
-/* Runs fn(arg) for the first that comes; whoever else comes returns when fn has. fn must not come to the same once. */
+/* Runs fn(arg) for the first that comes; whoever else comes returns when fn has, and is shown as waiting for a mutex meanwhile. fn must
+ * not come to the same once. */
 typedef struct weft_once {
 	uint64_t word;
 } weft_once;
