@@ -15,7 +15,8 @@ WEFT_BEGIN_DECLS
  * one that has waited for a millisecond is handed the lock. Not recursive. */
 typedef struct weft_mutex {
 	uint64_t word;
-	void *first, *last;
+	void *first;
+	uint64_t on_its_way;
 } weft_mutex;
 
 /* What is left of the two when somebody else holds it, or waits. */

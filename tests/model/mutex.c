@@ -92,7 +92,7 @@ static void thread(int which)
 static void end(void)
 {
 	struct mutex *m = inside(&mutex);
-	explorer_check(load_rlx(&m->word) == 0 && !m->first, "it is free in the end, and nobody is in the queue");
+	explorer_check(load_rlx(&m->word) == 0 && !m->first && !m->on_its_way, "it is free in the end, and nobody is in the queue");
 	explorer_check(!refused || !gave_up, "who tries is refused only if somebody has it");
 }
 
