@@ -42,6 +42,7 @@ struct bias {
 	uint16_t streak;    /* times in a row */
 	uint16_t first;     /* who has owned it; nobody else ever does */
 	uint8_t losses;
+	_Atomic uint8_t heat; /* how often those who came found it taken, of late; looked at without the lock */
 	bool by_owner;      /* the holder: how it came by it */
 	_Atomic bool xheld; /* the owner writes */
 };

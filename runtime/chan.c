@@ -158,9 +158,9 @@ weft_chan *weft_chan_make_leaf(size_t elem_size, size_t cap)
 	return make(elem_size, cap);
 }
 
-void chan_own_timer(struct weft_chan *c, struct timer *t)
+void chan_set_source(struct weft_chan *c, struct chan_source *source)
 {
-	c->timer = t;
+	c->source = source;
 }
 
 static void reclaim(struct epoch_entry *entry)
@@ -180,9 +180,10 @@ void weft_chan_free(weft_chan *c)
 		weft_panic("free of a channel on which a goroutine waits");
 	if (unlikely(load_acq(&c->subscribed)))
 		signal_forget(c);
-	if (c->timer) {
-		timer_cancel(c->timer);
-		weft_free(c->timer);
+	if (c->source) {
+		call_end(outermost);
+		c->source->gone(c->source);
+		outermost = call_begin();
 	}
 	retire(&c->retired, reclaim);
 	call_end(outermost);

@@ -27,6 +27,11 @@ struct waitq {
 	struct waiter *last;
 };
 
+/* What fills a channel that is the user's to free at any time. It is told before that goes, outside calls, and sends nothing afterwards. */
+struct chan_source {
+	void (*gone)(struct chan_source *);
+};
+
 /* What every operation writes is one line, which goes over to another core as a whole; what it only reads is the
  * next, which all cores keep. */
 struct weft_chan {
@@ -41,7 +46,7 @@ struct weft_chan {
 	_Atomic bool closed; /* as count */
 	_Atomic bool subscribed; /* to signals (signal.h), at least once; written under the lock there */
 	bias_owner owner; /* of the lock */
-	struct timer *timer; /* weft_after's, which goes with the channel */
+	struct chan_source *source; /* NULL: none */
 	struct epoch_entry retired;
 };
 _Static_assert(sizeof(struct weft_chan) == 2 * CHAN_LINE, "one line written, one line read");
@@ -77,6 +82,6 @@ enum outcome chan_recv_locked(struct weft_chan *, void *elem, struct g **wake);
 _Noreturn void chan_panic_closed(void);
 
 /* The timer and the channel end together. Before anybody else knows the channel. */
-void chan_own_timer(struct weft_chan *, struct timer *);
+void chan_set_source(struct weft_chan *, struct chan_source *);
 
 #endif

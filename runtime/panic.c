@@ -44,7 +44,7 @@
 #include <unistd.h>
 
 /* What a record is, and where it was registered. */
-enum kind { IN_SECTION = 1, PROTECT = 2 };
+enum kind { IN_SECTION = 1, PROTECT = 2, TOLD = 4 };
 
 /* In weft_protect's frame; a record of the list, too, that stands between what is its and what is not. */
 struct protect {
@@ -86,6 +86,12 @@ static struct protect *protect_of(struct weft_deferred *mark)
 	return (struct protect *)(void *)mark;
 }
 _Static_assert(offsetof(struct protect, mark) == 0, "one is found by the other");
+
+static struct deferred_told *told_of(struct weft_deferred *call)
+{
+	return (struct deferred_told *)(void *)call;
+}
+_Static_assert(offsetof(struct deferred_told, call) == 0, "one is found by the other");
 
 /* ---- blocking sections ---- */
 
@@ -133,14 +139,24 @@ void weft_defer(weft_deferred *d)
 	push_here(d, 0);
 }
 
-/* Up to the innermost protect, which is left on the list, or NULL. */
-static struct protect *run_deferred(struct weft_deferred **list)
+void deferred_tell(struct deferred_told *t, void (*fn)(void *), void *arg)
+{
+	t->call.fn = fn;
+	t->call.arg = arg;
+	t->panic = NULL;
+	push_here(&t->call, TOLD);
+}
+
+/* Up to the innermost protect, which is left on the list, or NULL. An exit is no panic: NULL. */
+static struct protect *run_deferred(struct weft_deferred **list, const weft_panic_info *panic)
 {
 	struct weft_deferred *d;
 	while ((d = *list)) {
 		end_section_for(d);
 		if (d->kind & PROTECT)
 			return protect_of(d);
+		if (d->kind & TOLD)
+			told_of(d)->panic = panic;
 		weft_deferred_run(d);
 	}
 	return NULL;
@@ -151,7 +167,7 @@ void deferred_run_all(struct g *g)
 	for (struct weft_deferred *d = g->deferred; d; d = d->next)
 		if (d->kind & PROTECT)
 			protect_of(d)->exiting = true;
-	for (struct protect *p; (p = run_deferred(&g->deferred));)
+	for (struct protect *p; (p = run_deferred(&g->deferred, NULL));)
 		pop(&p->mark);
 	if (section_of(g))
 		weft_block_end();
@@ -181,7 +197,7 @@ void panic_let_end(void)
 }
 
 /* The message first, in one write: whatever goes wrong with the trace, it has been said. */
-static COLD _Noreturn void end_program(const char *message)
+COLD _Noreturn void panic_end_program(const char *message)
 {
 	char line[sizeof "panic: \n" + sizeof(((weft_panic_info *)0)->message)];
 	if (swap_seq(&panicking, 1))
@@ -217,9 +233,9 @@ void weft_panic(const char *fmt, ...)
 	struct weft_deferred **list = own_list();
 	if (!is_stopped(*list))
 		add_seq(&unstopped, 1);
-	struct protect *p = run_deferred(list);
+	struct protect *p = run_deferred(list, &info);
 	if (!p)
-		end_program(info.message);
+		panic_end_program(info.message);
 	pop(&p->mark);
 	if (p->exiting)
 		weft_exit_goroutine();

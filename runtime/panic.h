@@ -13,6 +13,16 @@
 
 struct g;
 
+/* A deferred call that is told of the panic that runs it; NULL: none does, or an exit. weft_deferred_run(&told.call) ends the block. */
+struct deferred_told {
+	struct weft_deferred call;
+	const weft_panic_info *panic;
+};
+void deferred_tell(struct deferred_told *, void (*fn)(void *), void *arg);
+
+/* In such a call: nothing is to stop that panic. */
+_Noreturn void panic_end_program(const char *message);
+
 /* The program is about to end with main's value: not while a panic ends it. */
 void panic_let_end(void);
 

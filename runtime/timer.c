@@ -187,6 +187,7 @@ void weft_after_func(int64_t ns, void (*fn)(void *), void *arg)
 }
 
 struct after {
+	struct chan_source source;
 	struct timer timer;
 	weft_chan *ch;
 };
@@ -198,13 +199,22 @@ static int64_t send_time(void *arg, int64_t now)
 	return 0;
 }
 
+static void after_gone(struct chan_source *source)
+{
+	struct after *a = (struct after *)(void *)source;
+	timer_cancel(&a->timer);
+	weft_free(a);
+}
+_Static_assert(offsetof(struct after, source) == 0, "one is found by the other");
+
 /* The timer is the channel's, and goes with it. */
 weft_chan *weft_after(int64_t ns)
 {
 	struct after *a = must_alloc(sizeof *a);
 	a->ch = weft_chan_make_leaf(sizeof(int64_t), 1);
+	a->source.gone = after_gone;
 	a->timer = (struct timer){.kind = TIMER_CALL, .call = send_time, .arg = a};
-	chan_own_timer(a->ch, &a->timer);
+	chan_set_source(a->ch, &a->source);
 	weft_chan *ch = a->ch;
 	arm(&a->timer, later(weft_now(), ns));
 	return ch;

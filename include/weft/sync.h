@@ -15,7 +15,8 @@ WEFT_BEGIN_DECLS
  * one that has waited for a millisecond is handed the lock. Not recursive. */
 typedef struct weft_mutex {
 	uint64_t word;
-	void *first, *last;
+	void *first;
+	uint64_t on_its_way;
 } weft_mutex;
 
 /* What is left of the two when somebody else holds it, or waits. */
@@ -72,7 +73,8 @@ WEFT_API void weft_waitgroup_done(weft_waitgroup *);
 WEFT_API void weft_waitgroup_wait(weft_waitgroup *);
 WEFT_API int weft_waitgroup_wait_until(weft_waitgroup *, weft_deadline); /* 0, -ETIMEDOUT */
 
-/* Runs fn(arg) for the first that comes; whoever else comes returns when fn has. fn must not come to the same once. */
+/* Runs fn(arg) for the first that comes; whoever else comes returns when fn has, and is shown as waiting for a mutex meanwhile. fn must
+ * not come to the same once. */
 typedef struct weft_once {
 	uint64_t word;
 } weft_once;

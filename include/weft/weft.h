@@ -9,6 +9,7 @@
 #include <weft/context.h>
 #include <weft/counter.h>
 #include <weft/file.h>
+#include <weft/flight.h>
 #include <weft/go.h>
 #include <weft/group.h>
 #include <weft/hash.h>

@@ -2,7 +2,7 @@
  * may come at any moment.
  *
  * What must hold: whoever holds it is alone, and after all that holders before did; its queue is touched by one at
- * a time; nobody waits for ever while it is free; in the end it is as it was at first, whoever gave up; and the
+ * a time; nobody waits for ever while it is free, nor is refused; in the end it is as it was at first, whoever gave up; and the
  * last one out may give its memory back.
  *
  * What callers inline (weft/sync.h) begins the functions here as well, and is tried there.
@@ -21,9 +21,10 @@
 static weft_mutex mutex;
 static struct explorer_use section;
 static int users;
+static bool refused, gave_up; /* T, d */
 
 static const struct scenario {
-	const char *script[3]; /* of each: l locks, d locks until a deadline, t tries, f locks and is a user less */
+	const char *script[3]; /* of each: l locks, d locks until a deadline, t tries, T too where only one that gives up is left, f locks and is a user less */
 	int preemptions, stale_reads;
 	bool solo; /* nobody spins */
 } scenarios[] = {
@@ -35,6 +36,7 @@ static const struct scenario {
 	{{"l", "d", "l"}, 1, 1, true},
 	{{"l", "d", "l"}, 2, 0, true},
 	{{"ll", "d", ""}, 2, 1, true},
+	{{"lT", "d", ""}, 2, 1, true},
 	{{"f", "f", "f"}, 3, 0, true},
 	{{"f", "df", ""}, 2, 1, true},
 }, *scenario;
@@ -53,6 +55,7 @@ static void start(void)
 		model_m[i].p.solo = scenario->solo;
 	section.step = 0;
 	users = scripts(scenario->script);
+	refused = gave_up = false;
 }
 
 static void thread(int which)
@@ -63,10 +66,16 @@ static void thread(int which)
 	}
 	for (const char *s = scenario->script[which]; *s; s++) {
 		bool last = false;
-		if (*s == 'd' && weft_mutex_lock_until(&mutex, weft_at(1)))
+		if (*s == 'd' && weft_mutex_lock_until(&mutex, weft_at(1))) {
+			gave_up = true;
 			continue;
+		}
 		if (*s == 't' && weft_mutex_try_lock(&mutex))
 			continue;
+		if (*s == 'T' && weft_mutex_try_lock(&mutex)) {
+			refused = true;
+			continue;
+		}
 		if (*s == 'l' || *s == 'f')
 			weft_mutex_lock_slow(&mutex);
 		explorer_check(explorer_uses(&section), "one holds it, after those before");
@@ -83,7 +92,8 @@ static void thread(int which)
 static void end(void)
 {
 	struct mutex *m = inside(&mutex);
-	explorer_check(load_rlx(&m->word) == 0 && !m->first, "it is free in the end, and nobody is in the queue");
+	explorer_check(load_rlx(&m->word) == 0 && !m->first && !m->on_its_way, "it is free in the end, and nobody is in the queue");
+	explorer_check(!refused || !gave_up, "who tries is refused only if somebody has it");
 }
 
 static const char *first_failure(const struct explorer_mutation *m)

@@ -92,8 +92,9 @@ void poller_waiting(int change)
 	waiting += change;
 }
 
-COLD void spin_lock_slow(struct spin *s)
+COLD void spin_lock_slow(struct spin *s, int pauses)
 {
+	(void)pauses;
 	while (!spin_try_lock(s))
 		cpu_relax();
 }

@@ -32,6 +32,7 @@ def alive(pid: int) -> bool:
 
 PATTERNS = {
     "bounded_parallelism": "total 20825, never more than 4 at a time: yes",
+    "cache": "3000 readers, all served, 3 fetches",
     "errgroup": "all there, 0 stopped\nNo such file or directory, 2 stopped",
     "fan_out_fan_in": "sum of squares: 338350",
     "generator": "0\n1\n1\n2\n3\n5\n8\n13\n21\n34\n55\n89",

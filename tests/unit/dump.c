@@ -189,6 +189,46 @@ TEST(sigquit_prints_all_goroutines_main_first_and_ends_with_2)
 	check_quit(quit_p2);
 }
 
+static weft_once endless;
+
+static void come_to_it(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&waiting, 1);
+	weft_once_do(&endless, receive_for_ever, NULL);
+	stay();
+}
+
+static int quit_beside_a_once(void)
+{
+	never = weft_chan_make(0, 0);
+	weft_go(come_to_it, NULL);
+	while (atomic_load(&waiting) < 2)
+		weft_sleep(WEFT_MS);
+	weft_go(come_to_it, NULL);
+	while (atomic_load(&waiting) < 3)
+		weft_sleep(WEFT_MS);
+	weft_sleep(WEFT_MS); /* from the count to the wait */
+	kill(getpid(), SIGQUIT);
+	weft_sleep(3600 * WEFT_S);
+	return 0;
+}
+
+static void beside_a_once(void)
+{
+	run_weft(2, quit_beside_a_once);
+}
+
+TEST(who_waits_for_anothers_once_is_shown_as_waiting_for_a_mutex)
+{
+	struct test_child child;
+	test_in_child(&child, beside_a_once);
+	CHECK_EQ(child.status, 2);
+	const char *waiter = strstr(child.err, "\ngoroutine 3 [mutex]:\n");
+	CHECK(waiter && strstr(waiter, "  come_to_it+0x"));
+	CHECK(strstr(child.err, "\ngoroutine 2 [chan receive]:\n"));
+}
+
 /* Nobody parks, no P looks around, and nobody is asleep. */
 static int quit_while_all_compute(void)
 {

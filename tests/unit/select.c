@@ -1,6 +1,7 @@
-#include "tests/unit/go.h"
+#include "tests/unit/waiting.h"
 
 #include <errno.h>
+#include <limits.h>
 
 static weft_waitgroup join;
 
@@ -160,6 +161,86 @@ TEST_GO(thousands_of_cases)
 	return 0;
 }
 
+/* ---- as many cases as there may be ---- */
+
+enum { MOST = 65535 };
+
+static weft_case most[MOST];
+static int got;
+
+static void make_most(void)
+{
+	for (int i = 0; i < MOST; i++)
+		most[i] = WEFT_CASE_RECV(weft_chan_make(sizeof got, 1), &got);
+}
+
+static void free_most(void)
+{
+	for (int i = 0; i < MOST; i++)
+		weft_chan_free(most[i].ch);
+}
+
+TEST_GO(the_most_cases_one_of_them_ready)
+{
+	static const int ready[] = {0, 40000, MOST - 1};
+	make_most();
+	CHECK_EQ(weft_try_select(most, MOST), -EAGAIN);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(weft_try_send(most[ready[i]].ch, &i), 0);
+		CHECK_EQ(weft_select(most, MOST), ready[i]);
+		CHECK_EQ(got, i);
+	}
+	free_most();
+	return 0;
+}
+
+static void send_when_it_waits(void *c)
+{
+	await_waiting(WAIT_SELECT, 1);
+	send_7(c);
+}
+
+TEST_GO(the_most_cases_wait_and_are_woken)
+{
+	make_most();
+	weft_waitgroup_add(&join, 1);
+	weft_go(send_when_it_waits, most[MOST - 1].ch);
+	CHECK_EQ(weft_select(most, MOST), MOST - 1);
+	CHECK_EQ(got, 7);
+	weft_waitgroup_wait(&join);
+	free_most(); /* panics if the select has left a waiter behind */
+	return 0;
+}
+
+TEST_GO(the_most_cases_until_a_deadline)
+{
+	make_most();
+	CHECK_EQ(weft_select_until(most, MOST, weft_at(0)), -ETIMEDOUT);
+	CHECK_EQ(weft_select_until(most, MOST, weft_in(5 * WEFT_MS)), -ETIMEDOUT);
+	weft_waitgroup_add(&join, 1);
+	weft_go(send_when_it_waits, most[1].ch);
+	CHECK_EQ(weft_select_until(most, MOST, weft_in(3600 * WEFT_S)), 1);
+	weft_waitgroup_wait(&join);
+	free_most();
+	return 0;
+}
+
+/* One lock, however many cases. */
+TEST_GO(the_most_cases_on_one_channel)
+{
+	weft_chan *c = weft_chan_make(sizeof got, 0);
+	for (int i = 0; i < MOST; i++)
+		most[i] = WEFT_CASE_RECV(c, &got);
+	weft_waitgroup_add(&join, 1);
+	weft_go(send_when_it_waits, c);
+	int taken = weft_select(most, MOST);
+	CHECK(taken >= 0 && taken < MOST && most[taken].ok);
+	CHECK_EQ(got, 7);
+	weft_waitgroup_wait(&join);
+	weft_chan_free(c);
+	return 0;
+}
+
 /* Every value goes over exactly once, whatever pairs of selects meet. */
 enum { PEERS = 4, VALUES = 20000 };
 static weft_chan *x, *y;
@@ -220,18 +301,31 @@ static int negative(void)
 	return weft_select(NULL, -1);
 }
 
-static void run_too_many(void)
+static int too_many_tried(void)
 {
-	run_weft(1, too_many);
+	return weft_try_select(most, 65536);
 }
 
-static void run_negative(void)
+static int negative_until(void)
 {
-	run_weft(1, negative);
+	return weft_select_until(most, INT_MIN, weft_in(0));
+}
+
+static int (*misuse)(void);
+
+static void run_misuse(void)
+{
+	run_weft(1, misuse);
 }
 
 TEST(counts_that_cannot_be_panic)
 {
-	test_dies(run_too_many, "panic: select over 65536 cases: from 0 to 65535\n");
-	test_dies(run_negative, "panic: select over -1 cases: from 0 to 65535\n");
+	misuse = too_many;
+	test_dies(run_misuse, "panic: select over 65536 cases: from 0 to 65535\n");
+	misuse = negative;
+	test_dies(run_misuse, "panic: select over -1 cases: from 0 to 65535\n");
+	misuse = too_many_tried;
+	test_dies(run_misuse, "panic: select over 65536 cases: from 0 to 65535\n");
+	misuse = negative_until;
+	test_dies(run_misuse, "panic: select over -2147483648 cases: from 0 to 65535\n");
 }

@@ -36,6 +36,14 @@ static inline int families(const char **address)
 	return n;
 }
 
+/* Runs fn once per family. */
+static inline void everywhere(void (*fn)(const char *address))
+{
+	const char *address[3];
+	for (int n = families(address); n > 0; n--)
+		fn(address[n - 1]);
+}
+
 enum { ADDRESS_MAX = 128 };
 
 static inline weft_listener *listen_at(const char *address, char text[ADDRESS_MAX])

@@ -1,4 +1,4 @@
-#include "tests/unit/go.h"
+#include "tests/unit/waiting.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -58,6 +58,15 @@ static void hog(void *arg)
 	weft_waitgroup_done(&join);
 }
 
+static void lock_once(void *arg)
+{
+	(void)arg;
+	weft_mutex_lock(&lock);
+	count++;
+	weft_mutex_unlock(&lock);
+	weft_waitgroup_done(&join);
+}
+
 /* Two that hold it whenever another one runs, and one that is beaten to it every time: without the hand-over it would
  * never get the lock. */
 TEST_GO(mutex_starves_nobody)
@@ -73,6 +82,31 @@ TEST_GO(mutex_starves_nobody)
 	stop = true;
 	weft_waitgroup_wait(&join);
 	return 0;
+}
+
+static int lock_while_one_is_on_its_way(void)
+{
+	weft_waitgroup_add(&join, 2);
+	weft_mutex_lock(&lock);
+	go_and_wait(WAIT_MUTEX, lock_once, NULL);
+	go_and_wait(WAIT_MUTEX, lock_once, NULL);
+	CHECK(lock.word != 1);
+	weft_mutex_unlock(&lock);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(lock.word, 0);
+		weft_mutex_lock(&lock);
+		CHECK_EQ(lock.word, 1);
+		weft_mutex_unlock(&lock);
+	}
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(count, 2);
+	return 0;
+}
+
+/* On one P it does not run meanwhile. */
+TEST(who_locks_while_a_waiter_is_on_its_way_meets_no_queue)
+{
+	CHECK_EQ(run_weft(1, lock_while_one_is_on_its_way), 0);
 }
 
 static void lock_with_deadline(void *arg)
