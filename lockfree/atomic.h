@@ -36,6 +36,7 @@
 #define sub_rlx(p, v)    atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define sub_acqrel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 #define sub_seq(p, v)    atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
+#define or_rlx(p, v)     atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define or_seq(p, v)     atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
 #define and_seq(p, v)    atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 

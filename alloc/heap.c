@@ -1,0 +1,385 @@
+#include "alloc/heap.h"
+#include "alloc/os.h"
+
+#include "lockfree/assert.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A run is zeroed at once, and should still be in the nearest cache when its last object is used. */
+enum { RUN_BYTES = 4096, SPANS_AT_ONCE = 64 };
+
+/* ---- lists ---- */
+
+static void push(struct span **list, struct span *s)
+{
+	s->next = *list;
+	*list = s;
+}
+
+static struct span *pop(struct span **list)
+{
+	struct span *s = *list;
+	if (s)
+		*list = s->next;
+	return s;
+}
+
+/* ---- spans and pages ---- */
+
+static struct span *span_make(struct heap *h, size_t npages, int node)
+{
+	struct span *s = slab_take_one(&h->spans);
+	if (!s)
+		return NULL;
+	struct pages_run run = pages_take(&h->pages, npages, node);
+	if (!run.at) {
+		slab_give(&h->spans, (struct slab_free *)s, (struct slab_free *)s, 1);
+		return NULL;
+	}
+	memset(s, 0, sizeof *s);
+	s->base = run.at;
+	s->npages = npages;
+	s->zeroed = run.zeroed;
+	s->cycle = load_rlx(&h->cycle);
+	return s;
+}
+
+/* Found from now on. */
+static void publish(struct heap *h, struct span *s)
+{
+	size_t at = pages_index(&h->pages, (uintptr_t)s->base);
+	for (size_t i = 0; i < s->npages; i++)
+		store_rel(&h->table[at + i], s);
+}
+
+static void span_free(struct heap *h, struct span *s)
+{
+	size_t at = pages_index(&h->pages, (uintptr_t)s->base);
+	for (size_t i = 0; i < s->npages; i++)
+		store_rlx(&h->table[at + i], NULL);
+	pages_give(&h->pages, s->base, s->npages);
+	slab_give(&h->spans, (struct slab_free *)s, (struct slab_free *)s, 1);
+}
+
+struct heap_object heap_find(struct heap *h, uintptr_t address)
+{
+	struct heap_object none = {NULL, 0};
+	if (!pages_has(&h->pages, address))
+		return none;
+	struct span *s = load_acq(&h->table[pages_index(&h->pages, address)]);
+	if (!s)
+		return none;
+	uint32_t slot = span_slot_of(s, address);
+	if (slot >= s->nslots || !span_is_used(s, slot))
+		return none;
+	return (struct heap_object){s, slot};
+}
+
+/* ---- cells ---- */
+
+static bool same_shape(const struct shape *a, const struct shape *b)
+{
+	return a->kind == b->kind && (a->kind != SHAPE_MAP || (a->period == b->period && a->map == b->map));
+}
+
+static uint32_t cell_locked(struct heap *h, const struct size_class *size, const struct shape *shape)
+{
+	for (uint32_t i = 1; i < h->ncells; i++) {
+		if (h->cells[i].size == size && same_shape(&h->cells[i].shape, shape))
+			return i;
+	}
+	if (h->ncells == HEAP_CELLS)
+		return HEAP_NO_CELL;
+	h->cells[h->ncells] = (struct heap_cell){.size = size, .shape = *shape};
+	return h->ncells++;
+}
+
+uint32_t heap_cell(struct heap *h, size_t size, const struct shape *shape)
+{
+	assert_always(size > 0 && size <= SMALL_MOST);
+	spin_lock(&h->lock);
+	uint32_t cell = cell_locked(h, &size_classes[size_class_of(size)], shape);
+	spin_unlock(&h->lock);
+	return cell;
+}
+
+/* ---- sweeping ---- */
+
+/* Whose sweeping it is may have it: a span with no object goes to the pages, and NULL is left. */
+static struct span *swept(struct heap *h, struct span *s, size_t *freed)
+{
+	*freed += (size_t)span_sweep(s, load_rlx(&h->cycle)) * span_slot_size(s);
+	if (s->nused)
+		return s;
+	span_free(h, s);
+	return NULL;
+}
+
+static void put_locked(struct heap_cell *c, struct span *s)
+{
+	push(s->nused < s->nslots ? &c->roomy : &c->full, s);
+}
+
+static struct span *take_unswept(struct spin *lock, struct span **list)
+{
+	spin_lock(lock);
+	struct span *s = pop(list);
+	spin_unlock(lock);
+	return s;
+}
+
+static bool sweep_one_of(struct heap *h, struct heap_cell *c, size_t *freed)
+{
+	struct span *s = take_unswept(&c->lock, &c->unswept);
+	if (!s)
+		return false;
+	s = swept(h, s, freed);
+	if (s) {
+		spin_lock(&c->lock);
+		put_locked(c, s);
+		spin_unlock(&c->lock);
+	}
+	return true;
+}
+
+static bool sweep_one_large(struct heap *h, size_t *freed)
+{
+	struct span *s = take_unswept(&h->lock, &h->large_unswept);
+	if (!s)
+		return false;
+	s = swept(h, s, freed);
+	if (s) {
+		spin_lock(&h->lock);
+		push(&h->large, s);
+		spin_unlock(&h->lock);
+	}
+	return true;
+}
+
+bool heap_sweep_one(struct heap *h, size_t *freed)
+{
+	*freed = 0;
+	if (sweep_one_large(h, freed))
+		return true;
+	spin_lock(&h->lock);
+	uint32_t n = h->ncells;
+	spin_unlock(&h->lock);
+	for (uint32_t i = 1; i < n; i++) {
+		if (sweep_one_of(h, &h->cells[i], freed))
+			return true;
+	}
+	return false;
+}
+
+/* All spans of a list become unswept ones. */
+static void move_all(struct span **to, struct span **from)
+{
+	struct span *s;
+	while ((s = pop(from)))
+		push(to, s);
+}
+
+void heap_begin_sweeping(struct heap *h)
+{
+	spin_lock(&h->lock);
+	store_rlx(&h->cycle, load_rlx(&h->cycle) + 1);
+	assert_always(!h->large_unswept);
+	move_all(&h->large_unswept, &h->large);
+	for (uint32_t i = 1; i < h->ncells; i++) {
+		struct heap_cell *c = &h->cells[i];
+		spin_lock(&c->lock);
+		assert_always(!c->unswept);
+		c->unswept = c->roomy;
+		c->roomy = NULL;
+		move_all(&c->unswept, &c->full);
+		spin_unlock(&c->lock);
+	}
+	spin_unlock(&h->lock);
+}
+
+/* ---- a cache's spans ---- */
+
+static struct span *new_span(struct heap_cache *c, uint32_t cell)
+{
+	struct heap_cell *k = &c->heap->cells[cell];
+	struct span *s = span_make(c->heap, k->size->pages, c->node);
+	if (!s)
+		return NULL;
+	s->size = k->size;
+	s->shape = k->shape;
+	s->nslots = k->size->slots;
+	s->cell = cell;
+	publish(c->heap, s);
+	return s;
+}
+
+/* A span with room: one that has some, or that has some after it was swept, or a new one. */
+static struct span *find_span(struct heap_cache *c, uint32_t cell)
+{
+	struct heap_cell *k = &c->heap->cells[cell];
+	size_t freed = 0;
+	for (;;) {
+		spin_lock(&k->lock);
+		struct span *s = pop(&k->roomy), *dirty = s ? NULL : pop(&k->unswept);
+		spin_unlock(&k->lock);
+		if (s)
+			return s;
+		if (!dirty)
+			return new_span(c, cell);
+		s = swept(c->heap, dirty, &freed);
+		if (s && s->nused < s->nslots)
+			return s;
+		if (s) {
+			spin_lock(&k->lock);
+			put_locked(k, s);
+			spin_unlock(&k->lock);
+		}
+	}
+}
+
+/* Slots that were allocated since the last time have the cache's colour. */
+static void settle(struct heap_cache *c, struct heap_run *r)
+{
+	if (r->span && c->colour == HEAP_BLACK && r->at > r->coloured) {
+		uint32_t first = span_slot_of(r->span, (uintptr_t)r->coloured);
+		span_mark_all(r->span, first, (uint32_t)((size_t)(r->at - r->coloured) / span_slot_size(r->span)));
+	}
+	r->coloured = r->at;
+}
+
+/* The next gap of the run's span becomes the run; false: it has none. */
+static bool next_run(struct heap_cache *c, struct heap_run *r)
+{
+	struct span *s = r->span;
+	uint32_t most = RUN_BYTES / s->size->size;
+	struct span_gap gap = span_take_gap(s, most ? most : 1);
+	if (!gap.n)
+		return false;
+	size_t bytes = (size_t)gap.n * s->size->size;
+	r->at = r->coloured = span_slot(s, gap.first);
+	r->end = r->at + bytes;
+	if (!s->zeroed)
+		memset(r->at, 0, bytes);
+	c->allocated += bytes;
+	return true;
+}
+
+static void give_span(struct heap_cache *c, struct span *s)
+{
+	struct heap_cell *k = &c->heap->cells[s->cell];
+	spin_lock(&k->lock);
+	put_locked(k, s);
+	spin_unlock(&k->lock);
+}
+
+static bool refill(struct heap_cache *c, uint32_t cell)
+{
+	struct heap_run *r = &c->runs[cell];
+	settle(c, r);
+	while (!r->span || !next_run(c, r)) {
+		struct span *s = find_span(c, cell);
+		if (!s)
+			return false;
+		if (r->span)
+			give_span(c, r->span);
+		r->span = s;
+	}
+	if (cell >= c->ncells)
+		c->ncells = cell + 1;
+	return true;
+}
+
+void *heap_new_slow(struct heap_cache *c, uint32_t cell)
+{
+	struct heap_run *r = &c->runs[cell];
+	if (r->at == r->end && !refill(c, cell))
+		return NULL;
+	void *object = r->at;
+	r->at += c->heap->cells[cell].size->size;
+	return object;
+}
+
+void *heap_new_large(struct heap_cache *c, size_t size, const struct shape *shape)
+{
+	struct heap *h = c->heap;
+	assert_always(size > SMALL_MOST);
+	if (size > h->pages.npages << PAGE_SHIFT)
+		return NULL;
+	struct span *s = span_make(h, (size + PAGE_BYTES - 1) >> PAGE_SHIFT, c->node);
+	if (!s)
+		return NULL;
+	if (!s->zeroed)
+		memset(s->base, 0, s->npages << PAGE_SHIFT);
+	s->shape = *shape;
+	s->nslots = 1;
+	s->cell = HEAP_NO_CELL;
+	span_take_gap(s, 1);
+	if (c->colour == HEAP_BLACK)
+		span_mark(s, 0);
+	publish(h, s);
+	c->allocated += s->npages << PAGE_SHIFT;
+	spin_lock(&h->lock);
+	push(&h->large, s);
+	spin_unlock(&h->lock);
+	return s->base;
+}
+
+void heap_recolour(struct heap_cache *c, enum heap_colour colour)
+{
+	for (uint32_t i = 1; i < c->ncells; i++)
+		settle(c, &c->runs[i]);
+	c->colour = colour;
+}
+
+/* What of the run was not allocated is free, and still reads as zeroes if the span's unused slots do. */
+static void end_run(struct heap_cache *c, struct heap_run *r)
+{
+	settle(c, r);
+	if (r->at < r->end) {
+		uint32_t first = span_slot_of(r->span, (uintptr_t)r->at);
+		span_give_gap(r->span, first, r->span->size ? (uint32_t)((size_t)(r->end - r->at) / r->span->size->size) : 1);
+		c->allocated -= (uint64_t)(r->end - r->at);
+	}
+	give_span(c, r->span);
+	*r = (struct heap_run){0};
+}
+
+void heap_flush(struct heap_cache *c)
+{
+	for (uint32_t i = 1; i < c->ncells; i++) {
+		if (c->runs[i].span)
+			end_run(c, &c->runs[i]);
+	}
+}
+
+/* ---- beginning and end ---- */
+
+void heap_cache_init(struct heap_cache *c, struct heap *h, int node)
+{
+	memset(c, 0, sizeof *c);
+	c->heap = h;
+	c->node = node;
+}
+
+int heap_init(struct heap *h, size_t bytes)
+{
+	memset(h, 0, sizeof *h);
+	int err = pages_init(&h->pages, bytes);
+	if (err)
+		return err;
+	h->table = os_reserve(h->pages.npages * sizeof *h->table);
+	if (!h->table) {
+		pages_fini(&h->pages);
+		return -ENOMEM;
+	}
+	slab_init(&h->spans, sizeof(struct span), SPANS_AT_ONCE * sizeof(struct span));
+	h->ncells = 1;
+	return 0;
+}
+
+void heap_fini(struct heap *h)
+{
+	os_release(h->table, h->pages.npages * sizeof *h->table);
+	pages_fini(&h->pages);
+}

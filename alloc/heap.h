@@ -1,0 +1,113 @@
+/* The collected heap: objects in spans, found again by any address within them.
+ *
+ * A *cell* is a size class and a shape; what is allocated of one cell shares spans. A type finds its cell once and remembers the
+ * number. Each P has a cache: for each cell a span of its own, and of that span a *run*, a gap of free slots that was zeroed as a whole.
+ * To allocate is to move the run's beginning on; at its end the next gap is taken, at the span's end another span. No atomic instruction,
+ * no list, and objects that are allocated after another lie beside another.
+ *
+ * Spans that are nobody's wait in their cell's lists. After a cycle of marking all of them are unswept: heap_flush has every cache give
+ * its spans back, heap_begin_sweeping makes the lists the unswept ones, and whoever needs a span sweeps one first, or the background
+ * does. A span that turns out to have no object goes back to the pages.
+ *
+ *     pages taken = spans' pages;   a cell's spans = cached + with room + full + unswept
+ *
+ * Colour. During marking an object is allocated marked or not, as its goroutine's stack has been scanned or not (gc/ has the argument).
+ * Setting a bit for each would cost more than the allocation: a run remembers from where on its slots have the present colour, and they are
+ * marked together when the colour changes or the run ends (heap_settle). Until then such an object looks unmarked; who finds it marks it,
+ * and no harm is done. */
+#ifndef ALLOC_HEAP_H
+#define ALLOC_HEAP_H
+
+#include "alloc/slab.h"
+#include "alloc/span.h"
+
+enum {
+	HEAP_CELLS = 1024,
+	HEAP_NO_CELL = 0, /* cells are numbered from 1 */
+};
+
+/* A part of the P's. at == end: there is none. */
+struct heap_run {
+	char *at, *end;
+	char *coloured; /* slots from here to `at` have the cache's colour */
+	struct span *span;
+};
+
+enum heap_colour { HEAP_WHITE, HEAP_BLACK };
+
+struct heap_cache {
+	struct heap *heap;
+	int node; /* where its pages should come from; -1: no matter */
+	enum heap_colour colour;
+	uint32_t ncells;    /* runs beyond were never used */
+	uint64_t allocated; /* bytes, in slots of spans and runs that are used up */
+	struct heap_run runs[HEAP_CELLS];
+};
+
+struct heap_cell {
+	const struct size_class *size;
+	struct shape shape;
+	struct spin lock;
+	/* Under the lock. Swept: with room, and without; and those that are not swept yet. */
+	struct span *roomy, *full, *unswept;
+};
+
+struct heap {
+	struct pages pages;
+	struct slab spans;
+	_Atomic(struct span *) *table; /* of each page; NULL: nobody's */
+	struct spin lock;	       /* of what follows */
+	uint32_t ncells;
+	struct heap_cell cells[HEAP_CELLS];
+	struct span *large, *large_unswept;
+	_Atomic uint64_t cycle;
+};
+
+/* For so many bytes of objects at most; 0, or -ENOMEM. */
+int heap_init(struct heap *, size_t bytes);
+void heap_fini(struct heap *);
+
+/* The cell of objects of so many bytes, at most SMALL_MOST, and of this shape. HEAP_NO_CELL: there are too many; the shape has to be
+ * a more general one. */
+uint32_t heap_cell(struct heap *, size_t size, const struct shape *);
+
+void heap_cache_init(struct heap_cache *, struct heap *, int node);
+
+/* An object, zeroed; NULL: there is no memory. */
+void *heap_new_slow(struct heap_cache *, uint32_t cell);
+
+static inline void *heap_new(struct heap_cache *c, uint32_t cell, size_t slot_size)
+{
+	struct heap_run *run = &c->runs[cell];
+	char *object = run->at;
+	if (__builtin_expect(object == run->end, 0))
+		return heap_new_slow(c, cell);
+	run->at = object + slot_size;
+	return object;
+}
+
+/* One of more than SMALL_MOST bytes. */
+void *heap_new_large(struct heap_cache *, size_t size, const struct shape *);
+
+/* What has been allocated keeps the colour it had, what comes has this one. */
+void heap_recolour(struct heap_cache *, enum heap_colour);
+
+/* The cache gives back all it has: what it has allocated is coloured, what it has not is free. */
+void heap_flush(struct heap_cache *);
+
+/* Every cache has been flushed since marking ended: from now on what is not marked is garbage. */
+void heap_begin_sweeping(struct heap *);
+
+/* Sweeps some span that is not swept yet; false: there is none. *freed is how many bytes became free. */
+bool heap_sweep_one(struct heap *, size_t *freed);
+
+/* What an address lies in. */
+struct heap_object {
+	struct span *span; /* NULL: in no object */
+	uint32_t slot;
+};
+
+/* Of any word: the object that it points into. */
+struct heap_object heap_find(struct heap *, uintptr_t address);
+
+#endif
