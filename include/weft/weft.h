@@ -13,6 +13,7 @@
 #include <weft/group.h>
 #include <weft/hash.h>
 #include <weft/iface.h>
+#include <weft/json.h>
 #include <weft/limit.h>
 #include <weft/map.h>
 #include <weft/mem.h>
