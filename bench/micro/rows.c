@@ -590,6 +590,8 @@ const struct row rows[] = {
 	{"map-hit", map_fill, map_hit, REPEATED, 1, NULL},
 	{"map-miss", map_fill, map_miss, REPEATED, 1, NULL},
 	{"map-worst", NULL, map_worst, ONCE, 1, NULL},
+	{"json-decode", json_make, json_decode, REPEATED, 1, NULL},
+	{"json-encode", json_value, json_encode, REPEATED, 1, NULL},
 	{"sched-latency", NULL, sched_latency, ONCE, 2, NULL},
 	{"park-100k", NULL, park_100k, ONCE, 1, NULL},
 	{"park-1m", NULL, park_1m, ONCE, 1, NULL},

@@ -41,6 +41,12 @@ void map_hit(struct batch *);
 void map_miss(struct batch *);
 void map_worst(struct batch *);
 
+/* json.c */
+void json_make(void);
+void json_decode(struct batch *);
+void json_value(void);
+void json_encode(struct batch *);
+
 /* Ended by a row without a name. */
 extern const struct row rows[];
 

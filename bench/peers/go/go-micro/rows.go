@@ -56,6 +56,8 @@ var rows = []row{
 	{name: "map-hit", run: func() result { return mapLookUp(0) }},
 	{name: "map-miss", run: func() result { return mapLookUp(keys) }},
 	{name: "map-worst", run: mapWorst, once: true},
+	{name: "json-decode", run: jsonDecode},
+	{name: "json-encode", run: jsonEncode},
 	{name: "sched-latency", lasting: schedLatency},
 	{name: "park-100k", run: func() result { return park(100000) }, once: true},
 	{name: "park-1m", run: func() result { return park(1000000) }, once: true},
