@@ -54,6 +54,12 @@ void map_sync_fill(void);
 void map_sync_load(struct batch *);
 void map_sync_store(struct batch *);
 
+/* json.c */
+void json_make(void);
+void json_decode(struct batch *);
+void json_value(void);
+void json_encode(struct batch *);
+
 /* Ended by a row without a name. */
 extern const struct row rows[];
 

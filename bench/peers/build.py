@@ -36,7 +36,7 @@ BUILD_TIMEOUT_S = 900
 PACKAGES = {
     "go": ["golang-go"],
     "cargo": ["cargo", "rustc", "librust-tokio-dev", "librust-hyper-dev", "librust-async-channel-dev",
-              "librust-memchr-dev"],
+              "librust-memchr-dev", "librust-serde-dev", "librust-serde-derive-dev", "librust-serde-json-dev"],
 }
 
 # program: (language, kind, modes of a server)

@@ -49,6 +49,8 @@ CHECKS = {
     "map-worst": "keys=10000000 times=3 len=30000000",
     "map-sync-load": "keys=100000 found=180000 sum=8986031958",
     "map-sync-store": "keys=100000 len=100000",
+    "json-decode": "bytes=1048844 hash=c455e148 records=2417 sum=-74120949",
+    "json-encode": "bytes=1038298 hash=1f883326",
     "park-100k": "tasks=100000 parked=100000 done=100000",
     "park-1m": "tasks=1000000 parked=1000000 done=1000000",
     "sched-latency": "goroutines=1000 rounds=8 sum=18074985233683303398",  # the fewest rounds, as they are in a short run

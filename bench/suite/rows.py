@@ -107,12 +107,14 @@ _MICRO = (
     ("timer", "set and stop a timer with 100,000 others pending; per pair", 1, True, (), 0.1),
     ("timer-reset", "reset a timer, earlier and later by turns, with 100,000 others pending; per reset", 1, False, (), 0.1),
 )
-# name, question, modes, set-up seconds: on one core, as a map is one goroutine's
-_MAPS = (
+# name, question, modes, set-up seconds: on one core, as it is one goroutine's work
+_ALONE = (
     ("map-insert", "insert a million 64-bit integers into an empty map, and free it; per key", ("default", "full"), 0.3),
     ("map-hit", "look up each of a million keys that are there", ("default", "full"), 0.3),
     ("map-miss", "look up a million keys that are not there", ("default", "full"), 0.3),
     ("map-worst", "the worst insertion of ten million into one map: the one that takes longest in each of three fills", ("full",), 12.0),
+    ("json-decode", "decode 1 MiB of JSON, such as an API sends, into structs, and free them; per KiB", ("default", "full"), 0.3),
+    ("json-encode", "encode them as JSON again; per KiB", ("default", "full"), 0.3),
 )
 # name, question, base of the row that it is also chosen with
 _BETWEEN_CORES = (
@@ -147,7 +149,7 @@ def _micro_rows() -> list[Row]:
                             f"create {count} parked goroutines; time and memory (page tables included) of each",
                             "ns", ("ns", "bytes"), seconds, micro=f"park-{count}", procs=procs,
                             collects=True, setup=setup))
-    for name, question, modes, setup in _MAPS:
+    for name, question, modes, setup in _ALONE:
         rows.append(Row(f"{name}-p1", name, "micro", "micro1", "micro", question, "ns", ("ns",),
                         {mode: {"default": 0.12, "full": 0.5}[mode] for mode in modes}, micro=name, procs=1,
                         collects=True, setup=setup))

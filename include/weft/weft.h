@@ -14,6 +14,7 @@
 #include <weft/group.h>
 #include <weft/hash.h>
 #include <weft/iface.h>
+#include <weft/json.h>
 #include <weft/limit.h>
 #include <weft/map.h>
 #include <weft/map_sync.h>

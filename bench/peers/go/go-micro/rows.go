@@ -58,6 +58,8 @@ var rows = []row{
 	{name: "map-worst", run: mapWorst, once: true},
 	{name: "map-sync-load", run: mapSyncLoad},
 	{name: "map-sync-store", run: mapSyncStore},
+	{name: "json-decode", run: jsonDecode},
+	{name: "json-encode", run: jsonEncode},
 	{name: "sched-latency", lasting: schedLatency},
 	{name: "park-100k", run: func() result { return park(100000) }, once: true},
 	{name: "park-1m", run: func() result { return park(1000000) }, once: true},

@@ -9,7 +9,7 @@ pub const KEYS: u64 = 1_000_000;
 const WORST_OF: usize = 10_000_000;
 const TIMES: usize = 3;
 
-fn mixed(z: u64) -> u64 {
+pub fn mixed(z: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58476d1ce4e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d049bb133111eb);
     z ^ (z >> 31)

@@ -3,6 +3,7 @@
 //!
 //! Everything runs in a task, not in block_on, so that what it spawns goes through the worker's own
 //! slot and queue. One core is the current_thread runtime.
+mod json;
 mod latency;
 mod maps;
 mod rows;

@@ -1,5 +1,6 @@
 //! The micro rows. The sizes of a batch are the same in every peer: they are part of what the checks
 //! prove.
+use crate::json::{json_decode, json_encode};
 use crate::latency::sched_latency;
 use crate::maps::{map_insert, map_look_up, map_worst, KEYS};
 use std::future::Future;
@@ -44,7 +45,7 @@ pub fn outcome(ops: u64, check: String) -> Outcome {
     Outcome { ops, check, timed: None, bytes: None, spread: None }
 }
 
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 27] = [
     "spawn-batch",
     "spawn-one",
     "spawn-park",
@@ -67,6 +68,8 @@ pub const NAMES: [&str; 25] = [
     "map-hit",
     "map-miss",
     "map-worst",
+    "json-decode",
+    "json-encode",
     "sched-latency",
     "park-100k",
     "park-1m",
@@ -97,6 +100,8 @@ pub async fn run(name: &str, seconds: f64) -> Outcome {
         "map-hit" => map_look_up(0),
         "map-miss" => map_look_up(KEYS),
         "map-worst" => map_worst(),
+        "json-decode" => json_decode(),
+        "json-encode" => json_encode(),
         "sched-latency" => sched_latency(seconds).await,
         "park-100k" => park(100_000).await,
         _ => park(1_000_000).await,
