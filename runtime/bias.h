@@ -81,12 +81,14 @@ static inline void bias_lock(struct bias *b, bias_owner *owner, uint16_t self)
 
 static inline void bias_unlock(struct bias *b)
 {
-	bool by_owner = b->by_owner;
-	fiber_publish(b); /* a P's goroutines come one after the other: only ThreadSanitizer must be told */
-	if (by_owner)
+	/* A P's goroutines come one after the other, and the last may give the memory back: only ThreadSanitizer must be told. */
+	if (b->by_owner) {
 		store_rel(&b->xheld, false); /* R1 */
-	else
+		fiber_publish(b);
+	} else {
+		fiber_publish(b);
 		spin_unlock(&b->spin);
+	}
 }
 
 #endif
