@@ -94,10 +94,12 @@ uint32_t span_sweep(struct span *s, uint64_t cycle)
 		live += (uint32_t)__builtin_popcountll(marked);
 		store_rlx(&s->used[i], marked);
 		store_rlx(&s->marks[i], 0);
+		store_rlx(&s->scanned[i], 0);
 	}
 	/* What has been used once has something written in it. */
 	if (before)
 		s->zeroed = false;
+	store_rlx(&s->begun, 0);
 	s->nused = live;
 	s->cursor = 0;
 	s->cycle = cycle;

@@ -51,6 +51,10 @@ struct span {
 	bool zeroed;			   /* what was never used reads as zeroes; the owner's */
 	_Atomic uint64_t used[SPAN_WORDS]; /* the owner writes; who looks an address up reads */
 	_Atomic uint64_t marks[SPAN_WORDS];
+	_Atomic uint64_t scanned[SPAN_WORDS]; /* marked, and looked at or about to be: gc/mark.c */
+	_Atomic uint32_t queued;	      /* it waits in a marker's queue */
+	struct span *next_queued;	      /* of a list of those; its lock */
+	_Atomic size_t begun;		      /* of a large object: how many bytes somebody has taken to look at */
 };
 
 /* A gap: slots [first, first + n) are free, and the one after is not, or n is what was asked for. n = 0: there is none. */

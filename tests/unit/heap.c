@@ -27,7 +27,7 @@ static void end(struct heap_cache *c)
 	heap_fini(&heap);
 }
 
-static void *new (struct heap_cache *c, uint32_t cell)
+static void *allocate(struct heap_cache *c, uint32_t cell)
 {
 	return heap_new(c, cell, heap.cells[cell].size->size);
 }
@@ -57,9 +57,9 @@ TEST(objects_of_a_cell_lie_side_by_side_and_zeroed)
 {
 	struct heap_cache *c = begin(1);
 	uint32_t cell = heap_cell(&heap, 40, &leaf);
-	char *before = new (c, cell);
+	char *before = allocate(c, cell);
 	for (int i = 1; i < 800; i++) {
-		char *o = new (c, cell);
+		char *o = allocate(c, cell);
 		CHECK(o == before + 40);
 		for (int at = 0; at < 40; at++)
 			CHECK_EQ(o[at], 0);
@@ -97,7 +97,7 @@ TEST(every_address_in_an_object_finds_it_and_no_other_does)
 	for (size_t size = 8; size <= SMALL_MOST; size += size < 256 ? 24 : 2360) {
 		uint32_t cell = heap_cell(&heap, size, &leaf);
 		size_t slot = heap.cells[cell].size->size;
-		char *o = new (c, cell);
+		char *o = allocate(c, cell);
 		for (size_t at = 0; at < slot; at++) {
 			struct heap_object found = heap_find(&heap, (uintptr_t)o + at);
 			CHECK(found.span && span_slot(found.span, found.slot) == o);
@@ -115,9 +115,9 @@ TEST(what_is_left_over_at_a_spans_end_is_in_no_object)
 	struct heap_cache *c = begin(1);
 	uint32_t cell = heap_cell(&heap, 40, &leaf);
 	const struct size_class *k = heap.cells[cell].size;
-	char *o = new (c, cell);
+	char *o = allocate(c, cell);
 	for (unsigned i = 1; i < k->slots; i++)
-		CHECK(new (c, cell));
+		CHECK(allocate(c, cell));
 	CHECK(heap_find(&heap, (uintptr_t)o + (size_t)k->slots * 40 - 1).span);
 	CHECK(!heap_find(&heap, (uintptr_t)o + (size_t)k->slots * 40).span);
 	end(c);
@@ -129,7 +129,7 @@ TEST(what_is_not_marked_is_free_and_comes_again_zeroed)
 	uint32_t cell = heap_cell(&heap, 64, &leaf);
 	char *o[512];
 	for (int i = 0; i < 512; i++) {
-		o[i] = new (c, cell);
+		o[i] = allocate(c, cell);
 		memset(o[i], 0xff, 64);
 	}
 	for (int i = 0; i < 512; i += 3)
@@ -141,7 +141,7 @@ TEST(what_is_not_marked_is_free_and_comes_again_zeroed)
 	for (int i = 0; i < 512; i++) {
 		if (i % 3 == 0)
 			continue;
-		char *again = new (c, cell);
+		char *again = allocate(c, cell);
 		CHECK(again == o[i]);
 		CHECK_EQ(again[0] | again[63], 0);
 	}
@@ -155,13 +155,13 @@ TEST(a_span_without_an_object_goes_back_to_the_pages)
 	struct heap_cache *c = begin(1);
 	uint32_t cell = heap_cell(&heap, 1000, &leaf);
 	for (int i = 0; i < 3200; i++)
-		CHECK(new (c, cell));
+		CHECK(allocate(c, cell));
 	size_t taken = pages_use(&heap.pages).taken;
 	CHECK(taken >= 100 * 32768);
 	collect(c);
 	sweep_all();
 	CHECK_EQ(pages_use(&heap.pages).taken, 0);
-	CHECK(new (c, cell));
+	CHECK(allocate(c, cell));
 	end(c);
 }
 
@@ -170,18 +170,18 @@ TEST(allocation_sweeps_what_it_needs)
 	struct heap_cache *c = begin(1);
 	uint32_t cell = heap_cell(&heap, 64, &leaf);
 	for (int i = 0; i < 512 * 20; i++) {
-		char *o = new (c, cell);
+		char *o = allocate(c, cell);
 		if (i % 2)
 			mark(o);
 	}
 	size_t taken = pages_use(&heap.pages).taken;
 	collect(c);
 	for (int i = 0; i < 256 * 20; i++)
-		CHECK(new (c, cell));
+		CHECK(allocate(c, cell));
 	CHECK_EQ(pages_use(&heap.pages).taken, taken);
 	size_t freed;
 	CHECK(!heap_sweep_one(&heap, &freed));
-	CHECK(new (c, cell));
+	CHECK(allocate(c, cell));
 	CHECK(pages_use(&heap.pages).taken > taken);
 	end(c);
 }
@@ -193,16 +193,16 @@ TEST(black_objects_outlive_the_cycle_and_white_ones_do_not)
 	char *white[2][10], *black[2][300], *late[2][10];
 	for (int k = 0; k < 2; k++)
 		for (int i = 0; i < 10; i++)
-			white[k][i] = new (c, cells[k]);
+			white[k][i] = allocate(c, cells[k]);
 	heap_recolour(c, HEAP_BLACK);
 	for (int k = 0; k < 2; k++)
 		for (int i = 0; i < 300; i++)
-			black[k][i] = new (c, cells[k]);
+			black[k][i] = allocate(c, cells[k]);
 	char *large = heap_new_large(c, 100000, &leaf);
 	heap_recolour(c, HEAP_WHITE);
 	for (int k = 0; k < 2; k++)
 		for (int i = 0; i < 10; i++)
-			late[k][i] = new (c, cells[k]);
+			late[k][i] = allocate(c, cells[k]);
 	collect(c);
 	sweep_all();
 	for (int k = 0; k < 2; k++) {
@@ -221,12 +221,12 @@ TEST(a_flush_gives_back_what_was_not_allocated)
 {
 	struct heap_cache *c = begin(1);
 	uint32_t cell = heap_cell(&heap, 64, &leaf);
-	char *o = new (c, cell);
+	char *o = allocate(c, cell);
 	CHECK(heap_find(&heap, (uintptr_t)o + 64).span);
 	heap_flush(c);
 	CHECK(heap_find(&heap, (uintptr_t)o).span && !heap_find(&heap, (uintptr_t)o + 64).span);
 	CHECK_EQ(c->allocated, 64);
-	CHECK(new (c, cell) == o + 64);
+	CHECK(allocate(c, cell) == o + 64);
 	end(c);
 }
 
@@ -253,12 +253,12 @@ TEST(a_full_heap_gives_none_and_recovers)
 	struct heap_cache *c = begin(1);
 	uint32_t cell = heap_cell(&heap, SMALL_MOST, &leaf);
 	size_t n = 0;
-	while (new (c, cell))
+	while (allocate(c, cell))
 		n++;
 	CHECK_EQ(n, ARENA_BYTES / SMALL_MOST);
-	CHECK(!new (c, cell));
+	CHECK(!allocate(c, cell));
 	collect(c);
-	CHECK(new (c, cell));
+	CHECK(allocate(c, cell));
 	end(c);
 }
 
@@ -315,7 +315,7 @@ TEST(a_long_random_history_keeps_what_is_alive)
 		int k = (int)draw_below(&random, CELLS);
 		bool large = draw_below(&random, 2000) == 0;
 		l->size = large ? 40000 : heap.cells[cells[k]].size->size;
-		l->object = large ? heap_new_large(c, l->size, &leaf) : new (c, cells[k]);
+		l->object = large ? heap_new_large(c, l->size, &leaf) : allocate(c, cells[k]);
 		CHECK(l->object);
 		fill(l, (uint64_t)(uintptr_t)l);
 		if (draw_below(&random, 20000) == 0) {
@@ -333,7 +333,7 @@ TEST(a_long_random_history_keeps_what_is_alive)
 
 enum { THREADS = 4, OWN = 500 };
 
-static void *allocate(void *arg)
+static void *allocate_all(void *arg)
 {
 	uint64_t random = (uint64_t)(uintptr_t)arg, self = random;
 	struct heap_cache *c = malloc(sizeof *c);
@@ -344,7 +344,7 @@ static void *allocate(void *arg)
 		if (*o)
 			CHECK(**o == self);
 		size_t size = (size_t)8 << draw_below(&random, 8);
-		*o = new (c, heap_cell(&heap, size, &leaf));
+		*o = allocate(c, heap_cell(&heap, size, &leaf));
 		CHECK(*o && **o == 0);
 		**o = self;
 		if (i % 1000 == 0)
@@ -359,7 +359,7 @@ TEST(threads_share_no_object)
 	pthread_t thread[THREADS];
 	struct heap_cache *c = begin(16);
 	for (uintptr_t i = 0; i < THREADS; i++)
-		CHECK_EQ(pthread_create(&thread[i], NULL, allocate, (void *)(i + 1)), 0);
+		CHECK_EQ(pthread_create(&thread[i], NULL, allocate_all, (void *)(i + 1)), 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
 	end(c);

@@ -1,0 +1,216 @@
+#include "gc/mark.h"
+
+#include "lockfree/assert.h"
+
+void gc_marking_init(struct gc_marking *all, struct heap *heap)
+{
+	*all = (struct gc_marking){.heap = heap};
+}
+
+void gc_marker_init(struct gc_marker *m, struct gc_marking *all)
+{
+	m->all = all;
+	m->work = m->live = 0;
+	deque_init(&m->queue, m->slots, GC_QUEUE);
+}
+
+/* ---- queues ---- */
+
+static void overflow_push(struct gc_marking *all, struct span *s)
+{
+	spin_lock(&all->lock);
+	s->next_queued = all->overflow;
+	all->overflow = s;
+	spin_unlock(&all->lock);
+	(void)add_rlx(&all->in_overflow, 1);
+}
+
+static struct span *overflow_pop(struct gc_marking *all)
+{
+	if (!load_rlx(&all->in_overflow))
+		return NULL;
+	spin_lock(&all->lock);
+	struct span *s = all->overflow;
+	if (s)
+		all->overflow = s->next_queued;
+	spin_unlock(&all->lock);
+	if (s)
+		(void)sub_rlx(&all->in_overflow, 1);
+	return s;
+}
+
+static void push(struct gc_marker *m, struct span *s)
+{
+	if (!deque_push(&m->queue, s))
+		overflow_push(m->all, s);
+}
+
+/* Something in the span was marked. */
+static void gc_queue(struct gc_marker *m, struct span *s)
+{
+	if (!swap_acqrel(&s->queued, 1)) /* R1, A1 */
+		push(m, s);
+}
+
+static struct span *steal(struct gc_marker *const *others, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		void *s;
+		enum deque_result r;
+		while ((r = deque_steal(&others[i]->queue, &s)) == DEQUE_LOST)
+			cpu_relax();
+		if (r == DEQUE_TAKEN)
+			return s;
+	}
+	return NULL;
+}
+
+/* A span with objects to look at, which may be queued again from now on. */
+static struct span *gc_take(struct gc_marker *m, struct gc_marker *const *others, unsigned n)
+{
+	struct span *s = deque_pop(&m->queue);
+	if (!s)
+		s = overflow_pop(m->all);
+	if (!s)
+		s = steal(others, n);
+	if (s)
+		(void)swap_acqrel(&s->queued, 0); /* R1, A1 */
+	return s;
+}
+
+/* ---- reaching ---- */
+
+static void reach(struct gc_marker *m, struct heap_object o)
+{
+	if (!span_mark(o.span, o.slot))
+		return;
+	m->live += span_slot_size(o.span);
+	if (o.span->shape.kind != SHAPE_LEAF)
+		gc_queue(m, o.span);
+}
+
+void gc_mark(struct gc_marker *m, uintptr_t word)
+{
+	struct heap_object o = heap_find(m->all->heap, word);
+	if (o.span)
+		reach(m, o);
+}
+
+/* One that points to the beginning of an object may be meant for the end of the one before. */
+static void mark_ambiguous(struct gc_marker *m, uintptr_t word)
+{
+	struct heap_object o = heap_find(m->all->heap, word);
+	if (o.span)
+		reach(m, o);
+	if (word % sizeof word == 0 && (!o.span || word == (uintptr_t)span_slot(o.span, o.slot)))
+		gc_mark(m, word - 1);
+}
+
+void gc_mark_words(struct gc_marker *m, const uintptr_t *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mark_ambiguous(m, words[i]);
+}
+
+/* ---- looking at objects ---- */
+
+/* Mutators store meanwhile, whole words. */
+static uintptr_t word_at(const char *at)
+{
+	return load_rlx((const _Atomic uintptr_t *)(const void *)at);
+}
+
+static void scan_map(struct gc_marker *m, const struct shape *shape, const char *object, size_t bytes)
+{
+	size_t period = (size_t)shape->period * sizeof(uintptr_t);
+	for (size_t at = 0; at < bytes; at += period) {
+		for (uint64_t bits = shape->map; bits; bits &= bits - 1) {
+			size_t offset = at + (size_t)__builtin_ctzll(bits) * sizeof(uintptr_t);
+			if (offset + sizeof(uintptr_t) > bytes)
+				return; /* the slot is larger than the objects in it */
+			gc_mark(m, word_at(object + offset));
+		}
+	}
+}
+
+static void scan_conservatively(struct gc_marker *m, const char *object, size_t bytes)
+{
+	for (size_t at = 0; at + sizeof(uintptr_t) <= bytes; at += sizeof(uintptr_t))
+		mark_ambiguous(m, word_at(object + at));
+}
+
+static void scan_typed(struct gc_marker *m, const char *object, size_t bytes)
+{
+	size_t end = bytes - sizeof(uintptr_t);
+	const struct gc_type *type = (const struct gc_type *)word_at(object + end);
+	if (!type)
+		return; /* it is being made, and no pointer is in it yet */
+	for (size_t at = 0; at + type->size <= end; at += type->size)
+		for (size_t r = 0; r < type->nranges; r++)
+			for (size_t i = 0; i < type->ranges[r].n; i++)
+				gc_mark(m, word_at(object + at + type->ranges[r].offset + i * sizeof(uintptr_t)));
+}
+
+static void scan(struct gc_marker *m, const struct shape *shape, const char *object, size_t bytes)
+{
+	m->work += bytes;
+	switch (shape->kind) {
+	case SHAPE_LEAF:
+		break;
+	case SHAPE_MAP:
+		scan_map(m, shape, object, bytes);
+		break;
+	case SHAPE_TYPED:
+		scan_typed(m, object, bytes);
+		break;
+	case SHAPE_CONSERVATIVE:
+		scan_conservatively(m, object, bytes);
+	}
+}
+
+/* What one step of a large object is: whole elements. */
+static size_t piece_of(const struct span *s)
+{
+	size_t unit = sizeof(uintptr_t);
+	if (s->shape.kind == SHAPE_MAP)
+		unit = (size_t)s->shape.period * sizeof(uintptr_t);
+	return GC_PIECE / unit * unit;
+}
+
+static void scan_large(struct gc_marker *m, struct span *s)
+{
+	size_t size = s->npages << PAGE_SHIFT, piece = s->shape.kind == SHAPE_TYPED ? size : piece_of(s);
+	size_t from = add_rlx(&s->begun, piece);
+	if (from >= size)
+		return;
+	size_t left = size - from;
+	if (left > piece)
+		gc_queue(m, s);
+	scan(m, &s->shape, s->base + from, left < piece ? left : piece);
+}
+
+static void scan_small(struct gc_marker *m, struct span *s)
+{
+	for (uint32_t i = 0; i * 64 < s->nslots; i++) {
+		uint64_t marked = load_rlx(&s->marks[i]);
+		if (!(marked & ~load_rlx(&s->scanned[i])))
+			continue;
+		for (uint64_t todo = marked & ~or_rlx(&s->scanned[i], marked); todo; todo &= todo - 1)
+			scan(m, &s->shape, span_slot(s, i * 64 + (uint32_t)__builtin_ctzll(todo)), s->size->size);
+	}
+}
+
+bool gc_mark_step(struct gc_marker *m, uint64_t budget, struct gc_marker *const *others, unsigned n)
+{
+	uint64_t until = m->work + budget;
+	while (m->work < until) {
+		struct span *s = gc_take(m, others, n);
+		if (!s)
+			return false;
+		if (s->size)
+			scan_small(m, s);
+		else
+			scan_large(m, s);
+	}
+	return true;
+}

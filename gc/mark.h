@@ -1,0 +1,72 @@
+/* Marking: what is reachable from the words that it is given gets its mark, by several markers at once.
+ *
+ * Work is queued by spans, not by objects. The first mark in a span that has nothing queued queues it; until somebody comes to
+ * it, more of its objects are marked, and then all of these are looked at together, in the order of their addresses and with one pointer map. A
+ * queue of objects would have one entry for each, and come to each alone.
+ *
+ *     marks       objects that have been reached
+ *     scanned     those of them that somebody has taken to look at; scanned is part of marks
+ *     done        queues are empty, nobody is at work: scanned = marks for all spans with pointers
+ *
+ *     who reaches an object                     who takes the span
+ *     set its mark                              queued := 0            (R1, A1)
+ *     queued := 1                (R1, A1)       todo := marks, and not scanned
+ *     it was 0: push the span                   scanned := scanned or todo; look at them
+ *
+ * Either the first finds 0 and queues it again, or the second has seen the mark. Two may have the same span at once; scanned, a
+ * read-modify-write, tells them apart.
+ *
+ * A marker's queue is a deque: it works at one end, where what it touched last is, and others steal from the other. A span that
+ * finds no room there waits in a list that all markers share. A large object is looked at in pieces, so that a step stays short and others can
+ * help.
+ *
+ * R1 gc_queue, gc_take: swap_acqrel(queued) -> A1 gc_queue, gc_take: swap_acqrel(queued)   the marks that were set before
+ *
+ * The Go team, "The Green Tea Garbage Collector" (2025), has this for spans of small objects. */
+#ifndef GC_MARK_H
+#define GC_MARK_H
+
+#include "alloc/heap.h"
+#include "lockfree/deque.h"
+
+enum { GC_QUEUE = 1024, GC_PIECE = 128 * 1024 };
+
+/* What all markers of a heap share. */
+struct gc_marking {
+	struct heap *heap;
+	struct spin lock;
+	struct span *overflow;	      /* the lock */
+	_Atomic uint32_t in_overflow; /* how many; a hint */
+};
+
+struct gc_marker {
+	struct gc_marking *all;
+	uint64_t work; /* bytes looked at */
+	uint64_t live; /* bytes marked */
+	struct deque queue;
+	deque_slot slots[GC_QUEUE];
+};
+
+/* Where the pointers of a type are; its objects have the type's address in their last word (SHAPE_TYPED). */
+struct gc_type {
+	size_t size; /* of an element; objects are arrays of them */
+	size_t nranges;
+	const struct gc_range {
+		size_t offset, n; /* bytes; words */
+	} * ranges;
+};
+
+void gc_marking_init(struct gc_marking *, struct heap *);
+void gc_marker_init(struct gc_marker *, struct gc_marking *);
+
+/* A word that may point into an object: then that lives. */
+void gc_mark(struct gc_marker *, uintptr_t word);
+
+/* Words of a stack, or of another place about which nothing is known. A pointer to right behind an object may be one into it. */
+void gc_mark_words(struct gc_marker *, const uintptr_t *words, size_t n);
+
+/* Looks at queued objects until it has looked at `budget` bytes, or a little more. False: it has found no more work, its own or others'
+ * that it could steal from `others`. */
+bool gc_mark_step(struct gc_marker *, uint64_t budget, struct gc_marker *const *others, unsigned n);
+
+#endif
