@@ -31,13 +31,21 @@ static _Thread_local struct {
 	unsigned depth; /* calls of a visitor under way */
 } this_thread;
 
+/* A visitor may come before epoch_init. */
 static pthread_key_t visitor_ends;
+static pthread_once_t visitor_ends_made = PTHREAD_ONCE_INIT;
 
 static void forget_visitor(void *unused)
 {
 	(void)unused;
 	rcu_unregister_thread();
 	this_thread.kind = NO_READER;
+}
+
+static void make_visitor_ends(void)
+{
+	if (pthread_key_create(&visitor_ends, forget_visitor))
+		fatal("out of thread-specific keys");
 }
 
 void epoch_init(void)
@@ -49,8 +57,7 @@ void epoch_init(void)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!thread)
 		fatal("cannot start liburcu's thread");
-	if (pthread_key_create(&visitor_ends, forget_visitor))
-		fatal("out of thread-specific keys");
+	pthread_once(&visitor_ends_made, make_visitor_ends);
 }
 
 void epoch_register(void)
@@ -99,6 +106,7 @@ void epoch_enter(void)
 	}
 	rcu_register_thread();
 	this_thread.kind = VISITOR;
+	pthread_once(&visitor_ends_made, make_visitor_ends);
 	if (pthread_setspecific(visitor_ends, &this_thread))
 		fatal("out of memory");
 }

@@ -14,18 +14,20 @@ enum { MANY = 1000 };
 struct met {
 	const void *a, *b;
 	const weft_type *type;
+	size_t n; /* of a slice's elements */
 };
 
 static uint64_t hash_met(weft_seed seed, const struct met *m)
 {
 	uint64_t h = weft_hash_u64(seed, (uint64_t)(uintptr_t)m->a);
 	h = weft_hash_u64(seed, h ^ (uint64_t)(uintptr_t)m->b);
-	return weft_hash_u64(seed, h ^ (uint64_t)(uintptr_t)m->type);
+	h = weft_hash_u64(seed, h ^ (uint64_t)(uintptr_t)m->type);
+	return weft_hash_u64(seed, h ^ m->n);
 }
 
 static bool same_met(const struct met *x, const struct met *y)
 {
-	return x->a == y->a && x->b == y->b && x->type == y->type;
+	return x->a == y->a && x->b == y->b && x->type == y->type && x->n == y->n;
 }
 
 WEFT_MAP_BY(struct met, bool, met_map, hash_met, same_met);
@@ -38,25 +40,25 @@ struct walk {
 
 enum verdict { SAME, DIFFERENT, BY_PARTS };
 
-static bool is_met(struct walk *w, const void *a, const void *b, const weft_type *type)
+static bool is_met(struct walk *w, const void *a, const void *b, const weft_type *type, size_t n)
 {
 	if (++w->followed < MANY)
 		return false;
 	if (!w->met.map)
 		w->met = met_map_make(0);
 	size_t before = met_map_len(w->met);
-	met_map_put(w->met, (struct met){a, b, type}, true);
+	met_map_put(w->met, (struct met){a, b, type, n}, true);
 	return met_map_len(w->met) == before;
 }
 
 /* What two pointers, slices' data, maps or interface values lead to. */
-static enum verdict compare_targets(struct walk *w, const void *a, const void *b, const weft_type *type)
+static enum verdict compare_targets(struct walk *w, const void *a, const void *b, const weft_type *type, size_t n)
 {
 	if (a == b)
 		return SAME;
 	if (!a || !b)
 		return DIFFERENT;
-	return is_met(w, a, b, type) ? SAME : BY_PARTS;
+	return is_met(w, a, b, type, n) ? SAME : BY_PARTS;
 }
 
 static bool equal_floats(const weft_type *t, const void *a, const void *b)
@@ -87,7 +89,7 @@ static enum verdict compare_slices(struct walk *w, const weft_type *t, const str
 		return SAME;
 	if (is_integer(t->elem))
 		return memcmp(a->data, b->data, a->len * t->elem->size) == 0 ? SAME : DIFFERENT;
-	return compare_targets(w, a->data, b->data, t);
+	return compare_targets(w, a->data, b->data, t, a->len);
 }
 
 static enum verdict compare_maps(struct walk *w, const weft_type *t, const weft_map *a, const weft_map *b)
@@ -95,7 +97,7 @@ static enum verdict compare_maps(struct walk *w, const weft_type *t, const weft_
 	uint64_t in_a = a ? a->len : 0, in_b = b ? b->len : 0;
 	if (in_a != in_b)
 		return DIFFERENT;
-	return in_a == 0 ? SAME : compare_targets(w, a, b, t);
+	return in_a == 0 ? SAME : compare_targets(w, a, b, t, 0);
 }
 
 static enum verdict compare_anys(struct walk *w, const weft_any *a, const weft_any *b)
@@ -104,7 +106,7 @@ static enum verdict compare_anys(struct walk *w, const weft_any *a, const weft_a
 		return a->methods_ == b->methods_ ? SAME : DIFFERENT;
 	if (!weft_type_same(a->methods_->type, b->methods_->type))
 		return DIFFERENT;
-	return compare_targets(w, a->self, b->self, a->methods_->type);
+	return compare_targets(w, a->self, b->self, a->methods_->type, 0);
 }
 
 static enum verdict compare(struct walk *w, const weft_type *t, const void *a, const void *b)
@@ -130,7 +132,7 @@ static enum verdict compare(struct walk *w, const weft_type *t, const void *a, c
 		same = equal_bytes(a, b);
 		break;
 	case WEFT_KIND_POINTER:
-		return compare_targets(w, *(void *const *)a, *(void *const *)b, t);
+		return compare_targets(w, *(void *const *)a, *(void *const *)b, t, 0);
 	case WEFT_KIND_SLICE:
 		return compare_slices(w, t, a, b);
 	case WEFT_KIND_MAP:
@@ -139,7 +141,7 @@ static enum verdict compare(struct walk *w, const weft_type *t, const void *a, c
 		return compare_anys(w, a, b);
 	case WEFT_KIND_ARRAY:
 	case WEFT_KIND_STRUCT:
-		return a == b ? SAME : BY_PARTS;
+		return BY_PARTS;
 	}
 	return same ? SAME : DIFFERENT;
 }
@@ -180,7 +182,9 @@ static enum verdict step(struct walk *w)
 
 bool weft_deep_equal(const weft_type *t, const void *a, const void *b)
 {
-	struct walk w = {0};
+	struct walk w = {.followed = 0};
+	path_init(&w.a);
+	path_init(&w.b);
 	/* Parts are given to be written as well; nobody does here. */
 	enum verdict v = look(&w, t, (void *)(uintptr_t)a, (void *)(uintptr_t)b);
 	while (v != DIFFERENT && w.a.depth)

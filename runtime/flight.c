@@ -268,7 +268,7 @@ static void end(void *arg)
 	if (panics)
 		c->panic = *r->told.panic;
 	int64_t takers = settle(c, panics ? PANICKED : r->fate);
-	if (panics && c->detached && (c->outlets || !c->waiting))
+	if (panics && (c->outlets || (c->detached && !c->waiting)))
 		panic_end_program(c->panic.message);
 	weft_waitgroup_done(&c->ended);
 	for (struct outlet *o = c->outlets, *next; o; o = next) {

@@ -7,7 +7,7 @@
  *
  * A registration that comes later (dlopen) may turn a no into a yes, and does so in the answers that are there.
  *
- * Before the buckets stands what each file that asserts remembers: four answers an interface, looked up inline (<weft/iface.h>,
+ * Before the buckets stands what each file that asserts remembers: some answers an interface, looked up inline (<weft/iface.h>,
  * which is C++ as well, so that both sides of that edge are the compiler's __atomic operations).
  *
  *   R1 answer_add: store_rel(bucket)              ->  A1 answer_find: load_acq(bucket_of)       the answers of the chain

@@ -81,7 +81,7 @@ static void print_leaf(FILE *f, struct value v)
 static bool is_nil(struct value v)
 {
 	return (v.type->kind == WEFT_KIND_POINTER && !*(void *const *)v.at) ||
-	       (v.type->kind == WEFT_KIND_ANY && !((const weft_any *)v.at)->methods_);
+	       (v.type->kind == WEFT_KIND_ANY && (!((const weft_any *)v.at)->methods_ || !((const weft_any *)v.at)->self));
 }
 
 /* What stands before the parts and behind them. */
@@ -137,8 +137,9 @@ static void print_name(FILE *f, const struct parts *p, bool first)
 
 static void print(FILE *f, struct value v)
 {
-	struct path path = {0};
+	struct path path;
 	bool first = true; /* of its level's parts */
+	path_init(&path);
 	enter(f, &path, v);
 	while (path.depth) {
 		struct parts *top = path_top(&path);

@@ -1,7 +1,9 @@
 /* Type descriptors: those of the numbers and strings, when two are the same type, a field by its name, a tag by its key. */
-#include <weft/reflect.h>
+#include "runtime/value.h"
 
 #include <string.h>
+
+#include <weft/panic.h>
 
 #define BUILT_IN(noun, c, is)                                                 \
 	const weft_type weft_type_##noun##_ = {.version_ = sizeof(weft_type), \
@@ -11,7 +13,7 @@
 					       .name = #noun,                 \
 					       .c_name = #c,                  \
 					       .where = "weft"};              \
-	const struct weft_methods_ weft_any_##noun##_ = {&weft_type_##noun##_}
+	const struct weft_methods_ weft_methods_of_##noun##_ = {&weft_type_##noun##_}
 
 BUILT_IN(bool, bool, WEFT_KIND_BOOL);
 BUILT_IN(int8_t, int8_t, WEFT_KIND_INT);
@@ -28,11 +30,20 @@ BUILT_IN(string, char *, WEFT_KIND_STRING);
 BUILT_IN(bytes, weft_bytes, WEFT_KIND_BYTES);
 BUILT_IN(any, weft_any, WEFT_KIND_ANY);
 
-/* The file's name without its folders: the same header may be found by several paths. */
-static const char *declared_at(const weft_type *t)
+/* The length of the file's name without its folders, which begins at *name: the same header may be found by several paths. Where in it a
+ * declaration of several lines stands, compilers do not agree. */
+static size_t file_of(const weft_type *t, const char **name)
 {
-	const char *slash = strrchr(t->where, '/');
-	return slash ? slash + 1 : t->where;
+	const char *slash = strrchr(t->where, '/'), *colon = strrchr(t->where, ':');
+	*name = slash ? slash + 1 : t->where;
+	return colon ? (size_t)(colon - *name) : strlen(*name);
+}
+
+static bool same_file(const weft_type *a, const weft_type *b)
+{
+	const char *in_a, *in_b;
+	size_t n = file_of(a, &in_a);
+	return file_of(b, &in_b) == n && strncmp(in_a, in_b, n) == 0;
 }
 
 /* A pointer or an array in a field has no declaration of its own. */
@@ -41,14 +52,50 @@ static bool same_parts(const weft_type *a, const weft_type *b)
 	return a->kind == b->kind && a->size == b->size && a->elem && b->elem && weft_type_same(a->elem, b->elem);
 }
 
+static bool same_fields(const weft_type *a, const weft_type *b)
+{
+	weft_fields of_a = weft_type_fields(a), of_b = weft_type_fields(b);
+	if (of_a.n != of_b.n)
+		return false;
+	for (size_t i = 0; i < of_a.n; i++) {
+		const weft_field *x = &of_a.fields[i], *y = &of_b.fields[i];
+		const weft_type *is = weft_field_type(x), *other = weft_field_type(y);
+		if (strcmp(x->name, y->name) != 0 || x->offset != y->offset || is->kind != other->kind || is->size != other->size)
+			return false;
+	}
+	return true;
+}
+
+static bool same_declaration(const weft_type *a, const weft_type *b)
+{
+	return a->size == b->size && a->align == b->align && a->kind == b->kind && a->flags_ == b->flags_ && a->map == b->map &&
+	       strcmp(a->name, b->name) == 0 && strcmp(a->c_name, b->c_name) == 0 && same_file(a, b) && same_fields(a, b);
+}
+
 bool weft_type_same(const weft_type *a, const weft_type *b)
 {
 	if (a == b || !a || !b)
 		return a == b;
 	if (!a->name || !b->name)
 		return !a->name && !b->name && same_parts(a, b);
-	return a->size == b->size && a->kind == b->kind && strcmp(a->name, b->name) == 0 && strcmp(a->c_name, b->c_name) == 0 &&
-	       strcmp(declared_at(a), declared_at(b)) == 0;
+	return same_declaration(a, b);
+}
+
+static void check_apart(const weft_type *t, const weft_field *x, const weft_field *y)
+{
+	if (x->offset < y->offset + weft_field_type(y)->size && y->offset < x->offset + weft_field_type(x)->size)
+		weft_panic("WEFT_STRUCT(%s): the fields %s and %s overlap", t->name, x->name, y->name);
+}
+
+void type_check_fields(const weft_type *t)
+{
+	if (!t->lazy_ || __atomic_load_n(&t->lazy_->checked, __ATOMIC_RELAXED))
+		return;
+	weft_fields all = weft_type_fields(t);
+	for (size_t i = 0; i < all.n; i++)
+		for (size_t j = 0; j < i; j++)
+			check_apart(t, &all.fields[j], &all.fields[i]);
+	__atomic_store_n(&t->lazy_->checked, true, __ATOMIC_RELAXED);
 }
 
 const weft_field *weft_type_field(const weft_type *t, const char *name)

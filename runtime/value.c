@@ -3,6 +3,7 @@
 #include "lockfree/assert.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include <weft/mem.h>
 
@@ -44,7 +45,7 @@ static size_t count(struct value v)
 	case WEFT_KIND_POINTER:
 		return *(void *const *)v.at != NULL;
 	case WEFT_KIND_ANY:
-		return ((const weft_any *)v.at)->methods_ != NULL;
+		return ((const weft_any *)v.at)->methods_ && ((const weft_any *)v.at)->self;
 	default:
 		return 0;
 	}
@@ -58,6 +59,7 @@ void parts_begin(struct parts *p, struct value of)
 	if (of.type->kind == WEFT_KIND_MAP) {
 		p->entry = (weft_map_iter){0};
 	} else if (of.type->kind == WEFT_KIND_STRUCT) {
+		type_check_fields(of.type);
 		p->fields = weft_type_fields(of.type);
 		p->n = p->fields.n;
 	}
@@ -102,21 +104,46 @@ bool parts_next(struct parts *p, struct value *part)
 	return true;
 }
 
-struct parts *path_push(struct path *p, struct value v)
+void path_init(struct path *p)
 {
-	if (p->depth == p->room) {
-		p->room = p->room ? 2 * p->room : 8;
-		p->levels = weft_realloc(p->levels, p->room * sizeof *p->levels);
-		if (!p->levels)
-			fatal("out of memory for a value %zu levels deep", p->depth);
-	}
+	p->levels = p->near;
+	p->depth = 0;
+	p->room = PATH_NEAR;
+}
+
+static bool grow(struct path *p)
+{
+	size_t room = 2 * p->room;
+	struct parts *near = p->levels == p->near ? p->near : NULL;
+	struct parts *levels = weft_realloc(near ? NULL : p->levels, room * sizeof *levels);
+	if (!levels)
+		return false;
+	if (near)
+		memcpy(levels, near, sizeof p->near);
+	p->levels = levels;
+	p->room = room;
+	return true;
+}
+
+struct parts *path_try_push(struct path *p, struct value v)
+{
+	if (p->depth == p->room && !grow(p))
+		return NULL;
 	struct parts *top = &p->levels[p->depth++];
 	parts_begin(top, v);
 	return top;
 }
 
+struct parts *path_push(struct path *p, struct value v)
+{
+	struct parts *top = path_try_push(p, v);
+	if (!top)
+		fatal("out of memory for a value %zu levels deep", p->depth);
+	return top;
+}
+
 void path_fini(struct path *p)
 {
-	weft_free(p->levels);
-	*p = (struct path){0};
+	if (p->levels != p->near)
+		weft_free(p->levels);
 }

@@ -60,6 +60,9 @@ struct parts {
 	struct value key; /* of the map entry given last */
 };
 
+/* Panics unless the fields of a struct lie apart: what is freed twice, or as what it is not, would be. Looks once. */
+void type_check_fields(const weft_type *);
+
 /* Does this kind have parts? A pointer has one, unless it is NULL; so has an interface value. */
 bool value_has_parts(const weft_type *);
 
@@ -75,12 +78,21 @@ static inline const weft_field *parts_field(const struct parts *p)
 	return &p->fields.fields[p->next - 1];
 }
 
-/* The way from a value to the part that is being looked at. Zeroed: empty. Running out of memory is fatal. */
+enum { PATH_NEAR = 3 };
+
+/* The way from a value to the part that is being looked at. It does not move: the first levels are in it. */
 struct path {
 	struct parts *levels;
 	size_t depth, room;
+	struct parts near[PATH_NEAR];
 };
 
+void path_init(struct path *);
+
+/* NULL: there is no memory for one more level. */
+struct parts *path_try_push(struct path *, struct value);
+
+/* Running out of memory is fatal. */
 struct parts *path_push(struct path *, struct value);
 void path_fini(struct path *);
 

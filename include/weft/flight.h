@@ -53,8 +53,8 @@ WEFT_API int weft_flight_do_until(weft_flight *, const char *key, weft_flight_fn
 				  weft_deadline);
 
 /* The same for select: a channel that gives one weft_flight_result. Free it with weft_chan_free, at any time: what has not been
- * received is given up. fn runs on a goroutine of its own, and what arg points to stays until it has returned. Does not block. If fn exits its goroutine, the channel is
- * closed without a result; if fn panics, nobody can stop that, as in Go, and the program ends. */
+ * received is given up. fn, if it is not joined to a call under way, runs on a goroutine of its own, and what arg points to stays until it has returned. Does not block. If
+ * fn exits its goroutine, the channel is closed without a result; if fn panics, nobody can stop that, as in Go, and the program ends. */
 WEFT_API weft_chan *weft_flight_chan(weft_flight *, const char *key, weft_flight_fn *fn, void *arg);
 
 /* Who comes with the key from now on makes a new call. One that is under way goes on for those who wait for it. */

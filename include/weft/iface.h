@@ -26,7 +26,8 @@
  *                                          a panic: "interface conversion: value is square, not circle"
  *     weft_try_assert_to(circle, v, &c)    Go's x, ok := v.(T): false if it is not, and c is zeroed
  *
- *     WEFT_TYPE_SWITCH(v) {                the first case that fits, and only that; break leaves it
+ *     WEFT_TYPE_SWITCH(v) {                the first case that fits, and only that; break leaves it, and
+ *                                          so does continue
  *     WEFT_TYPE_CASE(circle, c)            c is a struct circle *
  *             use(c);
  *     WEFT_TYPE_CASE(shape, s)
@@ -38,7 +39,8 @@
  *     }
  *
  * An assertion to an interface looks for the method table by the value's type: it is worked out once and then found in a
- * cache, without a lock. A shared library that has WEFT_IMPLEMENTS in it must stay loaded. Nothing here blocks; only the
+ * cache, without a lock. A shared library must stay loaded once it has a WEFT_IMPLEMENTS, or once a type or an interface of its own was
+ * asserted; of a static one, the linker takes an object for what it defines, and a WEFT_IMPLEMENTS defines nothing. Nothing here blocks; only the
  * first assertion of its kind allocates, and running out of memory is fatal. */
 #ifndef WEFT_IFACE_H
 #define WEFT_IFACE_H
@@ -83,7 +85,7 @@ WEFT_API const struct weft_methods_ *weft_interface_ask_(const struct weft_inter
 /* A panic that names both. */
 WEFT_API WEFT_NORETURN void weft_interface_not_(const struct weft_interface_ *, weft_any);
 
-static inline const struct weft_answer_ *weft_asked_find_(const struct weft_answer_ **slot, const weft_type *t)
+static inline const struct weft_answer_ *weft_answers_find_(const struct weft_answer_ **slot, const weft_type *t)
 {
 	const struct weft_answer_ *a = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 	return __builtin_expect(a && a->type == t, 1) ? a : NULL;
@@ -98,9 +100,9 @@ static inline const struct weft_methods_ *weft_interface_table_(const struct wef
 	const weft_type *t = v.methods_->type;
 	size_t at = ((uintptr_t)t >> 4 ^ (uintptr_t)t >> 7) % WEFT_ASKED_;
 	const struct weft_answer_ **first = &asked->answers[at], **second = &asked->answers[at ^ 1];
-	const struct weft_answer_ *a = weft_asked_find_(first, t);
+	const struct weft_answer_ *a = weft_answers_find_(first, t);
 	if (!a)
-		a = weft_asked_find_(second, t);
+		a = weft_answers_find_(second, t);
 	if (__builtin_expect(a != NULL, 1))
 		return __atomic_load_n(&a->table, __ATOMIC_ACQUIRE);
 	const struct weft_methods_ *table = weft_interface_ask_(i, t, &a);
@@ -115,8 +117,8 @@ static inline const struct weft_methods_ *weft_interface_table_(const struct wef
 WEFT_END_DECLS
 template <typename t> static inline weft_any weft_any_from(const t &v)
 {
-	static_assert(sizeof(v.methods_->head) == sizeof(weft_methods_), "an interface's value");
-	return weft_any{v.methods_ ? &v.methods_->head : nullptr, v.self};
+	static_assert(sizeof(v.methods_->head_) == sizeof(weft_methods_), "an interface's value");
+	return weft_any{v.methods_ ? &v.methods_->head_ : nullptr, v.self};
 }
 static inline weft_any weft_any_from(const weft_any &v)
 {
@@ -124,13 +126,15 @@ static inline weft_any weft_any_from(const weft_any &v)
 }
 WEFT_BEGIN_DECLS
 #else
-static inline weft_any weft_any_read_(const void *v)
+static inline weft_any weft_any_copy_(const void *v)
 {
 	weft_any any;
 	memcpy(&any, v, sizeof any);
 	return any;
 }
-#define weft_any_from(v) weft_any_read_((__typeof__(v)[sizeof(v) == sizeof(weft_any)]){v})
+/* Of anything else the size is negative. */
+#define weft_any_from(v) \
+	weft_any_copy_((__typeof__(v)[sizeof(v) == sizeof(weft_any) &&sizeof((v).methods_) &&sizeof((v).self) ? 1 : -1]){v})
 #endif
 #define weft_assert_to(name, v)		 weft_to_##name##_(weft_any_from(v))
 #define weft_try_assert_to(name, v, out) weft_try_##name##_(weft_any_from(v), (out))
@@ -197,12 +201,12 @@ struct weft_type_switch_ {
 
 /* The function that calls it. */
 #define WEFT_METHOD_CALL_(...) WEFT_METHOD_CALL_OF_(WEFT_PARAMS_(__VA_ARGS__), WEFT_PASSED_(__VA_ARGS__), __VA_ARGS__, )
-#define WEFT_METHOD_CALL_OF_(params, passed, of, ret, name, ...)             \
-	WEFT_TYPED ret of##_##name(of v_ params)                             \
-	{                                                                    \
-		if (__builtin_expect(!v_.methods_, 0))                       \
-			weft_interface_nil_(&weft_interface_##of##_, #name); \
-		return v_.methods_->name(v_.self passed);                    \
+#define WEFT_METHOD_CALL_OF_(params, passed, of, ret, name, ...)            \
+	WEFT_TYPED ret of##_##name(of v_ params)                            \
+	{                                                                   \
+		if (__builtin_expect(!v_.methods_, 0))                      \
+			weft_interface_nil_(&weft_iface_of_##of##_, #name); \
+		return v_.methods_->name(v_.self passed);                   \
 	}
 
 /* The function that stands in a type's table, and hands on to the type's own: `of` is (type, interface). */
@@ -234,7 +238,7 @@ struct weft_type_switch_ {
 
 #define WEFT_INTERFACE(name)                                                                                                     \
 	struct name##_table_ {                                                                                                   \
-		struct weft_methods_ head;                                                                                       \
+		struct weft_methods_ head_;                                                                                      \
 		name##_methods(WEFT_METHOD_SLOT_, name)                                                                          \
 	};                                                                                                                       \
 	typedef struct name {                                                                                                    \
@@ -242,7 +246,7 @@ struct weft_type_switch_ {
 		void *self;                                                                                                      \
 	} name;                                                                                                                  \
 	WEFT_OWN_BEGIN_                                                                                                          \
-	WEFT_OWN_ struct weft_interface_ weft_interface_##name##_                                                                \
+	WEFT_OWN_ struct weft_interface_ weft_iface_of_##name##_                                                                 \
 	    __attribute__((unused)) = {#name, name##_methods(WEFT_METHOD_TEXT_, name), WEFT_TYPE_WHERE_};                        \
 	WEFT_OWN_END_                                                                                                            \
 	WEFT_RETURNS_NOTHING_BEGIN_                                                                                              \
@@ -251,7 +255,7 @@ struct weft_type_switch_ {
 	static struct weft_asked_ weft_asked_##name##_ __attribute__((unused));                                                  \
 	WEFT_TYPED bool weft_try_##name##_(weft_any any_, name *out_)                                                            \
 	{                                                                                                                        \
-		out_->methods_ = (const struct name##_table_ *)(const void *)weft_interface_table_(&weft_interface_##name##_,    \
+		out_->methods_ = (const struct name##_table_ *)(const void *)weft_interface_table_(&weft_iface_of_##name##_,     \
 												   &weft_asked_##name##_, any_); \
 		out_->self = out_->methods_ ? any_.self : NULL;                                                                  \
 		return out_->methods_ != NULL;                                                                                   \
@@ -260,28 +264,28 @@ struct weft_type_switch_ {
 	{                                                                                                                        \
 		name v_;                                                                                                         \
 		if (__builtin_expect(!weft_try_##name##_(any_, &v_), 0))                                                         \
-			weft_interface_not_(&weft_interface_##name##_, any_);                                                    \
+			weft_interface_not_(&weft_iface_of_##name##_, any_);                                                     \
 		return v_;                                                                                                       \
 	}                                                                                                                        \
 	WEFT_OWN_BEGIN_                                                                                                          \
-	WEFT_OWN_FORWARD_ struct weft_methods_ weft_any_##name##_ __attribute__((unused));                                       \
+	WEFT_OWN_FORWARD_ struct weft_methods_ weft_methods_of_##name##_ __attribute__((unused));                                \
 	WEFT_OWN_END_                                                                                                            \
 	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_ANY, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL)
 
-#define WEFT_IMPLEMENTS(type, interface)                                                                                      \
-	WEFT_RETURNS_NOTHING_BEGIN_                                                                                           \
-	interface##_methods(WEFT_METHOD_THUNK_, (type, interface))                                                            \
-	    WEFT_RETURNS_NOTHING_END_ static const struct interface##_table_ weft_##type##_as_##interface##_ = {              \
-		{&weft_type_##type##_}, interface##_methods(WEFT_METHOD_ENTRY_, (type, interface))};                          \
-	static struct weft_implementation_ weft_##type##_implements_##interface##_ = {NULL, &weft_interface_##interface##_,   \
-										      &weft_##type##_as_##interface##_.head}; \
-	__attribute__((constructor)) static void weft_##type##_registers_##interface##_(void) {                               \
-		weft_interface_implemented_(&weft_##type##_implements_##interface##_);                                        \
-	} WEFT_TYPED interface type##_as_##interface(weft_c_##type##_ *self_)                                                 \
-	{                                                                                                                     \
-		interface v_ = {&weft_##type##_as_##interface##_, self_};                                                     \
-		return v_;                                                                                                    \
-	}                                                                                                                     \
+#define WEFT_IMPLEMENTS(type, interface)                                                                                       \
+	WEFT_RETURNS_NOTHING_BEGIN_                                                                                            \
+	interface##_methods(WEFT_METHOD_THUNK_, (type, interface))                                                             \
+	    WEFT_RETURNS_NOTHING_END_ static const struct interface##_table_ weft_##type##_as_##interface##_ = {               \
+		{&weft_type_##type##_}, interface##_methods(WEFT_METHOD_ENTRY_, (type, interface))};                           \
+	static struct weft_implementation_ weft_##type##_implements_##interface##_ = {NULL, &weft_iface_of_##interface##_,     \
+										      &weft_##type##_as_##interface##_.head_}; \
+	__attribute__((constructor)) static void weft_##type##_registers_##interface##_(void) {                                \
+		weft_interface_implemented_(&weft_##type##_implements_##interface##_);                                         \
+	} WEFT_TYPED interface type##_as_##interface(weft_c_##type##_ *self_)                                                  \
+	{                                                                                                                      \
+		interface v_ = {&weft_##type##_as_##interface##_, self_};                                                      \
+		return v_;                                                                                                     \
+	}                                                                                                                      \
 	typedef weft_c_##type##_ weft_##type##_is_##interface##_
 
 WEFT_END_DECLS

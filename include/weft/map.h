@@ -104,6 +104,7 @@ WEFT_BEGIN_DECLS
 
 /* The verbs with a key that the user has as `type k_` and that the table has as the variable that `to_key` declares. */
 #define WEFT_MAP_VERBS_(name, type, to_key)                                                                            \
+	typedef type name##_given_;                                                                                    \
 	WEFT_MAP_VERB_ name##_value_ *name##_at(name m_, type k_)                                                      \
 	{                                                                                                              \
 		const name##_key_ key_ = to_key(k_);                                                                   \

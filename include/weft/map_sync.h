@@ -34,7 +34,8 @@
  *
  * range corresponds to no snapshot: each key is visited once at most, in no order; a key that is there all the time is
  * visited, and with a value that it had meanwhile; one that is stored or deleted meanwhile may be visited or not. each may use
- * the map, block, panic, and exit. The bytes of a key are its until it returns. After a _clear nothing more is visited.
+ * the map, block, panic, and exit. The bytes of a key are its until it returns. After a _clear nothing more is visited, but for
+ * entries whose hashes are all the same.
  *
  * len counts one core after the other: while others write it may be what it never was; with nobody writing it is the count. */
 #ifndef WEFT_MAP_SYNC_H

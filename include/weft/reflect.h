@@ -8,7 +8,8 @@
  *             ints scores;                        WEFT_SLICE_OF(int, ints);
  *             struct user *boss;
  *     };
- *     WEFT_STRUCT_BEGIN...
+ *     WEFT_STRUCT(user, struct user, WEFT_FIELD(id), WEFT_FIELD(name), WEFT_FIELD(country), WEFT_FIELD_OF(address, home),
+ *                 WEFT_FIELD_OF(ints, scores), WEFT_FIELD_OF(user, boss));
  *
  * WEFT_STRUCT(name, type, fields...); names fields of a struct, in the order in which they are to be printed; those left
  * out are not seen by anything here. A field is
@@ -17,7 +18,10 @@
  *                                     a pointer to one
  *     WEFT_FIELD_OF(name, member)     a described type, or an array of it, or a pointer to one; others do not compile
  *
- * and either takes a tag as its last argument: "json:full_name,omitempty max:20", words of KEY:TEXT with spaces between.
+ * Fields lie apart: of a union at most one member is a field, and none twice; otherwise the first use panics. Arrays of arrays, and
+ * members of packed structs, do not compile.
+ *
+ * A field takes a tag as its last argument: "json:full_name,omitempty max:20", words of KEY:TEXT with spaces between.
  * WEFT_STRUCT_TRACED(name, type, (pointers...), fields...) is WEFT_STRUCT for a collected type: the members in
  * parentheses are those of WEFT_TYPE. Types of their own, as an element, a field or a value may have:
  *
@@ -26,7 +30,8 @@
  *     WEFT_TYPE_POINTER(name, elem)   name is free: the type is a pointer to elem's
  *
  * A value owns what its strings, bytes, pointers, slices and maps lead to, as manual memory (weft_malloc), where
- * weft_value_fini and the decoders say so; what reads only does not care. A weft_any owns nothing. */
+ * weft_value_fini and the decoders say so; what reads only does not care. A weft_any owns nothing. In C++ a described struct is one
+ * that C could have: trivially copyable, of standard layout. */
 #ifndef WEFT_REFLECT_H
 #define WEFT_REFLECT_H
 
@@ -70,7 +75,7 @@ WEFT_API bool weft_field_tag(const weft_field *, const char *key, weft_bytes *te
 /* How many elements an array has, 0 if the type is none. */
 static inline size_t weft_type_len(const weft_type *t)
 {
-	return t->kind == WEFT_KIND_ARRAY ? t->size / t->elem->size : 0;
+	return t->kind == WEFT_KIND_ARRAY && t->elem->size ? t->size / t->elem->size : 0;
 }
 
 /* A value as a person writes it: user{id: 7, name: "ann", scores: [1, 2], boss: 0x7f...}. A pointer that is not the whole
@@ -86,8 +91,8 @@ WEFT_API int weft_format_value(char *buf, size_t n, const weft_type *, const voi
  * Values may be cyclic. Opaque types are compared as bytes, padding too. Allocates; running out of memory is fatal. */
 WEFT_API bool weft_deep_equal(const weft_type *, const void *, const void *);
 
-/* Frees what the value owns, however deep, and zeroes it. Each part is owned once: no cycles, nothing shared, nothing that
- * weft_malloc has not given. */
+/* Frees what the value owns, however deep, a map's keys too, and zeroes it. Each part is owned once: no cycles, nothing shared, nothing that
+ * weft_malloc has not given. It does not fail: where a deep value's path finds no memory, what lies below is not freed. */
 WEFT_API void weft_value_fini(const weft_type *, void *value);
 
 /* ---- declarations ---- */
@@ -103,9 +108,18 @@ WEFT_API void weft_value_fini(const weft_type *, void *value);
 	WEFT_TYPE_TRACED_(name, #type, WEFT_KIND_STRUCT, weft_fields_##name##_, &weft_lazy_##name##_, WEFT_BARE_ pointers)
 #define WEFT_BARE_(...) __VA_ARGS__
 
+#ifdef __cplusplus
+#define WEFT_AS_C_HAS_IT_(c)                                                                     \
+	static_assert(std::is_trivially_copyable<c>::value && std::is_standard_layout<c>::value, \
+		      "fields are described of what C could have: trivially copyable, of standard layout")
+#else
+#define WEFT_AS_C_HAS_IT_(c) _Static_assert(sizeof(c) > 0, "a struct has a size")
+#endif
+
 /* In a function, whose scope can have a name for the struct. */
 #define WEFT_STRUCT_FIELDS_(name, ...)                                          \
-	static struct weft_type_lazy_ weft_lazy_##name##_;                      \
+	WEFT_AS_C_HAS_IT_(weft_c_##name##_);                                    \
+	static struct weft_worked_out_ weft_lazy_##name##_;                     \
 	static weft_fields weft_fields_##name##_(void)                          \
 	{                                                                       \
 		typedef weft_c_##name##_ weft_self_;                            \
@@ -122,7 +136,8 @@ WEFT_API void weft_value_fini(const weft_type *, void *value);
 #define WEFT_FIELD_BARE_(m)			  WEFT_FIELD_TAGGED_(m, "")
 #define WEFT_FIELD_OF_BARE_(name, m)		  WEFT_FIELD_OF_TAGGED_(name, m, "")
 
-#define WEFT_SELF_(m) WEFT_MEMBER_(weft_self_, m)
+#define WEFT_SELF_(m)	    WEFT_MEMBER_(weft_self_, m)
+#define WEFT_IS_ALIGNED_(x) (__alignof__(x) >= __alignof__(__typeof__(x))) /* a packed struct's member is not */
 #define WEFT_FIELD_TAGGED_(m, tag)                                                                      \
 	WEFT_FIELD_DEFINE_(m, tag, WEFT_DESCRIBED_(WEFT_SELF_(m)), WEFT_DESCRIBED_FORM_(WEFT_SELF_(m)), \
 			   WEFT_DESCRIBED_KIND_(WEFT_SELF_(m)))
@@ -131,7 +146,7 @@ WEFT_API void weft_value_fini(const weft_type *, void *value);
 			   WEFT_FORM_KIND_(WEFT_FORM_OF_(weft_c_##name##_, WEFT_SELF_(m))))
 #define WEFT_FIELD_DEFINE_(m, tag, of, form, kind)                                                                          \
 	{                                                                                                                   \
-		#m, tag, offsetof(weft_self_, m), form,                                                                     \
+#m, tag, offsetof(weft_self_, m) + 0 * sizeof(char[WEFT_IS_ALIGNED_(WEFT_SELF_(m)) ? 1 : -1]), form,        \
 		{                                                                                                           \
 			(uint32_t)sizeof(weft_type), 0, kind, (uint32_t) __alignof__(WEFT_SELF_(m)), sizeof(WEFT_SELF_(m)), \
 			    NULL, NULL, WEFT_TYPE_WHERE_, 0, NULL, 0, of, NULL, NULL, NULL, NULL                            \
@@ -208,6 +223,26 @@ template <typename c, size_t n> struct weft_form_of_<c, c[n]> {
 	static constexpr weft_form_ form = WEFT_ARRAY_;
 };
 template <typename t> using weft_plain_ = typename std::remove_cv<typename std::remove_reference<t>::type>::type;
+/* As far as a descriptor tells them apart: integers of one size and sign are the same, and pointers whether to const or not. */
+template <typename t, bool = std::is_enum<t>::value> struct weft_number_ {
+	using type = t;
+};
+template <typename t> struct weft_number_<t, true> {
+	using type = typename std::underlying_type<t>::type;
+};
+template <typename a, typename b> constexpr bool weft_same_()
+{
+	using x = typename weft_number_<typename std::remove_cv<a>::type>::type;
+	using y = typename weft_number_<typename std::remove_cv<b>::type>::type;
+	if (std::is_integral<x>::value && std::is_integral<y>::value)
+		return sizeof(x) == sizeof(y) && std::is_signed<x>::value == std::is_signed<y>::value;
+	if (std::is_pointer<x>::value && std::is_pointer<y>::value)
+		return std::is_same<typename std::remove_cv<typename std::remove_pointer<x>::type>::type,
+				    typename std::remove_cv<typename std::remove_pointer<y>::type>::type>::value;
+	return std::is_same<x, y>::value;
+}
+#define WEFT_SAME_(a, b)	weft_same_<a, b>()
+#define WEFT_ELEMENTS_(name)	typename std::remove_reference<decltype(*((name *)0)->data)>::type
 #define WEFT_DESCRIBED_OF_(x)	weft_described_<weft_plain_<decltype(x)>>
 #define WEFT_DESCRIBED_(x)	WEFT_DESCRIBED_OF_(x)::of
 #define WEFT_DESCRIBED_FORM_(x) WEFT_DESCRIBED_OF_(x)::form
@@ -231,24 +266,35 @@ WEFT_BEGIN_DECLS
 		WEFT_DESCRIBED_AS_(weft_any, any),                                                                     \
 		char : ((char)-1 < 0 ? &weft_type_int8_t_ : &weft_type_uint8_t_), WEFT_DESCRIBED_AS_(char *, string),  \
 		const char * : &weft_type_string_, const char *const * : &weft_type_string_)
-#define WEFT_IS_TEXT_(x)   _Generic((x), char * : WEFT_IS_ARRAY_(x), default : 0)
+#define WEFT_IS_TEXT_(x)   _Generic((x), char * : WEFT_IS_ARRAY_(x), const char * : WEFT_IS_ARRAY_(x), default : 0)
 #define WEFT_IS_STRING_(x) _Generic((x), char * : !WEFT_IS_ARRAY_(x), const char * : !WEFT_IS_ARRAY_(x), default : 0)
 #define WEFT_DESCRIBED_FORM_(x) \
 	(WEFT_IS_ARRAY_(x) ? WEFT_ARRAY_ : __builtin_classify_type((x)) == 5 && !WEFT_IS_STRING_(x) ? WEFT_POINTER_ : WEFT_VALUE_)
 #define WEFT_DESCRIBED_KIND_(x) (WEFT_IS_TEXT_(x) ? WEFT_KIND_TEXT : WEFT_FORM_KIND_(WEFT_DESCRIBED_FORM_(x)))
+/* As far as a descriptor tells them apart: integers of one size and sign are the same, and pointers whether to const or not. */
+#define WEFT_CLASS_(t)		__builtin_classify_type(*(t *)0)
+#define WEFT_IS_INTEGER_(t)	(WEFT_CLASS_(t) >= 1 && WEFT_CLASS_(t) <= 4)
+#define WEFT_NUMBER_(t)		__typeof__(__builtin_choose_expr(WEFT_IS_INTEGER_(t), *(t *)0, 0))
+#define WEFT_IS_SIGNED_(t)	((WEFT_NUMBER_(t)) - 1 < (WEFT_NUMBER_(t))1)
+#define WEFT_POINTEE_(t)	__typeof__(*__builtin_choose_expr(WEFT_CLASS_(t) == 5, *(t *)0, (char *)0))
+#define WEFT_SAME_(a, b)                                                                                                       \
+	(__builtin_types_compatible_p(a, b) ||                                                                                 \
+	 (WEFT_IS_INTEGER_(a) && WEFT_IS_INTEGER_(b) && sizeof(a) == sizeof(b) && WEFT_IS_SIGNED_(a) == WEFT_IS_SIGNED_(b)) || \
+	 (WEFT_CLASS_(a) == 5 && WEFT_CLASS_(b) == 5 && __builtin_types_compatible_p(WEFT_POINTEE_(a), WEFT_POINTEE_(b))))
+#define WEFT_ELEMENTS_(name) __typeof__(*((name *)0)->data)
 #define WEFT_FORM_OF_(c, x) \
 	_Generic((x), c : WEFT_VALUE_, c * : WEFT_IS_ARRAY_(x) ? WEFT_ARRAY_ : WEFT_POINTER_,                          \
 		const c * : WEFT_IS_ARRAY_(x) ? WEFT_ARRAY_ : WEFT_POINTER_)
 #endif
 
-#define WEFT_TYPE_SLICE(name, elem)                                                                                        \
-	WEFT_TYPE_NAMES_(name, name);                                                                                      \
-	WEFT_STATIC_ASSERT_(sizeof *((name *)0)->data == sizeof(weft_c_##elem##_), #name " has elements of another type"); \
+#define WEFT_TYPE_SLICE(name, elem)                                                                                     \
+	WEFT_TYPE_NAMES_(name, name);                                                                                   \
+	WEFT_STATIC_ASSERT_(WEFT_SAME_(WEFT_ELEMENTS_(name), weft_c_##elem##_), #name " has elements of another type"); \
 	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_SLICE, 0, NULL, 0, &weft_type_##elem##_, NULL, NULL, NULL, NULL)
 #define WEFT_TYPE_MAP(name, key, elem)                                                                                         \
 	WEFT_TYPE_NAMES_(name, name);                                                                                          \
-	WEFT_STATIC_ASSERT_(sizeof(name##_key_) == sizeof(weft_key_##key##_), #name " has keys of another type");              \
-	WEFT_STATIC_ASSERT_(sizeof(name##_value_) == sizeof(weft_c_##elem##_), #name " has values of another type");           \
+	WEFT_STATIC_ASSERT_(WEFT_SAME_(name##_given_, weft_c_##key##_), #name " has keys of another type");                    \
+	WEFT_STATIC_ASSERT_(WEFT_SAME_(name##_value_, weft_c_##elem##_), #name " has values of another type");                 \
 	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_MAP, 0, NULL, 0, &weft_type_##elem##_, &weft_type_##key##_, &name##_type_, \
 			  NULL, NULL)
 #define WEFT_TYPE_POINTER(name, elem)               \

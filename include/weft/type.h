@@ -7,12 +7,12 @@
  *     WEFT_TYPE_CONSERVATIVE(variant, union variant);         every aligned word may be one
  *     weft_type_of(node)                                      its descriptor, a constant
  *
- * A member that is no pointer, or is not in the type, does not compile. <weft/reflect.h> has the forms that name the fields
+ * At most 32 members; a name is one word, and no macro. A member that is no pointer, or is not in the type, does not compile. <weft/reflect.h> has the forms that name the fields
  * as well, and slices, maps and pointers as types of their own. The numbers, char * ("string"), weft_bytes ("bytes") and
  * weft_any ("any") are described already.
  *
  * A descriptor is static: a type that a header declares has one in each file that includes it. They are the same type,
- * and weft_type_same says so, if their declaration is the same: its file's name, its line, what it says. */
+ * and weft_type_same says so, if they say the same: the names, size, alignment, pointers and fields, and the name of the file. */
 #ifndef WEFT_TYPE_H
 #define WEFT_TYPE_H
 
@@ -54,8 +54,9 @@ typedef struct weft_fields {
 } weft_fields;
 
 /* What the library works out of a type once. Its own to write. */
-struct weft_type_lazy_ {
+struct weft_worked_out_ {
 	void *json;
+	bool checked; /* its fields lie apart */
 };
 
 enum { WEFT_TYPE_CONSERVATIVE_ = 1 };
@@ -78,7 +79,7 @@ struct weft_type {
 	const weft_type *key;  /* of maps */
 	const struct weft_map_type *map_type_;
 	weft_fields (*fields_)(void); /* of structs */
-	struct weft_type_lazy_ *lazy_;
+	struct weft_worked_out_ *lazy_;
 };
 
 /* The method table of a type that has no method, and the beginning of every other. */
@@ -108,10 +109,14 @@ WEFT_API void weft_any_must_be_(weft_any, const weft_type *);
 /* A descriptor belongs to its file, and may be named before it is complete. */
 #ifdef __cplusplus
 #define WEFT_STATIC_ASSERT_(e, words) static_assert(e, words)
+/* Of this file alone, whatever linkage or namespace is around it. */
 #define WEFT_OWN_BEGIN_ \
+	extern "C++" {  \
 	namespace       \
 	{
-#define WEFT_OWN_END_	  }
+#define WEFT_OWN_END_ \
+	}             \
+	}
 #define WEFT_OWN_	  const
 #define WEFT_OWN_FORWARD_ extern const
 #else
@@ -139,7 +144,10 @@ template <typename t> constexpr bool weft_is_pointer_()
 WEFT_BEGIN_DECLS
 #define WEFT_POINTS_(c, m) weft_is_pointer_<decltype(WEFT_MEMBER_(c, m))>()
 #else
-#define WEFT_IS_ARRAY_(x) (!__builtin_types_compatible_p(__typeof__(x), __typeof__(((void)0, (x)))))
+#define WEFT_RVALUE_(x) __typeof__(((void)0, (x)))
+#define WEFT_IS_ARRAY_(x)                                                                                  \
+	_Generic(&(x), WEFT_RVALUE_(x) * : 0, const WEFT_RVALUE_(x) * : 0, volatile WEFT_RVALUE_(x) * : 0, \
+		 const volatile WEFT_RVALUE_(x) * : 0, _Atomic(WEFT_RVALUE_(x)) * : 0, default : 1)
 #define WEFT_ELEMENT_(x) \
 	__builtin_choose_expr(WEFT_IS_ARRAY_(x), __builtin_choose_expr(WEFT_IS_ARRAY_(x), (x), (void **)0)[0], (x))
 #define WEFT_IS_POINTER_(x) (__builtin_classify_type(x) == 5 && !WEFT_IS_ARRAY_(x))
@@ -156,34 +164,33 @@ WEFT_BEGIN_DECLS
 #define WEFT_POINTERS_MAP_(c, m) | WEFT_BITS_(offsetof(c, m) / WEFT_TYPE_WORD_, sizeof(WEFT_MEMBER_(c, m)) / WEFT_TYPE_WORD_)
 
 /* From a value of the type to a weft_any, and back. */
-#define WEFT_TYPE_CASTS_(name)                                                                                         \
-	typedef weft_c_##name##_ *weft_as_##name##_;                                                                   \
-	WEFT_TYPED weft_any weft_any_of_##name##_(weft_c_##name##_ const *self_)                                       \
-	{                                                                                                              \
-		weft_any any_ = {&weft_any_##name##_, (void *)(uintptr_t)self_};                                       \
-		return any_;                                                                                           \
-	}                                                                                                              \
-	WEFT_TYPED weft_c_##name##_ *weft_to_##name##_(weft_any any_)                                                  \
-	{                                                                                                              \
-		weft_any_must_be_(any_, &weft_type_##name##_);                                                         \
-		return (weft_c_##name##_ *)any_.self;                                                                  \
-	}                                                                                                              \
-	WEFT_TYPED bool weft_try_##name##_(weft_any any_, weft_c_##name##_ **self_)                                    \
-	{                                                                                                              \
-		bool is_ = weft_any_is_(any_, &weft_type_##name##_);                                                   \
-		*self_ = is_ ? (weft_c_##name##_ *)any_.self : NULL;                                                   \
-		return is_;                                                                                            \
-	}                                                                                                              \
+#define WEFT_TYPE_CASTS_(name)                                                          \
+	typedef weft_c_##name##_ *weft_as_##name##_;                                    \
+	WEFT_TYPED weft_any weft_any_of_##name##_(weft_c_##name##_ const *self_)        \
+	{                                                                               \
+		weft_any any_ = {&weft_methods_of_##name##_, (void *)(uintptr_t)self_}; \
+		return any_;                                                            \
+	}                                                                               \
+	WEFT_TYPED weft_c_##name##_ *weft_to_##name##_(weft_any any_)                   \
+	{                                                                               \
+		weft_any_must_be_(any_, &weft_type_##name##_);                          \
+		return (weft_c_##name##_ *)any_.self;                                   \
+	}                                                                               \
+	WEFT_TYPED bool weft_try_##name##_(weft_any any_, weft_c_##name##_ **self_)     \
+	{                                                                               \
+		bool is_ = weft_any_is_(any_, &weft_type_##name##_);                    \
+		*self_ = is_ ? (weft_c_##name##_ *)any_.self : NULL;                    \
+		return is_;                                                             \
+	}                                                                               \
 	typedef weft_c_##name##_ weft_cast_##name##_
 
 /* The names that other macros find a type by, before its descriptor is complete: it may refer to itself. */
-#define WEFT_TYPE_NAMES_(name, type)                                                       \
-	typedef type weft_c_##name##_;                                                     \
-	typedef type weft_key_##name##_;                                                   \
-	WEFT_OWN_BEGIN_                                                                    \
-	WEFT_OWN_FORWARD_ weft_type weft_type_##name##_ __attribute__((unused));           \
-	WEFT_OWN_FORWARD_ struct weft_methods_ weft_any_##name##_ __attribute__((unused)); \
-	WEFT_OWN_END_                                                                      \
+#define WEFT_TYPE_NAMES_(name, type)                                                              \
+	typedef type weft_c_##name##_;                                                            \
+	WEFT_OWN_BEGIN_                                                                           \
+	WEFT_OWN_FORWARD_ weft_type weft_type_##name##_ __attribute__((unused));                  \
+	WEFT_OWN_FORWARD_ struct weft_methods_ weft_methods_of_##name##_ __attribute__((unused)); \
+	WEFT_OWN_END_                                                                             \
 	WEFT_TYPE_CASTS_(name)
 
 #define WEFT_TYPE_DEFINE_(name, c_name, flags, kind, map, pointers, npointers, elem, key, map_type, fields, lazy) \
@@ -204,7 +211,7 @@ WEFT_BEGIN_DECLS
 						   (map_type),                                                    \
 						   (fields),                                                      \
 						   (lazy)};                                                       \
-	WEFT_OWN_ struct weft_methods_ weft_any_##name##_ = {&weft_type_##name##_};                               \
+	WEFT_OWN_ struct weft_methods_ weft_methods_of_##name##_ = {&weft_type_##name##_};                        \
 	WEFT_OWN_END_                                                                                             \
 	typedef weft_c_##name##_ weft_declared_##name##_
 
@@ -232,77 +239,69 @@ WEFT_BEGIN_DECLS
 /* ---- what is described already ---- */
 
 /* The same by other names. In C `bool` may reach a macro as `_Bool`. */
-#define weft_type__Bool_        weft_type_bool_
-#define weft_c__Bool_           weft_c_bool_
-#define weft_key__Bool_         weft_key_bool_
-#define weft_any__Bool_         weft_any_bool_
-#define weft_any_of__Bool_      weft_any_of_bool_
-#define weft_as__Bool_          weft_as_bool_
-#define weft_to__Bool_          weft_to_bool_
-#define weft_try__Bool_         weft_try_bool_
-#define weft_type_short_        weft_type_int16_t_
-#define weft_c_short_           weft_c_int16_t_
-#define weft_key_short_         weft_key_int16_t_
-#define weft_any_short_         weft_any_int16_t_
-#define weft_any_of_short_      weft_any_of_int16_t_
-#define weft_as_short_          weft_as_int16_t_
-#define weft_to_short_          weft_to_int16_t_
-#define weft_try_short_         weft_try_int16_t_
-#define weft_type_int_          weft_type_int32_t_
-#define weft_c_int_             weft_c_int32_t_
-#define weft_key_int_           weft_key_int32_t_
-#define weft_any_int_           weft_any_int32_t_
-#define weft_any_of_int_        weft_any_of_int32_t_
-#define weft_as_int_            weft_as_int32_t_
-#define weft_to_int_            weft_to_int32_t_
-#define weft_try_int_           weft_try_int32_t_
-#define weft_type_unsigned_     weft_type_uint32_t_
-#define weft_c_unsigned_        weft_c_uint32_t_
-#define weft_key_unsigned_      weft_key_uint32_t_
-#define weft_any_unsigned_      weft_any_uint32_t_
-#define weft_any_of_unsigned_   weft_any_of_uint32_t_
-#define weft_as_unsigned_       weft_as_uint32_t_
-#define weft_to_unsigned_       weft_to_uint32_t_
-#define weft_try_unsigned_      weft_try_uint32_t_
-#define weft_type_long_         weft_type_int64_t_
-#define weft_c_long_            weft_c_int64_t_
-#define weft_key_long_          weft_key_int64_t_
-#define weft_any_long_          weft_any_int64_t_
-#define weft_any_of_long_       weft_any_of_int64_t_
-#define weft_as_long_           weft_as_int64_t_
-#define weft_to_long_           weft_to_int64_t_
-#define weft_try_long_          weft_try_int64_t_
-#define weft_type_size_t_       weft_type_uint64_t_
-#define weft_c_size_t_          weft_c_uint64_t_
-#define weft_key_size_t_        weft_key_uint64_t_
-#define weft_any_size_t_        weft_any_uint64_t_
-#define weft_any_of_size_t_     weft_any_of_uint64_t_
-#define weft_as_size_t_         weft_as_uint64_t_
-#define weft_to_size_t_         weft_to_uint64_t_
-#define weft_try_size_t_        weft_try_uint64_t_
+#define weft_type__Bool_	  weft_type_bool_
+#define weft_c__Bool_		  weft_c_bool_
+#define weft_methods_of__Bool_	  weft_methods_of_bool_
+#define weft_any_of__Bool_	  weft_any_of_bool_
+#define weft_as__Bool_		  weft_as_bool_
+#define weft_to__Bool_		  weft_to_bool_
+#define weft_try__Bool_		  weft_try_bool_
+#define weft_type_short_	  weft_type_int16_t_
+#define weft_c_short_		  weft_c_int16_t_
+#define weft_methods_of_short_	  weft_methods_of_int16_t_
+#define weft_any_of_short_	  weft_any_of_int16_t_
+#define weft_as_short_		  weft_as_int16_t_
+#define weft_to_short_		  weft_to_int16_t_
+#define weft_try_short_		  weft_try_int16_t_
+#define weft_type_int_		  weft_type_int32_t_
+#define weft_c_int_		  weft_c_int32_t_
+#define weft_methods_of_int_	  weft_methods_of_int32_t_
+#define weft_any_of_int_	  weft_any_of_int32_t_
+#define weft_as_int_		  weft_as_int32_t_
+#define weft_to_int_		  weft_to_int32_t_
+#define weft_try_int_		  weft_try_int32_t_
+#define weft_type_unsigned_	  weft_type_uint32_t_
+#define weft_c_unsigned_	  weft_c_uint32_t_
+#define weft_methods_of_unsigned_ weft_methods_of_uint32_t_
+#define weft_any_of_unsigned_	  weft_any_of_uint32_t_
+#define weft_as_unsigned_	  weft_as_uint32_t_
+#define weft_to_unsigned_	  weft_to_uint32_t_
+#define weft_try_unsigned_	  weft_try_uint32_t_
+#define weft_type_long_		  weft_type_int64_t_
+#define weft_c_long_		  weft_c_int64_t_
+#define weft_methods_of_long_	  weft_methods_of_int64_t_
+#define weft_any_of_long_	  weft_any_of_int64_t_
+#define weft_as_long_		  weft_as_int64_t_
+#define weft_to_long_		  weft_to_int64_t_
+#define weft_try_long_		  weft_try_int64_t_
+#define weft_type_size_t_	  weft_type_uint64_t_
+#define weft_c_size_t_		  weft_c_uint64_t_
+#define weft_methods_of_size_t_	  weft_methods_of_uint64_t_
+#define weft_any_of_size_t_	  weft_any_of_uint64_t_
+#define weft_as_size_t_		  weft_as_uint64_t_
+#define weft_to_size_t_		  weft_to_uint64_t_
+#define weft_try_size_t_	  weft_try_uint64_t_
 
-/* A map's keys are kept as `key`: of strings and bytes the map has its own copies. */
-#define WEFT_TYPE_BUILT_IN_(name, type, key)                 \
-	typedef type weft_c_##name##_;                       \
-	typedef key weft_key_##name##_;                      \
-	WEFT_API extern const weft_type weft_type_##name##_; \
-	WEFT_API extern const struct weft_methods_ weft_any_##name##_;                                                 \
+#define WEFT_TYPE_BUILT_IN_(name, type)                                       \
+	typedef type weft_c_##name##_;                                        \
+	WEFT_API extern const weft_type weft_type_##name##_;                  \
+	WEFT_API extern const struct weft_methods_ weft_methods_of_##name##_; \
 	WEFT_TYPE_CASTS_(name)
 
-WEFT_TYPE_BUILT_IN_(bool, bool, bool);
-WEFT_TYPE_BUILT_IN_(int8_t, int8_t, int8_t);
-WEFT_TYPE_BUILT_IN_(int16_t, int16_t, int16_t);
-WEFT_TYPE_BUILT_IN_(int32_t, int32_t, int32_t);
-WEFT_TYPE_BUILT_IN_(int64_t, int64_t, int64_t);
-WEFT_TYPE_BUILT_IN_(uint8_t, uint8_t, uint8_t);
-WEFT_TYPE_BUILT_IN_(uint16_t, uint16_t, uint16_t);
-WEFT_TYPE_BUILT_IN_(uint32_t, uint32_t, uint32_t);
-WEFT_TYPE_BUILT_IN_(uint64_t, uint64_t, uint64_t);
-WEFT_TYPE_BUILT_IN_(float, float, float);
-WEFT_TYPE_BUILT_IN_(double, double, double);
-WEFT_TYPE_BUILT_IN_(string, char *, struct weft_map_own_);
-WEFT_TYPE_BUILT_IN_(bytes, weft_bytes, struct weft_map_own_);
-WEFT_TYPE_BUILT_IN_(any, weft_any, weft_any);
+WEFT_TYPE_BUILT_IN_(bool, bool);
+WEFT_TYPE_BUILT_IN_(int8_t, int8_t);
+WEFT_TYPE_BUILT_IN_(int16_t, int16_t);
+WEFT_TYPE_BUILT_IN_(int32_t, int32_t);
+WEFT_TYPE_BUILT_IN_(int64_t, int64_t);
+WEFT_TYPE_BUILT_IN_(uint8_t, uint8_t);
+WEFT_TYPE_BUILT_IN_(uint16_t, uint16_t);
+WEFT_TYPE_BUILT_IN_(uint32_t, uint32_t);
+WEFT_TYPE_BUILT_IN_(uint64_t, uint64_t);
+WEFT_TYPE_BUILT_IN_(float, float);
+WEFT_TYPE_BUILT_IN_(double, double);
+WEFT_TYPE_BUILT_IN_(string, char *);
+WEFT_TYPE_BUILT_IN_(bytes, weft_bytes);
+WEFT_TYPE_BUILT_IN_(any, weft_any);
 
 WEFT_END_DECLS
 

@@ -175,6 +175,7 @@ static const struct scenario {
 	{{"x1..", "d2..", "l3..l2.."}, "123", STAYS, 0, true, 2, 0},
 	{{"d1o1", "o1l1", ""}, "1", STAYS, 0, false, 3, 1},
 	{{"s1s2", "l1l2", ""}, "", GROWS, 0, false, 3, 1},
+	{{"s2s1", "s3l3", ""}, "0", GROWS, 1, false, 2, 1}, /* a bucket begins beside a store that ends */
 	{{"s1s2", "l3l2", ""}, "3", GROWS, 0, false, 3, 1},
 	{{"s0s1", "s2s3", ""}, "", GROWS, 0, false, 2, 1},
 	{{"s2", "s3", "l3"}, "0", GROWS, 1, false, 2, 1},

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """What the macros of <weft/type.h>, <weft/reflect.h> and <weft/iface.h> take, as a user's compiler sees it, and what they refuse."""
-from compiling import refuses, takes, tap
+from compiling import defines_only, refuses, takes, tap
 
-TYPES = """
+INCLUDES = """
 #include <weft/iface.h>
 #include <weft/reflect.h>
+"""
+DECLARED = """
 struct place { const char *street; int zip; };
 struct node { int value; struct node *next, *kids[2]; void *grid[2][3]; int numbers[4]; struct { void *owner; int n; } pos;
 	      struct place home; };
@@ -17,6 +19,7 @@ WEFT_MAP_OF_STRING(int, ages);
 #define shape_methods(METHOD, of) METHOD(of, double, area) METHOD(of, void, scale, double) METHOD(of, void *, all, int, char, long)
 WEFT_INTERFACE(shape);
 """
+TYPES = INCLUDES + DECLARED
 METHODS = """
 static double square_area(const struct square *s) { return s->side; }
 static void square_scale(struct square *s, double by) { s->side *= by; }
@@ -66,9 +69,31 @@ def test_a_field_is_of_a_described_type():
 
 
 def test_slices_and_maps_have_the_elements_that_are_said():
-    refuses(f"{TYPES}WEFT_TYPE_SLICE(ints, double);", "ints has elements of another type")
+    for elem in ("double", "float", "unsigned", "string"):
+        refuses(f"{TYPES}WEFT_TYPE_SLICE(ints, {elem});", "ints has elements of another type")
     refuses(f"{TYPES}WEFT_TYPE_MAP(ages, int, int);", "ages has keys of another type")
-    refuses(f"{TYPES}WEFT_TYPE_MAP(ages, string, place);", "ages has values of another type")
+    refuses(f"{TYPES}WEFT_TYPE_MAP(ages, bytes, int);", "ages has keys of another type")
+    for value in ("place", "float", "unsigned", "string"):
+        refuses(f"{TYPES}WEFT_TYPE_MAP(ages, string, {value});", "ages has values of another type")
+
+
+def test_an_assertion_is_of_an_interface():
+    for value in ("weft_bytes", "struct square", "int"):
+        refuses(f"{TYPES}int use({value} v);\nint use({value} v) {{ struct square *s; return weft_try_assert_to(square, v, &s); }}",
+                "methods_", "no matching function")
+
+
+def test_a_member_that_lies_askew_is_refused():
+    refuses(f"{TYPES}struct packed {{ char c; int n; }} __attribute__((packed));\n"
+            "WEFT_STRUCT(packed, struct packed, WEFT_FIELD(n));", "negative")
+
+
+def test_a_header_may_be_included_from_several_files():
+    """Declarations are of the file, in C++ whatever linkage and namespace is around them."""
+    header = DECLARED + "WEFT_TYPE_SLICE(ints, int);\n" + METHODS + "WEFT_IMPLEMENTS(square, shape);\n"
+    use = "int use%d(void); int use%d(void) { return weft_type_of(place)->kind == WEFT_KIND_STRUCT && weft_type_of(ints)->size; }\n"
+    for before, after in (("", ""), ('#ifdef __cplusplus\nextern "C" {\n#endif\n', '#ifdef __cplusplus\n}\n#endif\n')):
+        defines_only([INCLUDES + before + header + after + use % (i, i) for i in (1, 2)], {"use1", "use2"})
 
 
 def test_a_type_that_lacks_a_method_is_refused():

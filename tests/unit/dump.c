@@ -1,4 +1,4 @@
-#include "tests/unit/go.h"
+#include "tests/unit/waiting.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,13 +19,13 @@ static weft_mutex held, free_one;
 static weft_rwmutex read_by_main;
 static weft_cond nobody_signals;
 static weft_sem empty;
-static _Atomic int waiting, computing;
+static _Atomic int arrived, computing;
 static _Atomic bool enough;
 
 static void receive_for_ever(void *arg)
 {
 	(void)arg;
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	weft_recv(never, NULL);
 	stay();
 }
@@ -34,7 +34,7 @@ static void send_for_ever(void *arg)
 {
 	static int one = 1;
 	(void)arg;
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	weft_send(weft_chan_make(sizeof one, 0), &one);
 	stay();
 }
@@ -42,7 +42,7 @@ static void send_for_ever(void *arg)
 static void lock_for_ever(void *arg)
 {
 	(void)arg;
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	weft_mutex_lock(&held);
 	stay();
 }
@@ -50,7 +50,7 @@ static void lock_for_ever(void *arg)
 static void write_for_ever(void *arg)
 {
 	(void)arg;
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	weft_rwmutex_lock(&read_by_main);
 	stay();
 }
@@ -59,7 +59,7 @@ static void wait_for_ever(void *arg)
 {
 	(void)arg;
 	weft_mutex_lock(&free_one);
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	weft_cond_wait(&nobody_signals, &free_one);
 	stay();
 }
@@ -67,7 +67,7 @@ static void wait_for_ever(void *arg)
 static void acquire_for_ever(void *arg)
 {
 	(void)arg;
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	weft_sem_acquire(&empty, 1);
 	stay();
 }
@@ -75,7 +75,7 @@ static void acquire_for_ever(void *arg)
 static void sleep_for_long(void *arg)
 {
 	(void)arg;
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	weft_sleep(3600 * WEFT_S);
 	stay();
 }
@@ -99,7 +99,7 @@ static void block_for_long(void *arg)
 {
 	(void)arg;
 	weft_block_begin();
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	while (!atomic_load(&enough))
 		usleep(1000);
 	weft_block_end();
@@ -128,7 +128,7 @@ static void make_company(void)
 	weft_go(sleep_for_long, NULL);
 	weft_go(deep_for_ever, NULL);
 	weft_go(block_for_long, NULL);
-	while (atomic_load(&waiting) < 9)
+	while (atomic_load(&arrived) < 9)
 		weft_sleep(WEFT_MS);
 	weft_sleep(WEFT_MS); /* from the count to the wait */
 }
@@ -194,7 +194,7 @@ static weft_once endless;
 static void come_to_it(void *arg)
 {
 	(void)arg;
-	atomic_fetch_add(&waiting, 1);
+	atomic_fetch_add(&arrived, 1);
 	weft_once_do(&endless, receive_for_ever, NULL);
 	stay();
 }
@@ -203,12 +203,12 @@ static int quit_beside_a_once(void)
 {
 	never = weft_chan_make(0, 0);
 	weft_go(come_to_it, NULL);
-	while (atomic_load(&waiting) < 2)
+	while (atomic_load(&arrived) < 2)
 		weft_sleep(WEFT_MS);
 	weft_go(come_to_it, NULL);
-	while (atomic_load(&waiting) < 3)
+	while (atomic_load(&arrived) < 3)
 		weft_sleep(WEFT_MS);
-	weft_sleep(WEFT_MS); /* from the count to the wait */
+	await_waiting(WAIT_MUTEX, 1);
 	kill(getpid(), SIGQUIT);
 	weft_sleep(3600 * WEFT_S);
 	return 0;

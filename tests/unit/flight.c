@@ -186,6 +186,53 @@ TEST_GO(fini_waits_for_those_that_nobody_waits_for)
 
 /* ---- forgetting ---- */
 
+static _Atomic bool end_first;
+
+static int answer_when_told_first(const char *key, void *arg, void **value)
+{
+	(void)key, (void)arg, (void)value;
+	calls++;
+	while (!end_first)
+		weft_sleep(10 * WEFT_US);
+	return 0;
+}
+
+static void call_first(void *arg)
+{
+	(void)arg;
+	weft_flight_do(&flight, "key", answer_when_told_first, NULL, NULL);
+	weft_waitgroup_done(&join);
+}
+
+static void call_second(void *arg)
+{
+	(void)arg;
+	weft_flight_do(&flight, "key", answer_when_told, NULL, NULL);
+	weft_waitgroup_done(&join);
+}
+
+TEST_GO(the_end_of_a_forgotten_call_leaves_the_newer_one)
+{
+	weft_waitgroup_add(&join, 1);
+	weft_go(call_first, NULL);
+	while (calls < 1)
+		weft_sleep(10 * WEFT_US);
+	weft_flight_forget(&flight, "key");
+	weft_waitgroup_add(&join, 2);
+	weft_go(call_second, NULL);
+	while (calls < 2)
+		weft_sleep(10 * WEFT_US);
+	end_first = true;
+	while (weft_num_goroutine() > 2)
+		weft_sleep(10 * WEFT_US);
+	weft_go(call_second, NULL);
+	await_waiting(WAIT_GROUP, 1);
+	go_on = true;
+	weft_waitgroup_wait(&join);
+	CHECK_EQ(calls, 2);
+	return 0;
+}
+
 TEST_GO(who_comes_after_forget_makes_a_new_call)
 {
 	weft_flight_forget(&flight, "key");
@@ -421,6 +468,31 @@ static int panic_behind_a_channel(void)
 	return 0;
 }
 
+static void call_and_panic_late(void *arg)
+{
+	(void)arg;
+	weft_flight_do(&flight, "key", panic_in_it, "later", NULL);
+}
+
+static void recover(void *arg)
+{
+	(void)arg;
+	weft_protect(call_and_panic_late, NULL, NULL);
+}
+
+/* The call is another goroutine's, which would recover. */
+static int panic_behind_a_channel_that_joined(void)
+{
+	weft_go(recover, NULL);
+	while (!flight.calls)
+		weft_sleep(10 * WEFT_US);
+	weft_chan *result = weft_flight_chan(&flight, "key", panic_in_it, NULL);
+	go_on = true;
+	weft_recv(result, NULL);
+	weft_sleep(3600 * WEFT_S);
+	return 0;
+}
+
 static int half_of_two(void)
 {
 	flight.ref = ref;
@@ -460,6 +532,7 @@ TEST(a_panic_that_finds_nobody_waiting_ends_the_program)
 TEST(a_panic_whose_result_was_to_come_by_a_channel_ends_the_program)
 {
 	dies_in_its_function(panic_behind_a_channel);
+	dies_in_its_function(panic_behind_a_channel_that_joined);
 }
 
 static void run_half_of_two(void)

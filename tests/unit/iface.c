@@ -251,7 +251,7 @@ TEST(a_later_registration_turns_a_no_into_a_yes)
 	sum s;
 	CHECK(!weft_try_assert_to(sum, square_as_shape(&q), &s));
 	const struct sum_table_ table = {{weft_type_of(square)}, weft_circle_as_sum_.six};
-	struct weft_implementation_ i = {NULL, &weft_interface_sum_, &table.head};
+	struct weft_implementation_ i = {NULL, &weft_iface_of_sum_, &table.head_};
 	weft_interface_implemented_(&i);
 	CHECK(weft_try_assert_to(sum, square_as_shape(&q), &s) && s.methods_ == &table);
 }
@@ -268,7 +268,7 @@ TEST(a_type_and_an_interface_are_known_by_their_declaration)
 	struct circle *none;
 	CHECK(!weft_try_assert_to(circle, elsewhere, &none));
 	struct weft_asked_ asked = {0}, asked_more = {0};
-	struct weft_interface_ same = weft_interface_shape_, more = weft_interface_shape_;
+	struct weft_interface_ same = weft_iface_of_shape_, more = weft_iface_of_shape_;
 	CHECK(weft_interface_table_(&same, &asked, weft_any_of(circle, &c)));
 	more.methods = "shape, double, area; ";
 	CHECK(!weft_interface_table_(&more, &asked_more, weft_any_of(circle, &c)));

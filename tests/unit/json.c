@@ -636,8 +636,8 @@ TEST(what_an_any_holds)
 {
 	int seven = 7;
 	struct address a = {"x", 1};
-	weft_any any = {&weft_any_address_, &a}, inner = {&weft_any_any_, &any}, nil = {NULL, NULL},
-		 number = {&weft_any_int_, &seven};
+	weft_any any = {&weft_methods_of_address_, &a}, inner = {&weft_methods_of_any_, &any}, nil = {NULL, NULL},
+		 number = {&weft_methods_of_int_, &seven};
 	ENCODES(any, &any, NULL, "{\"street\":\"x\",\"floor\":1}");
 	ENCODES(any, &inner, NULL, "{\"street\":\"x\",\"floor\":1}");
 	ENCODES(any, &nil, NULL, "null");
@@ -673,7 +673,7 @@ TEST(what_is_cyclic_ends_at_the_depth)
 	u.boss = &u;
 	CHECK_EQ(weft_json_encode(weft_type_of(user), &u, NULL, &text, NULL, &e), -ELOOP);
 	CHECK(strstr(e.message, "deeper than 1000, or cyclic") && strstr(e.path, "boss.boss.boss"));
-	weft_any any = {&weft_any_any_, &any};
+	weft_any any = {&weft_methods_of_any_, &any};
 	ENCODES_NOT(any, &any, -ELOOP, "", "deeper than 1000, or cyclic");
 }
 

@@ -525,6 +525,43 @@ static void *thread_uses_it(void *arg)
 	return arg;
 }
 
+static larges before_main;
+
+static void *use_early(void *arg)
+{
+	(void)arg;
+	for (uint64_t i = 0; i < 100; i++) {
+		larges_store(&before_main, i, large_of(1));
+		larges_store(&before_main, i, large_of((int64_t)i));
+	}
+	return NULL;
+}
+
+static int go_on_with_it(void)
+{
+	use_early(NULL);
+	weft_sleep(10 * WEFT_MS); /* grace periods, in which threads that are gone must not be waited for */
+	use_early(NULL);
+	CHECK_EQ(larges_len(&before_main), 100);
+	larges_fini(&before_main);
+	return 0;
+}
+
+/* Their memory goes with them. */
+TEST(threads_may_use_it_before_the_runtime_starts_and_end)
+{
+	pthread_attr_t large_stack;
+	pthread_attr_init(&large_stack);
+	pthread_attr_setstacksize(&large_stack, (size_t)64 << 20);
+	for (int i = 0; i < 4; i++) {
+		pthread_t thread;
+		CHECK_EQ(pthread_create(&thread, &large_stack, use_early, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	use_early(NULL);
+	CHECK_EQ(run_weft(2, go_on_with_it), 0);
+}
+
 TEST_GO(threads_outside_may_use_it)
 {
 	pthread_t thread;

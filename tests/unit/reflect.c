@@ -238,18 +238,111 @@ TEST(types_are_the_same_by_their_declaration)
 {
 	weft_type other = *weft_type_of(address);
 	CHECK(weft_type_same(&other, weft_type_of(address)));
-	other.where = "/elsewhere/reflect.c:999999";
-	CHECK(!weft_type_same(&other, weft_type_of(address)));
-	char moved[256];
-	snprintf(moved, sizeof moved, "/another/folder/%s", strrchr(weft_type_of(address)->where, '/') + 1);
-	other.where = moved;
+	other.where = "/elsewhere/reflect.c:999999"; /* of several lines, compilers take one or another */
 	CHECK(weft_type_same(&other, weft_type_of(address)));
+	other.where = "reflect.c:1";
+	CHECK(weft_type_same(&other, weft_type_of(address)));
+	other.where = "reflect.cc:1";
+	CHECK(!weft_type_same(&other, weft_type_of(address)));
 	CHECK(!weft_type_same(weft_type_of(leaf), weft_type_of(address)));
 	CHECK(!weft_type_same(NULL, weft_type_of(address)));
+#define DIFFERS_BY(member, is)                                        \
+	do {                                                          \
+		weft_type twin = *weft_type_of(address);              \
+		CHECK(weft_type_same(&twin, weft_type_of(address)));  \
+		twin.member = (is);                                   \
+		CHECK(!weft_type_same(&twin, weft_type_of(address))); \
+	} while (0)
+	DIFFERS_BY(name, "other");
+	DIFFERS_BY(c_name, "struct other");
+	DIFFERS_BY(size, 24);
+	DIFFERS_BY(align, 16);
+	DIFFERS_BY(kind, WEFT_KIND_OPAQUE);
+	DIFFERS_BY(map, 1);
+	DIFFERS_BY(flags_, WEFT_TYPE_CONSERVATIVE_);
+	DIFFERS_BY(fields_, NULL);
+	DIFFERS_BY(fields_, weft_type_of(user)->fields_);
+	DIFFERS_BY(fields_, weft_type_of(link)->fields_);
 	const weft_field *work = weft_type_field(weft_type_of(user), "work");
 	weft_type pointer = *weft_field_type(work);
 	CHECK(weft_type_same(&pointer, weft_field_type(work)));
 	CHECK(!weft_type_same(weft_field_type(work), weft_field_type(weft_type_field(weft_type_of(user), "boss"))));
+}
+
+/* ---- members as they come ---- */
+
+struct qualified {
+	const int a;
+	const char text[8];
+	const char *const name;
+	const char *words[2];
+	_Atomic int count;
+	_Atomic(char *) owner;
+};
+
+WEFT_STRUCT(qualified, struct qualified, WEFT_FIELD(a), WEFT_FIELD(text), WEFT_FIELD(name), WEFT_FIELD(words), WEFT_FIELD(count),
+	    WEFT_FIELD(owner));
+
+TEST(qualifiers_change_no_kind)
+{
+	static const weft_kind want[] = {WEFT_KIND_INT,	  WEFT_KIND_TEXT, WEFT_KIND_STRING,
+					 WEFT_KIND_ARRAY, WEFT_KIND_INT,  WEFT_KIND_STRING};
+	weft_fields all = weft_type_fields(weft_type_of(qualified));
+	CHECK_EQ(all.n, 6);
+	for (size_t i = 0; i < all.n; i++)
+		CHECK_EQ(weft_field_type(&all.fields[i])->kind, want[i]);
+}
+
+/* Names that a program may have, and the library as well. */
+struct read {
+	int is;
+};
+WEFT_STRUCT(read, struct read, WEFT_FIELD(is));
+WEFT_STRUCT(is, struct read, WEFT_FIELD(is));
+WEFT_STRUCT(lazy, struct read, WEFT_FIELD(is));
+WEFT_STRUCT(of_int, struct read, WEFT_FIELD(is));
+WEFT_STRUCT(same, struct read, WEFT_FIELD(is));
+
+TEST(names_are_the_programs)
+{
+	struct read r = {1};
+	CHECK(weft_assert_to(of_int, weft_any_of(of_int, &r)) == &r);
+	CHECK(!weft_type_same(weft_type_of(is), weft_type_of(lazy)));
+	CHECK(weft_type_of(read)->size == weft_type_of(same)->size);
+}
+
+union number {
+	int64_t whole;
+	char *text;
+};
+
+WEFT_STRUCT(number, union number, WEFT_FIELD(whole), WEFT_FIELD(text));
+WEFT_STRUCT(twice, struct address, WEFT_FIELD(street, "json:a"), WEFT_FIELD(street, "json:b"));
+
+static void fini_of_overlapping(void *arg)
+{
+	union number n = {.whole = 1234567};
+	(void)arg;
+	weft_value_fini(weft_type_of(number), &n);
+}
+
+static void print_of_overlapping(void *arg)
+{
+	struct address a = {0};
+	(void)arg;
+	weft_print_value(stdout, weft_type_of(twice), &a);
+}
+
+TEST_GO(fields_that_overlap_panic)
+{
+	weft_panic_info info;
+	for (int i = 0; i < 2; i++) {
+		CHECK(weft_protect(fini_of_overlapping, NULL, &info));
+		CHECK_STR(info.message, "WEFT_STRUCT(number): the fields whole and text overlap");
+	}
+	CHECK(weft_protect(print_of_overlapping, NULL, &info));
+	CHECK_STR(info.message, "WEFT_STRUCT(twice): the fields street and street overlap");
+	return 0;
 }
 
 /* ---- printing ---- */
@@ -325,6 +418,32 @@ TEST(only_the_first_pointer_is_followed)
 	CHECK_STR(printed(ref, &p), want);
 	p = NULL;
 	CHECK_STR(printed(ref, &p), "nil");
+}
+
+TEST(an_any_that_holds_a_null_pointer_prints_as_nil)
+{
+	weft_any v = weft_any_of(address, NULL), same = v;
+	CHECK_STR(printed(weft_type_of(any), &v), "nil");
+	CHECK(weft_deep_equal(weft_type_of(any), &v, &same));
+	weft_value_fini(weft_type_of(any), &v);
+	CHECK(!v.methods_);
+}
+
+static weft_any nested(int depth)
+{
+	static weft_any level[70];
+	static int seven = 7;
+	level[0] = weft_any_of(int, &seven);
+	for (int i = 1; i < depth; i++)
+		level[i] = weft_any_of(any, &level[i - 1]);
+	return level[depth - 1];
+}
+
+TEST(what_is_64_levels_deep_is_printed_and_no_deeper)
+{
+	weft_any deep = nested(64), deeper = nested(65);
+	CHECK_STR(printed(weft_type_of(any), &deep), "7");
+	CHECK_STR(printed(weft_type_of(any), &deeper), "...");
 }
 
 TEST(printing_what_holds_itself_ends)
@@ -478,6 +597,27 @@ TEST(a_nan_differs_from_itself_unless_it_is_the_same_memory)
 	b = a;
 	CHECK(weft_deep_equal(weft_type_of(doubles), &a, &b));
 	doubles_free(&a);
+	struct user u = {.score = NAN};
+	CHECK(!weft_deep_equal(weft_type_of(user), &u, &u));
+}
+
+WEFT_SLICE_OF(links, lists);
+WEFT_TYPE_SLICE(lists, links);
+
+TEST(slices_of_one_memory_and_other_lengths_differ)
+{
+	static struct link a[2] = {{1, NULL}, {2, NULL}}, b[2] = {{1, NULL}, {3, NULL}};
+	lists many = {0}, others = {0};
+	for (int i = 0; i < 3000; i++) {
+		lists_push(&many, (links){a, 1, 2});
+		lists_push(&others, (links){b, 1, 2});
+	}
+	CHECK(weft_deep_equal(weft_type_of(lists), &many, &others));
+	lists_push(&many, (links){a, 2, 2});
+	lists_push(&others, (links){b, 2, 2});
+	CHECK(!weft_deep_equal(weft_type_of(lists), &many, &others));
+	lists_free(&many);
+	lists_free(&others);
 }
 
 static struct link *ring(size_t n, int odd)
@@ -560,6 +700,71 @@ TEST(fini_leaves_collected_members_alone)
 	weft_value_fini(weft_type_of(item), &first);
 	CHECK(!first.next && !first.owned);
 	CHECK_EQ(second.value, 2);
+}
+
+struct place {
+	void *owner;
+	char *name;
+};
+
+struct traced {
+	struct place first;
+	int value;
+	struct {
+		char *name;
+		struct place inner;
+	} second;
+};
+
+WEFT_STRUCT(place, struct place, WEFT_FIELD(name));
+WEFT_STRUCT_TRACED(traced, struct traced, (first.owner, second.inner.name), WEFT_FIELD(value), WEFT_FIELD_OF(place, first));
+
+struct outer {
+	struct place inner;
+	struct place *kept;
+};
+
+WEFT_STRUCT_TRACED(outer, struct outer, (inner.name, kept), WEFT_FIELD_OF(place, inner), WEFT_FIELD_OF(place, kept));
+
+TEST(fini_frees_beside_collected_members_and_not_those)
+{
+	struct traced t = {.first = {&t, copy_of("freed")}};
+	weft_value_fini(weft_type_of(traced), &t);
+	CHECK(!t.first.name);
+	static char collected[] = "collected";
+	struct place kept = {NULL, collected};
+	struct outer o = {.inner = {NULL, collected}, .kept = &kept};
+	weft_value_fini(weft_type_of(outer), &o);
+	CHECK_STR(collected, "collected");
+	CHECK(kept.name == collected);
+}
+
+struct key {
+	char *name;
+	int n;
+};
+
+static uint64_t hash_key(weft_seed seed, const struct key *k)
+{
+	return weft_hash_u64(seed, (uint64_t)k->n);
+}
+
+static bool same_key(const struct key *a, const struct key *b)
+{
+	return a->n == b->n;
+}
+
+WEFT_MAP_BY(struct key, char *, by_key, hash_key, same_key);
+WEFT_STRUCT(key, struct key, WEFT_FIELD(name), WEFT_FIELD(n));
+WEFT_TYPE_MAP(by_key, key, string);
+
+TEST(fini_frees_a_maps_keys)
+{
+	by_key m = by_key_make(0);
+	for (int i = 0; i < 100; i++)
+		by_key_put(m, (struct key){copy_of("key"), i}, copy_of("value"));
+	weft_value_fini(weft_type_of(by_key), &m);
+	CHECK(!m.map);
 }
 
 TEST(the_same_from_cxx)
