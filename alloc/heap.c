@@ -62,6 +62,17 @@ static void span_free(struct heap *h, struct span *s)
 	slab_give(&h->spans, (struct slab_free *)s, (struct slab_free *)s, 1);
 }
 
+/* A slot of a run is an object once the run's beginning has passed it. */
+static bool is_allocated(struct span *s, uint32_t slot)
+{
+	uint64_t handed = load_acq(&s->handed); /* A2 */
+	uint32_t first = (uint32_t)handed, end = (uint32_t)(handed >> 32);
+	if (slot < first || slot >= end)
+		return true;
+	const char *at = load_rlx(&load_rlx(&s->run)->at);
+	return at < span_slot(s, first) || at > span_slot(s, end) || at > span_slot(s, slot);
+}
+
 struct heap_object heap_find(struct heap *h, uintptr_t address)
 {
 	struct heap_object none = {NULL, 0};
@@ -71,7 +82,7 @@ struct heap_object heap_find(struct heap *h, uintptr_t address)
 	if (!s)
 		return none;
 	uint32_t slot = span_slot_of(s, address);
-	if (slot >= s->nslots || !span_is_used(s, slot))
+	if (slot >= s->nslots || !span_is_used(s, slot) || !is_allocated(s, slot))
 		return none;
 	return (struct heap_object){s, slot};
 }
@@ -110,42 +121,54 @@ uint32_t heap_cell(struct heap *h, size_t size, const struct shape *shape)
 static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 {
 	*freed += (size_t)span_sweep(s, load_rlx(&h->cycle)) * span_slot_size(s);
-	if (s->nused)
-		return s;
-	span_free(h, s);
-	return NULL;
+	if (!s->nused) {
+		span_free(h, s);
+		s = NULL;
+	}
+	(void)sub_acqrel(&h->sweepers, 1);
+	return s;
 }
 
-static void put_locked(struct heap_cell *c, struct span *s)
+/* One that is of the last cycle has not been swept in this. */
+static void put_locked(struct heap *h, struct heap_cell *c, struct span *s)
 {
-	push(s->nused < s->nslots ? &c->roomy : &c->full, s);
+	if (s->cycle != load_rlx(&h->cycle))
+		push(&c->unswept, s);
+	else
+		push(s->nused < s->nslots ? &c->roomy : &c->full, s);
 }
 
-static struct span *take_unswept(struct spin *lock, struct span **list)
+static void put(struct heap *h, struct heap_cell *c, struct span *s)
+{
+	spin_lock(&c->lock);
+	put_locked(h, c, s);
+	spin_unlock(&c->lock);
+}
+
+static struct span *take_unswept(struct heap *h, struct spin *lock, struct span **list)
 {
 	spin_lock(lock);
 	struct span *s = pop(list);
+	if (s)
+		(void)add_rlx(&h->sweepers, 1);
 	spin_unlock(lock);
 	return s;
 }
 
 static bool sweep_one_of(struct heap *h, struct heap_cell *c, size_t *freed)
 {
-	struct span *s = take_unswept(&c->lock, &c->unswept);
+	struct span *s = take_unswept(h, &c->lock, &c->unswept);
 	if (!s)
 		return false;
 	s = swept(h, s, freed);
-	if (s) {
-		spin_lock(&c->lock);
-		put_locked(c, s);
-		spin_unlock(&c->lock);
-	}
+	if (s)
+		put(h, c, s);
 	return true;
 }
 
 static bool sweep_one_large(struct heap *h, size_t *freed)
 {
-	struct span *s = take_unswept(&h->lock, &h->large_unswept);
+	struct span *s = take_unswept(h, &h->lock, &h->large_unswept);
 	if (!s)
 		return false;
 	s = swept(h, s, freed);
@@ -198,6 +221,25 @@ void heap_begin_sweeping(struct heap *h)
 	spin_unlock(&h->lock);
 }
 
+static bool is_empty(struct spin *lock, struct span *const *list)
+{
+	spin_lock(lock);
+	bool empty = !*list;
+	spin_unlock(lock);
+	return empty;
+}
+
+bool heap_is_swept(struct heap *h)
+{
+	bool swept = is_empty(&h->lock, &h->large_unswept);
+	spin_lock(&h->lock);
+	uint32_t n = h->ncells;
+	spin_unlock(&h->lock);
+	for (uint32_t i = 1; swept && i < n; i++)
+		swept = is_empty(&h->cells[i].lock, &h->cells[i].unswept);
+	return swept && load_acq(&h->sweepers) == 0;
+}
+
 /* ---- a cache's spans ---- */
 
 static struct span *new_span(struct heap_cache *c, uint32_t cell)
@@ -221,31 +263,30 @@ static struct span *find_span(struct heap_cache *c, uint32_t cell)
 	size_t freed = 0;
 	for (;;) {
 		spin_lock(&k->lock);
-		struct span *s = pop(&k->roomy), *dirty = s ? NULL : pop(&k->unswept);
+		struct span *s = pop(&k->roomy);
 		spin_unlock(&k->lock);
 		if (s)
 			return s;
-		if (!dirty)
+		s = take_unswept(c->heap, &k->lock, &k->unswept);
+		if (!s)
 			return new_span(c, cell);
-		s = swept(c->heap, dirty, &freed);
+		s = swept(c->heap, s, &freed);
 		if (s && s->nused < s->nslots)
 			return s;
-		if (s) {
-			spin_lock(&k->lock);
-			put_locked(k, s);
-			spin_unlock(&k->lock);
-		}
+		if (s)
+			put(c->heap, k, s);
 	}
 }
 
 /* Slots that were allocated since the last time have the cache's colour. */
 static void settle(struct heap_cache *c, struct heap_run *r)
 {
-	if (r->span && c->colour == HEAP_BLACK && r->at > r->coloured) {
+	char *at = load_rlx(&r->at);
+	if (r->span && c->colour == HEAP_BLACK && r->span->cycle == c->cycle && at > r->coloured) {
 		uint32_t first = span_slot_of(r->span, (uintptr_t)r->coloured);
-		span_mark_all(r->span, first, (uint32_t)((size_t)(r->at - r->coloured) / span_slot_size(r->span)));
+		span_mark_all(r->span, first, (uint32_t)((size_t)(at - r->coloured) / span_slot_size(r->span)));
 	}
-	r->coloured = r->at;
+	r->coloured = at;
 }
 
 /* The next gap of the run's span becomes the run; false: it has none. */
@@ -253,24 +294,27 @@ static bool next_run(struct heap_cache *c, struct heap_run *r)
 {
 	struct span *s = r->span;
 	uint32_t most = RUN_BYTES / s->size->size;
-	struct span_gap gap = span_take_gap(s, most ? most : 1);
+	struct span_gap gap = span_next_gap(s, most ? most : 1);
 	if (!gap.n)
 		return false;
 	size_t bytes = (size_t)gap.n * s->size->size;
-	r->at = r->coloured = span_slot(s, gap.first);
-	r->end = r->at + bytes;
+	char *first = span_slot(s, gap.first);
 	if (!s->zeroed)
-		memset(r->at, 0, bytes);
+		memset(first, 0, bytes);
+	store_rlx(&r->at, first);
+	store_rlx(&s->run, r);
+	store_rel(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first); /* R2 */
+	span_use(s, gap.first, gap.n);						/* R1 */
+	r->coloured = first;
+	r->end = first + bytes;
 	c->allocated += bytes;
 	return true;
 }
 
 static void give_span(struct heap_cache *c, struct span *s)
 {
-	struct heap_cell *k = &c->heap->cells[s->cell];
-	spin_lock(&k->lock);
-	put_locked(k, s);
-	spin_unlock(&k->lock);
+	store_rlx(&s->handed, 0);
+	put(c->heap, &c->heap->cells[s->cell], s);
 }
 
 static bool refill(struct heap_cache *c, uint32_t cell)
@@ -293,10 +337,10 @@ static bool refill(struct heap_cache *c, uint32_t cell)
 void *heap_new_slow(struct heap_cache *c, uint32_t cell)
 {
 	struct heap_run *r = &c->runs[cell];
-	if (r->at == r->end && !refill(c, cell))
+	if (load_rlx(&r->at) == r->end && !refill(c, cell))
 		return NULL;
-	void *object = r->at;
-	r->at += c->heap->cells[cell].size->size;
+	char *object = load_rlx(&r->at);
+	store_rlx(&r->at, object + c->heap->cells[cell].size->size);
 	return object;
 }
 
@@ -314,15 +358,16 @@ void *heap_new_large(struct heap_cache *c, size_t size, const struct shape *shap
 	s->shape = *shape;
 	s->nslots = 1;
 	s->cell = HEAP_NO_CELL;
-	span_take_gap(s, 1);
-	if (c->colour == HEAP_BLACK)
+	span_use(s, 0, 1);
+	if (c->colour == HEAP_BLACK && s->cycle == c->cycle)
 		span_mark(s, 0);
 	publish(h, s);
 	c->allocated += s->npages << PAGE_SHIFT;
+	char *object = s->base; /* once it is in a list, it may be swept */
 	spin_lock(&h->lock);
-	push(&h->large, s);
+	push(s->cycle == load_rlx(&h->cycle) ? &h->large : &h->large_unswept, s);
 	spin_unlock(&h->lock);
-	return s->base;
+	return object;
 }
 
 void heap_recolour(struct heap_cache *c, enum heap_colour colour)
@@ -336,13 +381,15 @@ void heap_recolour(struct heap_cache *c, enum heap_colour colour)
 static void end_run(struct heap_cache *c, struct heap_run *r)
 {
 	settle(c, r);
-	if (r->at < r->end) {
-		uint32_t first = span_slot_of(r->span, (uintptr_t)r->at);
-		span_give_gap(r->span, first, r->span->size ? (uint32_t)((size_t)(r->end - r->at) / r->span->size->size) : 1);
-		c->allocated -= (uint64_t)(r->end - r->at);
+	char *at = load_rlx(&r->at);
+	if (at < r->end) {
+		uint32_t first = span_slot_of(r->span, (uintptr_t)at);
+		span_unuse(r->span, first, (uint32_t)((size_t)(r->end - at) / r->span->size->size));
+		c->allocated -= (uint64_t)(r->end - at);
 	}
-	give_span(c, r->span);
+	struct span *s = r->span;
 	*r = (struct heap_run){0};
+	give_span(c, s);
 }
 
 void heap_flush(struct heap_cache *c)
@@ -351,6 +398,7 @@ void heap_flush(struct heap_cache *c)
 		if (c->runs[i].span)
 			end_run(c, &c->runs[i]);
 	}
+	c->cycle = load_rlx(&c->heap->cycle);
 }
 
 /* ---- beginning and end ---- */
@@ -360,6 +408,7 @@ void heap_cache_init(struct heap_cache *c, struct heap *h, int node)
 	memset(c, 0, sizeof *c);
 	c->heap = h;
 	c->node = node;
+	c->cycle = load_rlx(&h->cycle);
 }
 
 int heap_init(struct heap *h, size_t bytes)

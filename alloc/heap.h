@@ -5,16 +5,33 @@
  * To allocate is to move the run's beginning on; at its end the next gap is taken, at the span's end another span. No atomic instruction,
  * no list, and objects that are allocated after another lie beside another.
  *
- * Spans that are nobody's wait in their cell's lists. After a cycle of marking all of them are unswept: heap_flush has every cache give
- * its spans back, heap_begin_sweeping makes the lists the unswept ones, and whoever needs a span sweeps one first, or the background
- * does. A span that turns out to have no object goes back to the pages.
+ * Spans that are nobody's wait in their cell's lists. When marking has ended, heap_begin_sweeping makes all of them unswept; then each cache
+ * flushes (heap_flush), and what it had joins them. Whoever needs a span sweeps one first, or the background does. A span that turns out to
+ * have no object goes back to the pages. A cache that has not flushed yet allocates on in the spans that it has, and what it allocates has to be marked: so
+ * it stays black until it flushes. In a span that it gets meanwhile, which is swept already, nothing is marked any more. The next marking may begin when all is swept (heap_is_swept).
  *
  *     pages taken = spans' pages;   a cell's spans = cached + with room + full + unswept
  *
  * Colour. During marking an object is allocated marked or not, as its goroutine's stack has been scanned or not (gc/ has the argument).
  * Setting a bit for each would cost more than the allocation: a run remembers from where on its slots have the present colour, and they are
- * marked together when the colour changes or the run ends (heap_settle). Until then such an object looks unmarked; who finds it marks it,
- * and no harm is done. */
+ * marked together when the colour changes or the run ends. Until then such an object looks unmarked; who finds it marks it,
+ * and no harm is done.
+ *
+ * Harm would be done if a stray word marked a slot before there is an object: allocated white, that would pass for marked, and what it
+ * points to be lost. So a slot of a run is found only if the run's beginning has passed it. The span says which slots are a run's, and
+ * whose; all is stored in this order, and read in the other:
+ *
+ *     a run begins                                  somebody looks a word up
+ *     zero the slots                                used?           (A1)
+ *     at := the first of them                       handed?         (A2)
+ *     handed := which they are     (R2)             at: of this run, and not beyond the slot: there is no object yet
+ *     used := them too             (R1)
+ *
+ * An object's address comes to others by a store of its goroutine's that is after that of at: who has the address sees at beyond it.
+ * An at of another run says that this one is over, and all its slots are objects or unused.
+ *
+ * R1 span_use: store_rel(used)    -> A1 span_is_used: load_acq(used)
+ * R2 next_run: store_rel(handed)  -> A2 is_allocated: load_acq(handed) */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 
@@ -28,7 +45,8 @@ enum {
 
 /* A part of the P's. at == end: there is none. */
 struct heap_run {
-	char *at, *end;
+	_Atomic(char *) at; /* the owner writes; who looks an address up reads */
+	char *end;
 	char *coloured; /* slots from here to `at` have the cache's colour */
 	struct span *span;
 };
@@ -39,6 +57,7 @@ struct heap_cache {
 	struct heap *heap;
 	int node; /* where its pages should come from; -1: no matter */
 	enum heap_colour colour;
+	uint64_t cycle;	    /* the heap's, when it flushed last */
 	uint32_t ncells;    /* runs beyond were never used */
 	uint64_t allocated; /* bytes, in slots of spans and runs that are used up */
 	struct heap_run runs[HEAP_CELLS];
@@ -61,10 +80,12 @@ struct heap {
 	struct heap_cell cells[HEAP_CELLS];
 	struct span *large, *large_unswept;
 	_Atomic uint64_t cycle;
+	_Atomic uint32_t sweepers; /* who have a span that is in no list */
 };
 
 /* For so many bytes of objects at most; 0, or -ENOMEM. */
 int heap_init(struct heap *, size_t bytes);
+/* The structs of spans stay. */
 void heap_fini(struct heap *);
 
 /* The cell of objects of so many bytes, at most SMALL_MOST, and of this shape. HEAP_NO_CELL: there are too many; the shape has to be
@@ -76,13 +97,14 @@ void heap_cache_init(struct heap_cache *, struct heap *, int node);
 /* An object, zeroed; NULL: there is no memory. */
 void *heap_new_slow(struct heap_cache *, uint32_t cell);
 
+/* slot_size is the class's size. */
 static inline void *heap_new(struct heap_cache *c, uint32_t cell, size_t slot_size)
 {
 	struct heap_run *run = &c->runs[cell];
-	char *object = run->at;
+	char *object = load_rlx(&run->at);
 	if (__builtin_expect(object == run->end, 0))
 		return heap_new_slow(c, cell);
-	run->at = object + slot_size;
+	store_rlx(&run->at, object + slot_size);
 	return object;
 }
 
@@ -95,8 +117,11 @@ void heap_recolour(struct heap_cache *, enum heap_colour);
 /* The cache gives back all it has: what it has allocated is coloured, what it has not is free. */
 void heap_flush(struct heap_cache *);
 
-/* Every cache has been flushed since marking ended: from now on what is not marked is garbage. */
+/* Marking has ended: from now on what is not marked, or coloured so, is garbage. All that was there has been swept. */
 void heap_begin_sweeping(struct heap *);
+
+/* Nothing is left to sweep, and nobody sweeps. Only when every cache has flushed does it stay so. */
+bool heap_is_swept(struct heap *);
 
 /* Sweeps some span that is not swept yet; false: there is none. *freed is how many bytes became free. */
 bool heap_sweep_one(struct heap *, size_t *freed);

@@ -46,7 +46,7 @@ static inline void each_word(uint32_t first, uint32_t n, void (*change)(struct s
 static void use(struct span *s, uint32_t word, uint64_t which)
 {
 	assert_debug(!(load_rlx(&s->used[word]) & which));
-	store_rlx(&s->used[word], load_rlx(&s->used[word]) | which);
+	store_rel(&s->used[word], load_rlx(&s->used[word]) | which);
 }
 
 static void unuse(struct span *s, uint32_t word, uint64_t which)
@@ -60,19 +60,23 @@ static void mark(struct span *s, uint32_t word, uint64_t which)
 	(void)or_rlx(&s->marks[word], which);
 }
 
-struct span_gap span_take_gap(struct span *s, uint32_t most)
+struct span_gap span_next_gap(struct span *s, uint32_t most)
 {
 	struct span_gap gap;
 	gap.first = next_slot(s, s->cursor, s->nslots, false);
 	uint32_t end = s->nslots - gap.first > most ? gap.first + most : s->nslots;
 	gap.n = next_slot(s, gap.first, end, true) - gap.first;
 	s->cursor = gap.first + gap.n;
-	s->nused += gap.n;
-	each_word(gap.first, gap.n, use, s);
 	return gap;
 }
 
-void span_give_gap(struct span *s, uint32_t first, uint32_t n)
+void span_use(struct span *s, uint32_t first, uint32_t n)
+{
+	s->nused += n;
+	each_word(first, n, use, s);
+}
+
+void span_unuse(struct span *s, uint32_t first, uint32_t n)
 {
 	each_word(first, n, unuse, s);
 	s->nused -= n;

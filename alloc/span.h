@@ -21,6 +21,8 @@
 #include "alloc/size_class.h"
 #include "lockfree/atomic.h"
 
+struct heap_run;
+
 /* Where the pointers of an object are. A map goes round: with the elements of an array. */
 enum shape_kind {
 	SHAPE_LEAF,	    /* there are none */
@@ -47,10 +49,12 @@ struct span {
 	uint32_t cell;			   /* of the heap's cells; a large object's has none */
 	uint32_t nused;			   /* slots; the owner's */
 	uint32_t cursor;		   /* no slot before this is free; the owner's */
-	uint64_t cycle;			   /* of the heap's, in which it was swept */
+	uint64_t cycle;			   /* of the heap's, in which it was swept or made; the owner's */
 	bool zeroed;			   /* what was never used reads as zeroes; the owner's */
 	_Atomic uint64_t used[SPAN_WORDS]; /* the owner writes; who looks an address up reads */
 	_Atomic uint64_t marks[SPAN_WORDS];
+	_Atomic uint64_t handed;	      /* slots [low half, high half) are a run's; the owner writes */
+	_Atomic(struct heap_run *) run;	      /* whose */
 	_Atomic uint64_t scanned[SPAN_WORDS]; /* marked, and looked at or about to be: gc/mark.c */
 	_Atomic uint32_t queued;	      /* it waits in a marker's queue */
 	struct span *next_queued;	      /* of a list of those; its lock */
@@ -62,11 +66,14 @@ struct span_gap {
 	uint32_t first, n;
 };
 
-/* Looks from the cursor on, and moves it behind the gap, which is used from now on. */
-struct span_gap span_take_gap(struct span *, uint32_t most);
+/* Looks from the cursor on, and moves it behind the gap. */
+struct span_gap span_next_gap(struct span *, uint32_t most);
+
+/* Slots [first, first + n) are used from now on; what was written in them before is seen by who sees that. */
+void span_use(struct span *, uint32_t first, uint32_t n);
 
 /* Slots [first, first + n), which nobody has written to since they were handed out, are free again. */
-void span_give_gap(struct span *, uint32_t first, uint32_t n);
+void span_unuse(struct span *, uint32_t first, uint32_t n);
 
 /* What is not marked is free from now on, and no slot is marked any more: how many objects that were. */
 uint32_t span_sweep(struct span *, uint64_t cycle);
@@ -89,7 +96,7 @@ static inline bool span_is_marked(struct span *s, uint32_t slot)
 
 static inline bool span_is_used(struct span *s, uint32_t slot)
 {
-	return load_rlx(&s->used[slot / 64]) >> slot % 64 & 1;
+	return load_acq(&s->used[slot / 64]) >> slot % 64 & 1;
 }
 
 static inline size_t span_slot_size(const struct span *s)

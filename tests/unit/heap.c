@@ -41,8 +41,8 @@ static void mark(const void *object)
 
 static void collect(struct heap_cache *c)
 {
-	heap_flush(c);
 	heap_begin_sweeping(&heap);
+	heap_flush(c);
 }
 
 static size_t sweep_all(void)
@@ -50,6 +50,7 @@ static size_t sweep_all(void)
 	size_t freed, all = 0;
 	while (heap_sweep_one(&heap, &freed))
 		all += freed;
+	CHECK(heap_is_swept(&heap));
 	return all;
 }
 
@@ -154,13 +155,15 @@ TEST(a_span_without_an_object_goes_back_to_the_pages)
 {
 	struct heap_cache *c = begin(1);
 	uint32_t cell = heap_cell(&heap, 1000, &leaf);
+	void *o = NULL;
 	for (int i = 0; i < 3200; i++)
-		CHECK(allocate(c, cell));
+		CHECK((o = allocate(c, cell)));
 	size_t taken = pages_use(&heap.pages).taken;
 	CHECK(taken >= 100 * 32768);
 	collect(c);
 	sweep_all();
 	CHECK_EQ(pages_use(&heap.pages).taken, 0);
+	CHECK(!load_rlx(&heap.table[pages_index(&heap.pages, (uintptr_t)o)]));
 	CHECK(allocate(c, cell));
 	end(c);
 }
@@ -222,11 +225,50 @@ TEST(a_flush_gives_back_what_was_not_allocated)
 	struct heap_cache *c = begin(1);
 	uint32_t cell = heap_cell(&heap, 64, &leaf);
 	char *o = allocate(c, cell);
-	CHECK(heap_find(&heap, (uintptr_t)o + 64).span);
+	struct heap_object first = heap_find(&heap, (uintptr_t)o);
+	span_mark(first.span, first.slot + 1); /* as by a stray word, had it been found */
 	heap_flush(c);
 	CHECK(heap_find(&heap, (uintptr_t)o).span && !heap_find(&heap, (uintptr_t)o + 64).span);
+	CHECK_EQ(first.span->nused, 1);
 	CHECK_EQ(c->allocated, 64);
 	CHECK(allocate(c, cell) == o + 64);
+	end(c);
+}
+
+TEST(what_is_not_allocated_yet_is_not_found)
+{
+	struct heap_cache *c = begin(1);
+	uint32_t cell = heap_cell(&heap, 64, &leaf);
+	char *o = allocate(c, cell);
+	for (int i = 1; i < 600; i++) {
+		CHECK(heap_find(&heap, (uintptr_t)o + 63).span && !heap_find(&heap, (uintptr_t)o + 64).span);
+		char *next = allocate(c, cell);
+		CHECK(i % 512 == 0 || next == o + 64);
+		o = next;
+	}
+	end(c);
+}
+
+TEST(a_cache_that_flushes_late_keeps_what_it_allocates)
+{
+	struct heap_cache *c = begin(1);
+	uint32_t cell = heap_cell(&heap, 64, &leaf);
+	char *white = allocate(c, cell);
+	heap_recolour(c, HEAP_BLACK);
+	heap_begin_sweeping(&heap);
+	char *late[600];
+	for (int i = 0; i < 600; i++) /* the first span is full meanwhile, and waits to be swept */
+		late[i] = allocate(c, cell);
+	char *large = heap_new_large(c, 100000, &leaf);
+	heap_flush(c);
+	heap_recolour(c, HEAP_WHITE);
+	sweep_all();
+	CHECK(!heap_find(&heap, (uintptr_t)white).span);
+	for (int i = 0; i < 600; i++) {
+		struct heap_object o = heap_find(&heap, (uintptr_t)late[i]);
+		CHECK(o.span && !span_is_marked(o.span, o.slot));
+	}
+	CHECK(heap_find(&heap, (uintptr_t)large).span);
 	end(c);
 }
 
