@@ -181,7 +181,8 @@ static inline bool copy_short(char *out, const char *s, size_t n)
 static int put_string(struct encoder *c, const char *s, size_t n)
 {
 	enum { LONGEST_ESCAPE = 6, SLACK = 8 };
-	const char *end = s + n;
+	const char *from = s, *end = s + n;
+	bool is_utf8 = false; /* has been judged */
 	char *out = room_for(c, n + 2 + SLACK);
 	if (unlikely(!out))
 		return no_memory(c);
@@ -203,10 +204,10 @@ static int put_string(struct encoder *c, const char *s, size_t n)
 		s += json_unmarked(marks);
 		out += json_unmarked(marks);
 		if ((unsigned char)*s >= 0x80) {
-			unsigned size = json_character(s, end);
-			if (!size)
+			is_utf8 = is_utf8 || json_is_utf8(from, n);
+			if (unlikely(!is_utf8))
 				return fail(c, -EILSEQ, "a string that is not UTF-8");
-			while (size--)
+			while (s < end && (unsigned char)*s >= 0x80)
 				*out++ = *s++;
 		} else {
 			c->len = (size_t)(out - c->text);

@@ -34,14 +34,11 @@ static void apply_word(struct named *as, const weft_type *t, const weft_field *f
 /* It stands in quotes as it is. */
 static bool is_plain(const char *name, size_t len)
 {
-	const char *end = name + len;
-	while ((name = json_plain(name, end)) != end) {
-		unsigned n = (unsigned char)*name < 0x80 ? 0 : json_character(name, end);
-		if (!n)
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)name[i] < 0x20 || name[i] == '"' || name[i] == '\\')
 			return false;
-		name += n;
 	}
-	return true;
+	return json_is_utf8(name, len);
 }
 
 static struct named named_by(const weft_type *t, const weft_field *f)

@@ -1,11 +1,13 @@
 /* What JSON has to know of a struct: its fields by their names, from the tags. Made once a type, at its first use, and kept in the
- * descriptor for ever. */
+ * descriptor for ever. Included from C++ as well. */
 #ifndef RUNTIME_JSON_PLAN_H
 #define RUNTIME_JSON_PLAN_H
 
 #include <weft/json.h>
 
 #include <errno.h>
+
+WEFT_BEGIN_DECLS
 
 enum { JSON_DEPTH = 1000, JSON_FIRST_LEVELS = 8, JSON_PAD = 16 };
 
@@ -56,5 +58,7 @@ static inline bool json_key_is_integer(const weft_type *map)
 {
 	return map->key->kind == WEFT_KIND_INT || map->key->kind == WEFT_KIND_UINT;
 }
+
+WEFT_END_DECLS
 
 #endif

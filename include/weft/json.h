@@ -48,7 +48,7 @@ typedef struct weft_json_error {
  *     -EBADMSG   it is not JSON
  *     -EILSEQ    it is not UTF-8, or \u escapes half of a pair
  *     -ELOOP     deeper than max_depth
- *     -ERANGE    too large for its place: a number, a string for a char [n], an array
+ *     -ERANGE    too large for its place: a number, a string for a char [n], an array; a text of 4 GiB
  *     -EINVAL    not what the type has: a string for a number, a NUL in a char *, an unknown or repeated name, a missing one
  *     -ENOTSUP   the type cannot be decoded: opaque, weft_any, structs with collected pointers
  *     -ENOMEM

@@ -1,6 +1,7 @@
 #include "tests/unit/json.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 const char *json_cxx_check(void);
 
@@ -156,6 +157,10 @@ TEST(numbers_beyond_the_limits)
 	REFUSED(double, "-1e99999999999999999999", -ERANGE,
 		"line 1, column 1: -1e99999999999999999999 is out of range of double");
 	REFUSED(float, "3.5e38", -ERANGE, "line 1, column 1: 3.5e38 is out of range of float");
+	REFUSED(int8_t, "-75809{\n", -ERANGE, "line 1, column 1: -75809 is out of range of int8_t");
+	REFUSED(int8_t, "75809x", -EBADMSG, "line 1, column 6: unexpected 'x', where the end of the text is wanted");
+	REFUSED(double, "1e999x", -EBADMSG, "line 1, column 6: unexpected 'x', where the end of the text is wanted");
+	REFUSED(address, "{\"x\":1e999x}", -EBADMSG, "line 1, column 11: unexpected 'x', where ',' or '}' is wanted");
 	REFUSED(int32_t, "1.0", -EINVAL, "line 1, column 1: a number with a fraction or an exponent is no int32_t");
 	REFUSED(int32_t, "1e2", -EINVAL, "line 1, column 1: a number with a fraction or an exponent is no int32_t");
 }
@@ -213,6 +218,8 @@ TEST(a_text_that_ends_too_early_wherever)
 		free(cut);
 	}
 	REFUSED(team, "", -EBADMSG, "line 1, column 1: the text ends too early");
+	REFUSED(ints, "[ ", -EBADMSG, "line 1, column 3: the text ends too early");
+	REFUSED(bool, "1.", -EBADMSG, "line 1, column 3: the text ends too early");
 	REFUSED(team, " \n ", -EBADMSG, "line 2, column 2: the text ends too early");
 	REFUSED(team, "{\"users\":[{\"id\":1", -EBADMSG, "line 1, column 18: users[0]: the text ends too early");
 }
@@ -342,6 +349,17 @@ TEST(no_type_only_judges_the_text)
 	CHECK_EQ(decode(NULL, NULL, "\"\xff\"", NULL), -EILSEQ);
 }
 
+TEST(a_text_of_4_gib_is_refused)
+{
+	size_t n = (size_t)1 << 32;
+	weft_json_error e;
+	char *text = mmap(NULL, n, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(text != MAP_FAILED);
+	CHECK_EQ(weft_json_decode(NULL, NULL, text, n, NULL, &e), -ERANGE);
+	CHECK_STR(e.message, "line 1, column 1: the text has 4 GiB or more");
+	munmap(text, n);
+}
+
 /* ---- depth ---- */
 
 static char *nested(size_t depth)
@@ -406,6 +424,9 @@ static void odd_numbers(void *arg)
 {
 	double d;
 	char *text;
+	float f;
+	CHECK_EQ(decode(weft_type_of(double), &d, "0.1234567890123456789012345678901234567890e-290", NULL), 0);
+	CHECK_EQ(decode(weft_type_of(float), &f, "1.00000017881393432617187501", NULL), 0);
 	CHECK_EQ(decode(weft_type_of(double), &d, "2.2250738585072011e-308", NULL), 0);
 	d = nextafter(d, 1);
 	CHECK_EQ(weft_json_encode(weft_type_of(double), &d, NULL, &text, NULL, NULL), 0);
