@@ -773,6 +773,8 @@ int weft_json_decode(const weft_type *t, void *out, const char *text, size_t n, 
 {
 	size_t max_depth = options && options->max_depth ? options->max_depth : (size_t)JSON_DEPTH;
 	const struct json_source of = {text, n, t, max_depth};
+	if (!json_plans_of(t))
+		return no_memory_at(&of, 0, e);
 	char *made = t ? (char *)value_make(t) : NULL;
 	if (t && !made)
 		return no_memory_at(&of, 0, e);

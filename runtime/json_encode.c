@@ -596,7 +596,7 @@ int weft_json_encode(const weft_type *t, const void *value, const weft_json_opti
 			    .max_depth = o->max_depth ? o->max_depth : JSON_DEPTH,
 			    .indent = o->indent,
 			    .error = e};
-	int rc = put_value(&c, (struct value){t, (void *)(uintptr_t)value});
+	int rc = json_plans_of(t) ? put_value(&c, (struct value){t, (void *)(uintptr_t)value}) : no_memory(&c);
 	while (!rc && c.depth)
 		rc = step(&c);
 	rc = rc ? rc : put(&c, "", 1);

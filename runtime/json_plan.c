@@ -3,6 +3,7 @@
 #include "lockfree/assert.h"
 #include "runtime/json_text.h"
 #include "runtime/panic.h"
+#include "runtime/value.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -134,6 +135,7 @@ static char *add_field(struct json_plan *plan, const weft_field *f, struct named
 
 static struct json_plan *plan_make(const weft_type *t)
 {
+	type_check_fields(t);
 	struct shape s = shape_of(t);
 	weft_fields all = weft_type_fields(t);
 	size_t slots_at = sizeof(struct json_plan) + s.fields * sizeof(struct json_field);
@@ -174,6 +176,48 @@ const struct json_plan *json_plan_of(const weft_type *t)
 	return made;
 }
 
+/* Types whose parts are being looked at: one may have itself in it. */
+struct within {
+	const weft_type *type;
+	const struct within *outer;
+};
+
+static bool is_within(const weft_type *t, const struct within *w)
+{
+	while (w && w->type != t)
+		w = w->outer;
+	return w != NULL;
+}
+
+static const weft_type *struct_in(const weft_type *t)
+{
+	while (t && t->kind != WEFT_KIND_STRUCT)
+		t = t->elem;
+	return t;
+}
+
+/* As deep as the declarations are nested, not the values. */
+static bool plans_within(const weft_type *type, const struct within *outer)
+{
+	const weft_type *t = struct_in(type);
+	if (!t || __atomic_load_n(&t->lazy_->json_checked, __ATOMIC_RELAXED) || is_within(t, outer))
+		return true;
+	struct within self = {t, outer};
+	const struct json_plan *plan = json_plan_of(t);
+	for (size_t i = 0; plan && i < plan->n; i++) {
+		if (!plans_within(plan->fields[i].type, &self))
+			return false;
+	}
+	if (plan)
+		__atomic_store_n(&t->lazy_->json_checked, true, __ATOMIC_RELAXED);
+	return plan != NULL;
+}
+
+bool json_plans_of(const weft_type *t)
+{
+	return plans_within(t, NULL);
+}
+
 /* ---- words ---- */
 
 const char *json_type_name(const weft_type *t, char *buf, size_t n)
@@ -207,20 +251,30 @@ static __attribute__((format(printf, 2, 3))) void path_add(weft_json_error *e, c
 		memcpy(e->path + sizeof e->path - 4, "...", 4);
 }
 
-static int shown(size_t len)
+enum { SHOWN_MOST = 128 };
+
+/* As much of a name as a message has room for, on one line and in whole characters. */
+static const char *shown(char buf[SHOWN_MOST + 1], const char *name, size_t len)
 {
-	enum { MOST = 128 };
-	return (int)(len < MOST ? len : MOST);
+	size_t n = len < SHOWN_MOST ? len : SHOWN_MOST;
+	while (n < len && n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80)
+		n--;
+	for (size_t i = 0; i < n; i++)
+		buf[i] = (unsigned char)name[i] < ' ' || name[i] == 0x7f ? '?' : name[i];
+	buf[n] = 0;
+	return buf;
 }
 
 void json_path_field(weft_json_error *e, const char *name, size_t len)
 {
-	path_add(e, "%s%.*s", *e->path ? "." : "", shown(len), name);
+	char buf[SHOWN_MOST + 1];
+	path_add(e, "%s%s", *e->path ? "." : "", shown(buf, name, len));
 }
 
 void json_path_key(weft_json_error *e, const char *key, size_t len)
 {
-	path_add(e, "[\"%.*s\"]", shown(len), key);
+	char buf[SHOWN_MOST + 1];
+	path_add(e, "[\"%s\"]", shown(buf, key, len));
 }
 
 void json_path_index(weft_json_error *e, size_t index)

@@ -36,6 +36,10 @@ static inline const char *json_field_name(const struct json_field *f)
 /* Of a struct; NULL: no memory. Panics if its tags are wrong, and then has left nothing. */
 const struct json_plan *json_plan_of(const weft_type *);
 
+/* Makes the plans of all types that a value of this one may have in it, but for what an interface holds: wrong tags panic here, before
+ * there is anything to give back. False: no memory. */
+bool json_plans_of(const weft_type *);
+
 /* The number of the field of this name; SIZE_MAX: there is none. It is quickest if that is `next`. */
 size_t json_plan_find(const struct json_plan *, size_t next, const char *name, size_t len);
 

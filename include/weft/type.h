@@ -56,7 +56,8 @@ typedef struct weft_fields {
 /* What the library works out of a type once. Its own to write. */
 struct weft_worked_out_ {
 	void *json;
-	bool checked; /* its fields lie apart */
+	bool checked;	   /* its fields lie apart */
+	bool json_checked; /* so do its parts' types, and their tags are right */
 };
 
 enum { WEFT_TYPE_CONSERVATIVE_ = 1 };

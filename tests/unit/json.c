@@ -515,6 +515,46 @@ static void use_quoted(void)
 	decode(weft_type_of(quoted), &w, "{}", NULL);
 }
 
+struct holder {
+	char *text;
+	struct wrong inner;
+};
+
+WEFT_STRUCT(holder, struct holder, WEFT_FIELD(text), WEFT_FIELD_OF(misspelt, inner));
+WEFT_SLICE_OF(struct holder, holders);
+WEFT_TYPE_SLICE(holders, holder);
+
+static void decode_holders(void *arg)
+{
+	(void)arg;
+	holders all;
+	decode(weft_type_of(holders), &all, "[{\"text\":\"a\",\"inner\":{}}]", NULL);
+}
+
+static void encode_holder(void *arg)
+{
+	struct holder h = {"text", {1, 2}};
+	char *text;
+	(void)arg;
+	weft_json_encode(weft_type_of(holder), &h, NULL, &text, NULL, NULL);
+}
+
+static int recover_from_wrong_tags(void)
+{
+	weft_panic_info info;
+	for (int i = 0; i < 3; i++) {
+		CHECK(weft_protect(decode_holders, NULL, &info) && weft_protect(encode_holder, NULL, NULL));
+		CHECK(strstr(info.message, "misspelt.b"));
+	}
+	return 0;
+}
+
+/* LeakSanitizer looks, in its flavour. */
+TEST(who_recovers_from_a_wrong_tag_has_lost_nothing)
+{
+	CHECK_EQ(run_weft(1, recover_from_wrong_tags), 0);
+}
+
 TEST(wrong_tags_panic)
 {
 	test_dies(use_misspelt, "panic: json tag of misspelt.b: unknown word \"omitemtpy\"\n");
