@@ -388,7 +388,7 @@ static void end_run(struct heap_cache *c, struct heap_run *r)
 		c->allocated -= (uint64_t)(r->end - at);
 	}
 	struct span *s = r->span;
-	*r = (struct heap_run){0};
+	*r = (struct heap_run){.end = NULL};
 	give_span(c, s);
 }
 

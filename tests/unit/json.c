@@ -527,8 +527,9 @@ WEFT_TYPE_SLICE(holders, holder);
 static void decode_holders(void *arg)
 {
 	(void)arg;
+	static const char text[] = "[{\"text\":\"a\",\"inner\":{}}]";
 	holders all;
-	decode(weft_type_of(holders), &all, "[{\"text\":\"a\",\"inner\":{}}]", NULL);
+	weft_json_decode(weft_type_of(holders), &all, text, strlen(text), NULL, NULL);
 }
 
 static void encode_holder(void *arg)
