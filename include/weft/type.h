@@ -7,9 +7,9 @@
  *     WEFT_TYPE_CONSERVATIVE(variant, union variant);         every aligned word may be one
  *     weft_type_of(node)                                      its descriptor, a constant
  *
- * At most 32 members; a name is one word, and no macro. A member that is no pointer, or is not in the type, does not compile. <weft/reflect.h> has the forms that name the fields
- * as well, and slices, maps and pointers as types of their own. The numbers, char * ("string"), weft_bytes ("bytes") and
- * weft_any ("any") are described already.
+ * At most 32 members; a name is one word, and no macro. A member that is no pointer, or is not in the type, does not compile.
+ * <weft/reflect.h> has the forms that name the fields as well, and slices, maps and pointers as types of their own. The numbers,
+ * char * ("string"), weft_bytes ("bytes") and weft_any ("any") are described already.
  *
  * A descriptor is static: a type that a header declares has one in each file that includes it. They are the same type,
  * and weft_type_same says so, if they say the same: the names, size, alignment, pointers and fields, and the name of the file. */
