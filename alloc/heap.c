@@ -387,9 +387,10 @@ static void end_run(struct heap_cache *c, struct heap_run *r)
 		span_unuse(r->span, first, (uint32_t)((size_t)(r->end - at) / r->span->size->size));
 		c->allocated -= (uint64_t)(r->end - at);
 	}
-	struct span *s = r->span;
-	*r = (struct heap_run){.end = NULL};
-	give_span(c, s);
+	give_span(c, r->span);
+	store_rlx(&r->at, NULL);
+	r->end = r->coloured = NULL;
+	r->span = NULL;
 }
 
 void heap_flush(struct heap_cache *c)

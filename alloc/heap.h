@@ -5,10 +5,12 @@
  * To allocate is to move the run's beginning on; at its end the next gap is taken, at the span's end another span. No atomic instruction,
  * no list, and objects that are allocated after another lie beside another.
  *
- * Spans that are nobody's wait in their cell's lists. When marking has ended, heap_begin_sweeping makes all of them unswept; then each cache
- * flushes (heap_flush), and what it had joins them. Whoever needs a span sweeps one first, or the background does. A span that turns out to
- * have no object goes back to the pages. A cache that has not flushed yet allocates on in the spans that it has, and what it allocates has to be marked: so
- * it stays black until it flushes. In a span that it gets meanwhile, which is swept already, nothing is marked any more. The next marking may begin when all is swept (heap_is_swept).
+ * Spans that are nobody's wait in their cell's lists. When marking has ended, heap_begin_sweeping makes all of them unswept; then
+ * each cache flushes (heap_flush), and what it had joins them. Whoever needs a span sweeps one first, or the background does. A span
+ * that turns out to have no object goes back to the pages. The next marking may begin when all is swept (heap_is_swept).
+ *
+ * A cache that has not flushed yet allocates on in the spans that it has, and what it allocates has to be marked: so it stays black
+ * until it flushes. In a span that it gets meanwhile, which is swept already, nothing is marked any more.
  *
  *     pages taken = spans' pages;   a cell's spans = cached + with room + full + unswept
  *

@@ -12,7 +12,7 @@
  * owner sweeps it and writes `used`, and only outside marking, or for slots that nobody can have a pointer to yet. Marks are set by
  * anybody, atomically, during marking.
  *
- * A word of somebody's is looked up by span_at without a lock: pages that are no span's have none in the table, and the structs of
+ * A word of somebody's is looked up by heap_find without a lock: pages that are no span's have none in the table, and the structs of
  * spans are never given back to the system, so that a stale one can be read. */
 #ifndef ALLOC_SPAN_H
 #define ALLOC_SPAN_H

@@ -18,7 +18,7 @@
  *
  * A marker's queue is a deque: it works at one end, where what it touched last is, and others steal from the other. A span that
  * finds no room there waits in a list that all markers share. A large object is looked at in pieces, so that a step stays short and others can
- * help.
+ * help; but for one that says its type itself, which is looked at whole.
  *
  * R1 gc_queue, gc_take: swap_acqrel(queued) -> A1 gc_queue, gc_take: swap_acqrel(queued)   the marks that were set before
  *
