@@ -39,9 +39,10 @@
  *     }
  *
  * An assertion to an interface looks for the method table by the value's type: it is worked out once and then found in a
- * cache, without a lock. A shared library must stay loaded once it has a WEFT_IMPLEMENTS, or once a type or an interface of its own was
- * asserted; of a static one, the linker takes an object for what it defines, and a WEFT_IMPLEMENTS defines nothing. Nothing here blocks; only the
- * first assertion of its kind allocates, and running out of memory is fatal. */
+ * cache, without a lock. A shared library must stay loaded once it has a WEFT_IMPLEMENTS, or once a type or an interface of its own
+ * was asserted; of a static one, the linker takes an object for what it defines, and a WEFT_IMPLEMENTS defines nothing.
+ *
+ * Nothing here blocks; only the first assertion of its kind allocates, and running out of memory is fatal. */
 #ifndef WEFT_IFACE_H
 #define WEFT_IFACE_H
 
@@ -133,8 +134,8 @@ static inline weft_any weft_any_copy_(const void *v)
 	return any;
 }
 /* Of anything else the size is negative. */
-#define weft_any_from(v) \
-	weft_any_copy_((__typeof__(v)[sizeof(v) == sizeof(weft_any) &&sizeof((v).methods_) &&sizeof((v).self) ? 1 : -1]){v})
+#define WEFT_IS_INTERFACE_(v) (sizeof(v) == sizeof(weft_any) && sizeof((v).methods_) && sizeof((v).self))
+#define weft_any_from(v)      weft_any_copy_((__typeof__(v)[WEFT_IS_INTERFACE_(v) ? 1 : -1]){v})
 #endif
 #define weft_assert_to(name, v)		 weft_to_##name##_(weft_any_from(v))
 #define weft_try_assert_to(name, v, out) weft_try_##name##_(weft_any_from(v), (out))
@@ -147,14 +148,9 @@ struct weft_type_switch_ {
 };
 
 #ifdef __cplusplus
-#define WEFT_ZEROED_ \
-	{            \
-	}
+#define WEFT_ZEROED_ {}
 #else
-#define WEFT_ZEROED_ \
-	{            \
-		0    \
-	}
+#define WEFT_ZEROED_ {0}
 #endif
 
 #define WEFT_TYPE_SWITCH(v)                                                                                                \
