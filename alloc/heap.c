@@ -150,7 +150,8 @@ uint32_t heap_cell(struct heap *h, size_t size, const struct shape *shape)
 
 /* ---- sweeping ---- */
 
-/* Whose sweeping it is may have it: a span with no object goes to the pages, and NULL is left. */
+/* Whose sweeping it is may have it: a span with no object goes to the pages, and NULL is left. The sweeper is one until done_sweeping: when
+ * the span is where it belongs. */
 static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 {
 	*freed += (size_t)span_sweep(s, load_rlx(&h->cycle)) * span_slot_size(s);
@@ -158,8 +159,12 @@ static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 		span_free(h, s);
 		s = NULL;
 	}
-	(void)sub_acqrel(&h->sweepers, 1);
 	return s;
+}
+
+static void done_sweeping(struct heap *h)
+{
+	(void)sub_acqrel(&h->sweepers, 1);
 }
 
 /* One that is of the last cycle has not been swept in this. */
@@ -196,6 +201,7 @@ static bool sweep_one_of(struct heap *h, struct heap_cell *c, size_t *freed)
 	s = swept(h, s, freed);
 	if (s)
 		put(h, c, s);
+	done_sweeping(h);
 	return true;
 }
 
@@ -210,6 +216,7 @@ static bool sweep_one_large(struct heap *h, size_t *freed)
 		push(&h->large, s);
 		spin_unlock(&h->lock);
 	}
+	done_sweeping(h);
 	return true;
 }
 
@@ -245,9 +252,8 @@ void heap_begin_sweeping(struct heap *h)
 	for (uint32_t i = 1; i < h->ncells; i++) {
 		struct heap_cell *c = &h->cells[i];
 		spin_lock(&c->lock);
-		assert_always(!c->unswept);
-		c->unswept = c->roomy;
-		c->roomy = NULL;
+		/* A cache may have put one there already, that has seen the new cycle. */
+		move_all(&c->unswept, &c->roomy);
 		move_all(&c->unswept, &c->full);
 		spin_unlock(&c->lock);
 	}
@@ -304,10 +310,12 @@ static struct span *find_span(struct heap_cache *c, uint32_t cell)
 		if (!s)
 			return new_span(c, cell);
 		s = swept(c->heap, s, &freed);
-		if (s && s->nused < s->nslots)
-			return s;
-		if (s)
+		bool has_room = s && s->nused < s->nslots;
+		if (s && !has_room)
 			put(c->heap, k, s);
+		done_sweeping(c->heap);
+		if (has_room)
+			return s;
 	}
 }
 
