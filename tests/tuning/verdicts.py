@@ -35,7 +35,7 @@ def differing(judgement: judge.Judgement) -> list[str]:
 
 def test_false_alarms_are_below_5_percent():
     """As the tuner goes on: some rounds of all, a choice at one level, more rounds of those, a verdict at the other."""
-    alarms, tries = 0, 300
+    alarms, tries = 0, 120
     for seed in range(tries):
         rng = random.Random(seed)
         settings = SETTINGS[:rng.choice((2, 3, 6))]
@@ -50,20 +50,20 @@ def test_false_alarms_are_below_5_percent():
 
 def test_real_differences_are_found():
     found = 0
-    for seed in range(40):
+    for seed in range(25):
         rng = random.Random(seed)
         found += "p999_us" in differing(judge.judge(runs(rng, range(1, 11), SETTINGS, tail=lambda one: one.gogc ** -0.2), LEVEL, seed))
-    tap.check(found >= 36, found)
+    tap.check(found >= 23, found)
 
 
 def test_the_interval_of_a_pair_covers_what_is_true():
     """All pairs at once, three measures sharing 5%; the tail's spikes are left out, as the truth is of the ratio without."""
-    covered, tries = 0, 60
+    covered, tries = 0, 25
     for seed in range(tries):
         judgement = judge.judge(runs(random.Random(seed), range(1, 7), SETTINGS, outliers=0, tail=lambda one: one.gogc / 100), LEVEL, seed)
         pairs = next(v for v in judgement.verdicts if v.measure.key == "p999_us").pairs
         covered += all(low <= a.gogc / b.gogc <= high for (a, b), (low, high) in pairs.items()) and len(pairs) == 30
-    tap.check(covered >= 0.93 * tries, covered)
+    tap.check(covered >= 23, covered)
 
 
 def test_the_worse_in_all_is_dominated():
@@ -146,7 +146,7 @@ def test_the_choice_is_the_cheapest_that_meets_the_bad_end():
     tap.equal(choice.choose([goal("p999_us", 2100.0)], judgement, seen, {}).named, Setting(400, None))
     tap.equal(choice.choose([goal("p999_us", 2300.0)], judgement, seen, {Setting(200, None): 1}).named, Setting(400, None))
     none = choice.choose([goal("p999_us", 1000.0), goal("rss", 4e6)], judgement, seen, {})
-    tap.equal((none.named, none.nearest), (None, Setting(200, None)))
+    tap.equal((none.named, none.nearest), (None, Setting(400, None)))
     tap.equal(choice.choose([goal("throughput", 9500.0)], judgement, seen, {}).named, None)
     tap.equal(choice.choose([goal("throughput", 8900.0)], judgement, seen, {}).named, Setting(25, None))
 

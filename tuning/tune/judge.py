@@ -24,7 +24,7 @@ from tune.setting import Setting
 MIN_RUNS = 3  # good ones, of a setting that is judged
 NARROWING_LEVEL = 0.01  # spent when the settings are chosen that get more rounds
 FINAL_LEVEL = 0.035  # spent at the end; together less than 5%
-DRAWS, ENOUGH = 4000, 20
+DRAWS, ENOUGH, PEAKS = 4000, 20, 1000
 assert NARROWING_LEVEL + FINAL_LEVEL < 0.05
 assert DRAWS * NARROWING_LEVEL / 3 > 10  # the least level that Holm asks for can be told
 
@@ -90,17 +90,18 @@ def _spread(blocks: list[tuple[list[Setting], list[float]]], at: dict[Setting, i
 
 
 def p_value(table: Table, rng: random.Random) -> float:
-    """Of no difference between the settings."""
+    """Of no difference between the settings: exact where the orders are few."""
     blocks = _aligned_ranks({one: {r: math.log(v) for r, v in values.items()} for one, values in table.items()})
     at = {one: i for i, one in enumerate(table)}
     counts = [sum(one in block for block, _ in blocks) for one in table]
-    observed = _spread(blocks, at, counts)
+    settings, ranks = [block for block, _ in blocks], [own for _, own in blocks]
+    least = _spread(blocks, at, counts) - 1e-9
+    if math.prod(math.factorial(len(own)) for own in ranks) <= DRAWS:
+        ways = itertools.product(*map(itertools.permutations, ranks))
+        return fmean(_spread(list(zip(settings, way)), at, counts) >= least for way in ways)
     reached = 0
-    if not observed:
-        return 1.0
     for draws in range(1, DRAWS + 1):
-        shuffled = [(block, rng.sample(ranks, len(ranks))) for block, ranks in blocks]
-        reached += _spread(shuffled, at, counts) >= observed - 1e-9
+        reached += _spread([(block, rng.sample(own, len(own))) for block, own in blocks], at, counts) >= least
         if reached == ENOUGH:
             return reached / draws
     return (reached + 1) / (DRAWS + 1)
@@ -119,6 +120,10 @@ class Fit:
     counts: dict[Setting, int]
     noise: list[float]  # residuals, widened by what the fit has taken
 
+    @property
+    def spread(self) -> float:
+        return math.sqrt(fmean(v * v for v in self.noise))
+
 
 def fit(table: Table) -> Fit | None:
     """None where nothing is left to tell the noise from."""
@@ -136,17 +141,28 @@ def fit(table: Table) -> Fit | None:
     return Fit(effects, {one: len(values) for one, values in logs.items()}, [widen * v for v in residuals])
 
 
+def _peak(found: Fit, rng: random.Random) -> float:
+    """The largest studentised difference of settings that are alike, in one draw. The noise is told anew from each draw, as
+    it had to be told from the runs; a draw of nearly equal residuals does not count as one without noise."""
+    means, within = [], 0.0
+    for n in found.counts.values():
+        drawn = rng.choices(found.noise, k=n)
+        mean = sum(drawn) / n
+        within += sum(v * v for v in drawn) - n * mean * mean
+        means.append((mean, n))
+    means.sort()
+    spread = max(math.sqrt(max(0.0, within) / max(1, sum(found.counts.values()) - len(means))), found.spread / 4)
+    if len({n for _, n in means}) == 1:
+        return (means[-1][0] - means[0][0]) / math.sqrt(2 / means[0][1]) / spread
+    return max((b - a) / math.sqrt(1 / n + 1 / m) for (a, n), (b, m) in itertools.combinations(means, 2)) / spread
+
+
 def _critical(found: Fit, level: float, rng: random.Random) -> float:
-    """What the largest studentised difference of alike settings exceeds with probability `level`."""
-    counts, draws = list(found.counts.values()), 1000
-    peaks = []
-    for _ in range(draws):
-        means = sorted((fmean(rng.choices(found.noise, k=n)), n) for n in counts)
-        if len(set(counts)) == 1:
-            peaks.append((means[-1][0] - means[0][0]) / math.sqrt(2 / counts[0]))
-        else:
-            peaks.append(max((b - a) / math.sqrt(1 / n + 1 / m) for (a, n), (b, m) in itertools.combinations(means, 2)))
-    return sorted(peaks)[min(draws - 1, math.ceil(draws * (1 - level)))]
+    """What the largest difference of alike settings exceeds with probability `level`, for one run of each."""
+    if not found.spread:
+        return 0.0
+    peaks = sorted(_peak(found, rng) for _ in range(PEAKS))
+    return found.spread * peaks[min(PEAKS - 1, math.ceil(PEAKS * (1 - level)))]
 
 
 @dataclass
