@@ -5,13 +5,17 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parent / "page"
 
 
-def render(report: dict, own: Path = ASSETS) -> str:
-    """own: the folder of the page's template and script; what all pages share is in ASSETS. Self-contained: no
-    reference leads out of the file. `<` is escaped so that no text of the data can end the element that holds it."""
-    html = (own / "page.html").read_text()
+BENCH = {"TITLE": "weft bench", "FIGURES": "the figures are in report.json beside it", "METHOD": "docs/bench-method.md"}
+
+
+def render(report: dict, script: Path = ASSETS / "page.js", words: dict[str, str] = BENCH) -> str:
+    """script: what draws this report, with what draw.js has. Self-contained: no reference leads out of the file. `<` is
+    escaped so that no text of the data can end the element that holds it."""
+    html = (ASSETS / "page.html").read_text()
     data = json.dumps(report, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
-    script = (ASSETS / "draw.js").read_text() + (own / "page.js").read_text()
-    for mark, text in (("/*STYLE*/", (ASSETS / "page.css").read_text()), ("/*SCRIPT*/", script), ("/*DATA*/", data)):
-        before, after = html.split(mark, 1)
+    parts = {"STYLE": (ASSETS / "page.css").read_text(), **words,
+             "SCRIPT": (ASSETS / "draw.js").read_text() + script.read_text(), "DATA": data}
+    for mark, text in parts.items():
+        before, after = html.split(f"/*{mark}*/", 1)
         html = before + text + after
     return html

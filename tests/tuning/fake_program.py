@@ -13,7 +13,7 @@ usage: fake_program.py MODEL [PARAMETER ...]
   load URL [HOW]   connects, and reports as optimum; HOW: invalid, in the way of `weft load`
 
 FAKE_LOG names a file to which each run adds a line: its pid and what it was started with. The noise follows from the number
-of lines, so that a test sees the same each time.
+of lines, so that a test sees the same each time. While there is a file FAKE_HANG, the eighth run never ends.
 """
 import math
 import os
@@ -139,6 +139,8 @@ NUMBER = logged()
 
 def main():
     model, more = sys.argv[1], sys.argv[2:]
+    if NUMBER == 8 and os.path.exists(os.environ.get("FAKE_HANG", "")):
+        signal.pause()
     if model == "serve":
         serve(*more)
     elif model == "load":

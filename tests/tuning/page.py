@@ -11,7 +11,8 @@ import browser
 import tap
 from suite import page as pages
 
-OWN = tuning.SOURCE / "tuning" / "tune" / "page"
+SCRIPT = tuning.SOURCE / "tuning" / "tune" / "page.js"
+WORDS = {"TITLE": "a title", "FIGURES": "nowhere", "METHOD": "none"}
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 _made: dict = {}
 
@@ -87,7 +88,7 @@ def test_every_setting_is_drawn_with_its_interval():
 def test_text_of_the_data_stays_text():
     _, report = made()
     report["settings"][0] |= {"failed": 1, "why": "</script><img src=x onerror=alert(1)><!--"}
-    html = pages.render(report, OWN)
+    html = pages.render(report, SCRIPT, WORDS)
     balanced(html)
     dom = browser.drawn(html)
     tap.check("<img" not in dom and "&lt;img src=x" in dom, "it is shown as it was written")
@@ -98,9 +99,9 @@ def test_a_page_without_figures_is_drawn_too():
     for one in report["settings"]:
         one |= {"measures": {}, "frontier": False, "failed": one["runs"], "why": "broken"}
     report |= {"verdicts": [], "frontier": [], "recommended": None, "interrupted": True, "left_out": ["GOGC=25 limit=off"]}
-    dom = browser.drawn(pages.render(report, OWN))
+    dom = browser.drawn(pages.render(report, SCRIPT, WORDS))
     tap.check("broken" in dom and "Interrupted" in dom and "Left out" in dom, "what is known is said")
-    browser.drawn(pages.render(report | {"settings": []}, OWN))
+    browser.drawn(pages.render(report | {"settings": []}, SCRIPT, WORDS))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 import tuning
 from tuning import FAKE, FEW, Scratch, named, tune, tuned, verdicts
 
-import fakes  # noqa: E402
+import fakes
 import tap
+from tune import trial
+from tune.setting import Setting
 
 WEFT = Path(os.environ.get("WEFTTEST_BUILD", tuning.SOURCE / "build")) / "tuning" / "weft"
 
@@ -121,31 +124,47 @@ def test_a_server_is_loaded():
         tap.check(not any(fakes.alive(int(run[0])) for run in scratch.runs()), "no server is left")
 
 
-def test_a_server_or_load_that_fails_says_why():
-    load = " ".join(FAKE) + " load {addr}"
-    for server, how, words in (("serve", load + " invalid", "the load was not valid: achieved 5/s of 10/s offered"),
-                               ("serve", " ".join(FAKE) + " fails all status {addr}", "ended with status 3: the heap is broken"),
-                               ("serve dies", load, "ended with status 1 under load: no memory left"),
-                               ("none", load, "ended with status 0 instead of serving"),
-                               ("fails all hang", load, "said no 'listening on ADDR:PORT' within 0.3 s")):
-        with Scratch() as scratch:
-            report = tuned(scratch, *FEW, "--timeout", "0.3" if "hang" in server else "20", "--load", how,
-                           fake=tuple(server.split()), status=1)
-            tap.check(words in report["last_failure"], report["last_failure"])
-            tap.check(not any(fakes.alive(int(run[0])) for run in scratch.runs()), "none is left")
+def why(scratch: Scratch, command: list[str], load: str = "", timeout: float = 60) -> str:
+    """What is said of one run that fails; nothing of it may be left."""
+    with scratch.as_ours():
+        result = trial.run(trial.Command(command, load.split(), timeout), Setting(100, None))
+    tap.check(not any(fakes.alive(int(run[0])) for run in scratch.runs()), "none is left")
+    tap.check("figures" not in result, result)
+    return result["why"]
 
 
-def test_failing_runs_are_counted_and_say_why():
-    for how, words in (("status", "ended with status 3: the heap is broken"), ("signal", "was killed by SIGSEGV"),
-                       ("mute", "reports no figure"), ("hang", "did not end within 0.5 s"),
+def test_a_run_that_fails_says_why():
+    for how, words in (("status", "ended with status 3: the heap is broken"), ("signal", "was killed by SIGSEGV"), ("mute", "reports no figure"),
                        ("misspelt", "reports 'p999=12': no such figure; there are throughput, p50_us, p99_us, p999_us, max_us")):
         with Scratch() as scratch:
-            report = tuned(scratch, "--gogc", "50,100,200", "--limits", "off", "--runs", "3", "--timeout", "0.5" if how == "hang" else "20",
-                           fake=("fails", "GOGC=100", how))
-            bad = named(report, "GOGC=100 limit=off")
-            tap.equal((bad["runs"], bad["failed"], bad["judged"], bad["frontier"]), (3, 3, False, False))
-            tap.check(words in bad["why"], bad["why"])
-            tap.check(named(report, "GOGC=50 limit=off")["failed"] == 0 and report["recommended"], "the others are judged")
+            said = why(scratch, [*FAKE, "fails", "all", how])
+            tap.check(said.endswith(words), said)
+    with Scratch() as scratch:
+        said = why(scratch, [*FAKE, "fails", "all", "hang"], timeout=0.3)
+        tap.check("did not end within 0.3 s" in said, said)
+
+
+def test_a_server_or_load_that_fails_says_why():
+    load = " ".join([*FAKE, "load {addr}"])
+    for server, how, words in (("serve", load + " invalid", "the load was not valid: achieved 5/s of 10/s offered"),
+                               ("serve", " ".join([*FAKE, "fails all status {addr}"]), "ended with status 3: the heap is broken"),
+                               ("serve dies", load, "ended with status 1 under load: no memory left"),
+                               ("none", load, "ended with status 0 instead of serving")):
+        with Scratch() as scratch:
+            said = why(scratch, [*FAKE, *server.split()], how)
+            tap.check(said.endswith(words), said)
+    with Scratch() as scratch:
+        said = why(scratch, [*FAKE, "fails", "all", "hang"], load, timeout=0.3)
+        tap.check("said no 'listening on ADDR:PORT' within 0.3 s" in said, said)
+
+
+def test_a_setting_that_always_fails_is_left_out():
+    with Scratch() as scratch:
+        report = tuned(scratch, "--gogc", "50,100,200", "--limits", "off", "--runs", "3", fake=("fails", "GOGC=100", "status"))
+        bad = named(report, "GOGC=100 limit=off")
+        tap.equal((bad["runs"], bad["failed"], bad["judged"], bad["frontier"]), (3, 3, False, False))
+        tap.check("the heap is broken" in bad["why"], bad["why"])
+        tap.check(named(report, "GOGC=50 limit=off")["failed"] == 0 and report["recommended"], "the others are judged")
 
 
 def test_one_that_fails_at_times_is_not_named():
@@ -163,20 +182,33 @@ def test_all_failing_is_status_1():
         tap.check("all 6 runs failed: " in done.stderr and done.stderr.endswith("the heap is broken\n"), done.stderr)
 
 
+def slowed(state: Path, seconds: float) -> None:
+    """The state of a tuner that has looked, each run having taken so long."""
+    head, first = map(json.loads, state.read_text().splitlines()[:2])
+    looked = [{**first, "round": 0, "gogc": gogc, "limit": None, "seconds": seconds} for gogc in (25, 200, 800)]
+    state.write_text("".join(json.dumps(one) + "\n" for one in (head, *looked)))
+
+
 def test_the_budget_bounds_what_is_run():
     with Scratch() as scratch:
         state = scratch.folder / "state"
-        report = tuned(scratch, "--budget", "1", "--state", str(state))
+        options = ("--runs", "3", "--state", str(state))
+        tuned(scratch, *options, "--budget", "0.1")
+        tap.equal(json.loads(state.read_text().splitlines()[1])["round"], 0)
+        slowed(state, 1.0)
+        before = len(scratch.runs())
+        report = tuned(scratch, *options, "--budget", "3.5")
+        tap.equal((len(scratch.runs()), report["runs"], report["ended"]), (before, 3, "the budget of 3.5 s was used up"))
+        slowed(state, 1.0)
+        report = tuned(scratch, *options, "--budget", "20")
         seconds = [run["seconds"] for run in map(json.loads, state.read_text().splitlines()) if "round" in run]
-        tap.check(sum(seconds) - max(seconds) <= 1, seconds)
-        tap.check(report["left_out"] and "GOGC=100 limit=off" not in report["left_out"], "the grid is thinned, the default stays")
-        tap.check(len(report["settings"]) >= 3, report["settings"])
-        more = tuned(scratch, "--budget", "2", "--state", str(state))
-        tap.check(more["runs"] > report["runs"] and more["left_out"] == report["left_out"], "a larger budget goes on")
+        tap.check(len(seconds) > 3 and sum(seconds) - max(seconds) <= 20, seconds)
+        tap.equal((len(report["settings"]), len(report["left_out"])), (5, 2))
+        tap.check("GOGC=100 limit=off" not in report["left_out"], "the default stays")
 
 
-def started(scratch: Scratch, *options: str, fake: tuple[str, ...]) -> subprocess.Popen:
-    return subprocess.Popen(tuning.line(*options, fake=fake), env=scratch.environment(), stdin=subprocess.DEVNULL,
+def started(scratch: Scratch, *options: str, fake: tuple[str, ...], **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(tuning.line(*options, fake=fake), env=scratch.environment(**environment), stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -206,26 +238,29 @@ def test_an_interruption_ends_the_child_and_shows_what_there_is():
             tap.equal(len(kept) - 1, len(scratch.runs()) - 1)
 
 
+def ran(state: Path) -> list[tuple[int, int]]:
+    return [(run["round"], run["gogc"]) for run in map(json.loads, state.read_text().splitlines()) if "round" in run]
+
+
 def test_a_killed_tuner_is_resumed_where_it_was():
-    options = (*FEW, "--runs", "3", "--timeout", "1")
-    fake = ("fails", "GOGC=200", "hang")
     with Scratch() as whole:
-        tuned(whole, *options, "--state", str(whole.folder / "state"), fake=fake)
-        order = [run[1] for run in whole.runs()]
+        tuned(whole, *FEW, "--runs", "3", "--state", str(whole.folder / "state"))
+        order = ran(whole.folder / "state")
     with Scratch() as scratch:
-        state = scratch.folder / "state"
-        tuner = started(scratch, *options, "--state", str(state), fake=fake)
-        wait_for(lambda: len(hanging(scratch)) == 2)
+        state, hang = scratch.folder / "state", scratch.folder / "hang"
+        hang.touch()
+        tuner = started(scratch, *FEW, "--runs", "3", "--state", str(state), fake=("optimum",), FAKE_HANG=str(hang))
+        wait_for(lambda: len(scratch.runs()) == 8)
         tuner.kill()
         tuner.communicate(timeout=60)
-        wait_for(lambda: not any(map(fakes.alive, hanging(scratch))))
-        done = [run[1] for run in scratch.runs()]
+        wait_for(lambda: not fakes.alive(int(scratch.runs()[7][0])))
+        tap.equal(ran(state), order[:7])
         with open(state, "a") as file:
             file.write('{"round":1,"gogc":')
-        report = tuned(scratch, *options, "--state", str(state), fake=fake)
+        report = tuned(scratch, *FEW, "--runs", "3", "--state", str(state))
         tap.check(report["resumed"], "it says so")
-        tap.equal([run[1] for run in scratch.runs()], done + order[len(done) - 1:])
-        tap.equal(report["runs"], len(order))
+        tap.equal(ran(state), order)
+        tap.equal(len(scratch.runs()), len(order) + 1)
 
 
 def test_a_state_of_something_else_is_refused():
@@ -236,7 +271,7 @@ def test_a_state_of_something_else_is_refused():
         for options, fake, words in (((*FEW, "--runs", "3"), ("optimum",), "of another command: "), ((*FEW, "--runs", "4"), ("none",), "of another --runs: 3"),
                                      (("--runs", "3"), ("none",), "of another --gogc: ")):
             refused(scratch, words, "--state", str(state), *options, fake=fake)
-        for spoilt in ("nonsense\n", text + "[]\n", text + '{"round":1}\n', text + '{"decision":"grid","value":3}\n', "12", '{"weft_tune_state":9}\n',
+        for spoilt in ("nonsense\n", text + "[]\n", text + '{"round":1}\n', text + '{"decision":"grid","value":3}\n', "12", '{"weft_tune_state":9}\n', text + '{"round":1,"seconds":1,"gogc":"x","limit":null,"why":""}\n',
                        text.replace('"rss":', '"rss":-')):
             state.write_text(spoilt)
             refused(scratch, "is not of a state of weft tune", "--state", str(state), *FEW, "--runs", "3", fake=("none",))
@@ -273,6 +308,28 @@ def test_wrong_options_are_one_line_and_status_2():
         refused(scratch, "unexpected 'stray'", "stray")
         refused(scratch, "option '--json' takes no value", "--json=1")
         refused(scratch, "option '--budget' needs a value", "--budget")
+
+
+def test_a_terminal_sees_how_far_it_is():
+    with Scratch() as scratch:
+        ours, theirs = pty.openpty()
+        tuner = subprocess.Popen(tuning.line(*FEW, "--runs", "3", fake=("none",)), env=scratch.environment(), stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        seen = b""
+        while part := _read(ours):
+            seen += part
+        tap.equal(tuner.wait(timeout=60), 0)
+        os.close(ours)
+        tap.check(b"[1/12] GOGC=" in seen and b"round 3/3" in seen and seen.endswith(b"\r\x1b[K"), seen[-300:])
+
+
+def _read(terminal: int) -> bytes:
+    """Nothing when the other side has closed it."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 def test_the_command_weft_tune_starts_it():

@@ -1,4 +1,5 @@
 """The tuner run on a fake program."""
+import contextlib
 import json
 import os
 import subprocess
@@ -30,6 +31,17 @@ class Scratch(tempfile.TemporaryDirectory):
     def environment(self, **more: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WEFT_")}
         return {**kept, "FAKE_LOG": str(self.log), "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+    @contextlib.contextmanager
+    def as_ours(self):
+        """For what runs in this process."""
+        before = dict(os.environ)
+        os.environ["FAKE_LOG"] = str(self.log)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def line(*options: str, fake: tuple[str, ...] = ("optimum",)) -> list[str]:

@@ -13,15 +13,17 @@ from tune.journal import Journal
 from tune.options import Options
 from tune.setting import Setting
 
+# Before a run: how many are done, how many planned, the seconds that all will take, the setting, its round, the rounds.
+Tell = Callable[[int, int, float, Setting, int, int], None]
 EXTENDED = 4  # times the rounds asked for is the most that a setting gets
 LEAST = 3  # settings, however small the budget: with two there would be nothing between
 ROUNDS_OF_TWO = 8  # fewer rounds of two settings cannot tell them apart: 2 orders a round, 2^7 > 3 measures / 3.5%
 
 
 class Campaign:
-    """tell(done, planned, estimate of all seconds, setting, round, rounds): before each run."""
+    """Holds what has been run, and what came of the choices."""
 
-    def __init__(self, chosen: Options, journal: Journal, tell: Callable[[int, int, float, Setting, int, int], None]) -> None:
+    def __init__(self, chosen: Options, journal: Journal, tell: Tell) -> None:
         self.options, self.journal, self.tell = chosen, journal, tell
         self.command = trial.Command(chosen.command, chosen.load, chosen.timeout)
         self.spent = sum(run["seconds"] for run in journal.runs)

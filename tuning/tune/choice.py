@@ -44,8 +44,10 @@ def _least_given_away(judgement: Judgement, fit: list[Setting], medians: Summari
     named = _default_or(best, [one for one in fit if judgement.tied(one, best)])
     times = _shortfall(named, judgement, medians)
     measures = ", ".join(v.measure.name for v in judgement.verdicts if v.differs)
-    return Choice(named, f"of {measures} none is worse than {times:.2f} times the best of any setting: no other gives away less"
-                  if named == best else "it does not differ from the one that gives least away, and is the default")
+    if named != best:
+        return Choice(named, f"it does not differ from {best}, which gives least away, and is the default")
+    return Choice(named, f"of {measures} none is worse than {times:.2f} times the best of any setting: no other gives "
+                         "away less")
 
 
 def _cheapest(meeting: list[Setting], judgement: Judgement, medians: Summaries) -> Setting:

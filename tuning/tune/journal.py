@@ -8,6 +8,8 @@ import json
 import os
 from pathlib import Path
 
+from suite import process
+
 VERSION = 1
 _MAY_BE_NONE = ("cpu_s", "cycles", "gc_cpu_s", "hold_us")
 
@@ -21,10 +23,15 @@ def _is_setting(gogc: object, limit: object) -> bool:
 
 
 def _is_run(said: dict) -> bool:
-    figures = said.get("figures", {})
-    return (type(said.get("round")) is int and isinstance(said.get("seconds"), (int, float)) and {"gogc", "limit"} <= said.keys()
-            and _is_setting(said["gogc"], said["limit"]) and ("figures" in said) != isinstance(said.get("why"), str)
-            and isinstance(figures, dict) and all(isinstance(v, (int, float)) and (v > 0 or k in _MAY_BE_NONE) for k, v in figures.items()))
+    if not said.keys() >= {"round", "seconds", "gogc", "limit"} or not _is_setting(said["gogc"], said["limit"]):
+        return False
+    if type(said["round"]) is not int or not isinstance(said["seconds"], (int, float)):
+        return False
+    figures = said.get("figures")
+    if figures is None:
+        return isinstance(said.get("why"), str)
+    return isinstance(figures, dict) and "rss" in figures and all(
+        isinstance(value, (int, float)) and (value > 0 or key in _MAY_BE_NONE) for key, value in figures.items())
 
 
 def _is_decision(said: dict) -> bool:
@@ -52,9 +59,9 @@ class Journal:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lines = self._whole_lines(path)
         except BlockingIOError:
-            raise Refused(f"--state {path}: another tuner is writing it") from None
+            raise Refused("another tuner is writing it") from None
         except OSError as error:
-            raise Refused(f"--state {path}: {error.strerror}") from None
+            raise Refused(error.strerror) from None
         if not lines:
             self._append({"weft_tune_state": VERSION, **subject})
             return
@@ -68,7 +75,7 @@ class Journal:
         whole = text[:text.rfind(b"\n") + 1]
         if whole != text:
             if not whole and not text.startswith(b'{"weft_tune_state"'):
-                raise Refused(f"--state {path}: line 1 is not of a state of weft tune")
+                raise Refused("line 1 is not of a state of weft tune")
             os.ftruncate(self.fd, len(whole))
         return whole.splitlines()
 
@@ -79,15 +86,15 @@ class Journal:
                 return said
         except ValueError:
             pass
-        raise Refused(f"--state {self.path}: line {number + 1} is not of a state of weft tune")
+        raise Refused(f"line {number + 1} is not of a state of weft tune")
 
     def _compare(self, head: dict, subject: dict) -> None:
         if head.get("weft_tune_state") != VERSION:
-            raise Refused(f"--state {self.path}: line 1 is not of a state of weft tune, version {VERSION}")
+            raise Refused(f"line 1 is not of a state of weft tune, version {VERSION}")
         for name, value in subject.items():
             if head.get(name) != value:
                 what = "another command" if name == "command" else f"another --{name}"
-                raise Refused(f"--state {self.path}: of {what}: {json.dumps(head.get(name), ensure_ascii=False)[:200]}")
+                raise Refused(f"of {what}: {json.dumps(head.get(name), ensure_ascii=False)[:200]}")
 
     def _take(self, said: dict, number: int) -> None:
         if _is_run(said):
@@ -95,16 +102,19 @@ class Journal:
         elif _is_decision(said):
             self.decisions[said["decision"]] = said["value"]
         else:
-            raise Refused(f"--state {self.path}: line {number + 1} is not of a state of weft tune")
+            raise Refused(f"line {number + 1} is not of a state of weft tune")
 
     def _append(self, said: dict) -> None:
         if self.fd < 0:
             return
+        line = json.dumps(said, separators=(",", ":")).encode() + b"\n"
         try:
-            os.write(self.fd, json.dumps(said, separators=(",", ":")).encode() + b"\n")
+            written = os.write(self.fd, line)
             os.fsync(self.fd)
         except OSError as error:
-            raise Refused(f"--state {self.path}: {error.strerror}") from None
+            raise process.Failed(f"--state {self.path}: {error.strerror}") from None
+        if written != len(line):
+            raise process.Failed(f"--state {self.path}: no room for another run")
 
     def add_run(self, run: dict) -> None:
         self.runs.append(run)

@@ -1,4 +1,4 @@
-"""What may be said of settings that were run in rounds: which measures differ at all, which pairs do, who is on the frontier.
+"""What may be said of settings that were run in rounds: which measures differ, which pairs do, who is on the frontier.
 
 Figures are compared on a logarithmic scale, as effect of the setting + effect of the round + noise.
 
@@ -25,6 +25,7 @@ MIN_RUNS = 3  # good ones, of a setting that is judged
 NARROWING_LEVEL = 0.01  # spent when the settings are chosen that get more rounds
 FINAL_LEVEL = 0.035  # spent at the end; together less than 5%
 DRAWS, ENOUGH, PEAKS = 4000, 20, 1000
+ROUNDING = 1e-9  # figures without noise that are the same must not differ by how they were added up
 assert NARROWING_LEVEL + FINAL_LEVEL < 0.05
 assert DRAWS * NARROWING_LEVEL / 3 > 10  # the least level that Holm asks for can be told
 
@@ -187,7 +188,7 @@ def _pairs(table: Table, level: float, rng: random.Random) -> dict[tuple[Setting
     critical, pairs = _critical(found, level, rng), {}
     for one, other in itertools.permutations(table, 2):
         middle = found.effects[one] - found.effects[other]
-        half = critical * math.sqrt(1 / found.counts[one] + 1 / found.counts[other])
+        half = ROUNDING + critical * math.sqrt(1 / found.counts[one] + 1 / found.counts[other])
         pairs[one, other] = math.exp(middle - half), math.exp(middle + half)
     return pairs
 

@@ -1,11 +1,11 @@
 """The command line of `weft tune gc`."""
-import re
 import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from suite.program import Wrong
 from tune import measure, quantity, setting
 from tune.goal import Goal
 
@@ -33,13 +33,6 @@ with at least one of these figures, or what `weft load --json` prints. docs/tuni
 
 Ends with 0 done, 1 all runs failed or interrupted, 2 wrong usage.
 """
-
-
-class Wrong(Exception):
-    """A wrong option or value: one line, status 2."""
-
-    def __str__(self) -> str:
-        return re.sub(r"[\x00-\x1f\x7f]", "?", super().__str__())
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Sizes and durations, as a user writes them and as they are shown. What cannot be read is a ValueError that says what is wanted."""
+"""Sizes and durations, as a user writes them and as they are shown. What cannot be read is a ValueError: what is wanted."""
 import re
 
 _SIZES = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -9,8 +9,10 @@ def _split(text: str, units: dict, example: str) -> tuple[float, str]:
     m = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([^\d\s.]*)", text, re.ASCII)
     if not m or not float(m[1]):
         raise ValueError(f"want {example}")
+    if m[2] and m[2] not in units:
+        raise ValueError(f"unknown unit '{m[2]}'; there are {', '.join(unit for unit in units if unit)}")
     if m[2] not in units:
-        raise ValueError(f"unknown unit '{m[2]}'; there are {', '.join(u for u in units if u)}" if m[2] else f"want {example}")
+        raise ValueError(f"want {example}")
     return float(m[1]), m[2]
 
 

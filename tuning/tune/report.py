@@ -57,8 +57,8 @@ def make(campaign: Campaign, interrupted: bool) -> dict:
         "left_out": [str(one) for one in campaign.left_out],
         "settings": entries, "verdicts": [_verdict(v) for v in judgement.verdicts],
         "frontier": [str(one) for one in judgement.frontier],
-        "goals": [str(goal) for goal in options.goals], "recommended": _named(chosen.named), "nearest": _named(chosen.nearest),
-        "why": chosen.why, "command_line": shlex.join(options.command)}
+        "goals": [str(goal) for goal in options.goals],
+        "recommended": _named(chosen.named), "nearest": _named(chosen.nearest), "why": chosen.why, "command_line": shlex.join(options.command)}
 
 
 def all_failed(report: dict) -> bool:

@@ -3,30 +3,23 @@
 import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main() takes it: no traceback while the modules are read
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[0:1] = [str(ROOT / "tuning"), str(ROOT / "bench")]
-from suite import page, process
+from suite import page, process, program
+from suite.program import Interrupted, Wrong
 from suite.progress import Progress
 from tune import report, table
 from tune.campaign import Campaign
 from tune.journal import Journal, Refused
-from tune.options import HELP, Options, Wrong, parse
+from tune.options import HELP, Options, parse
 from tune.setting import Setting
 
-
-class Interrupted(BaseException):
-    """SIGINT or SIGTERM."""
-
-
-def interrupt(signo: int, frame) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted
+SCRIPT = ROOT / "tuning" / "tune" / "page.js"
+WORDS = {"TITLE": "weft tune gc", "FIGURES": "weft tune gc --json prints the figures", "METHOD": "docs/tuning.md"}
 
 
 def subject(options: Options) -> dict:
@@ -39,7 +32,7 @@ def subject(options: Options) -> dict:
 def write_page(path: Path, found: dict) -> None:
     """Whole or not at all."""
     scratch = path.with_name(f".{path.name}.part")
-    scratch.write_text(page.render(found, ROOT / "tuning" / "tune" / "page"))
+    scratch.write_text(page.render(found, SCRIPT, WORDS))
     scratch.replace(path)
 
 
@@ -83,7 +76,7 @@ def run(argv: list[str]) -> int:
     try:
         journal = Journal(options.state, subject(options))
     except Refused as refused:
-        raise Wrong(str(refused)) from None
+        raise Wrong(f"--state {options.state}: {refused}") from None
     campaign, interrupted = measure(options, journal)
     found = report.make(campaign, interrupted)
     print(json.dumps(found, indent=1) if options.json else table.render(found))
@@ -94,29 +87,5 @@ def run(argv: list[str]) -> int:
     return 1 if interrupted or report.all_failed(found) else 0
 
 
-def main() -> int:
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        return run(sys.argv[1:])
-    except Wrong as wrong:
-        print(f"weft tune: {wrong}", file=sys.stderr)
-        return 2
-    except Refused as refused:
-        print(f"weft tune: {refused}", file=sys.stderr)
-        return 1
-    except Interrupted:
-        print("weft tune: interrupted", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
-    except OSError as error:
-        print(f"weft tune: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
-        return 1
-    finally:
-        process.kill_all()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.main("weft tune", run))

@@ -38,7 +38,8 @@ def _cell(entry: dict, one: measure.Measure) -> str:
 
 def _table(report: dict) -> list[str]:
     columns = _columns(report)
-    lines = [f"  {'GOGC':>5}  {'limit':>9} {'runs':>5}" + "".join(f"{_HEADS.get(one.key, one.name):>{_CELL}}" for one in columns)]
+    heads = "".join(f"{_HEADS.get(one.key, one.name):>{_CELL}}" for one in columns)
+    lines = [f"  {'GOGC':>5}  {'limit':>9} {'runs':>5}{heads}"]
     for entry in report["settings"]:
         good = entry["runs"] - entry["failed"]
         lines.append(f"{_label(entry)} {good:>5}" + "".join(f"{_cell(entry, one):>{_CELL}}" for one in columns))
@@ -109,7 +110,8 @@ def _head(report: dict) -> list[str]:
     elif report["ended"]:
         lines += _wrapped(report["ended"])
     if report["left_out"]:
-        lines += _wrapped(f"left out, as the budget does not hold {report['rounds']} rounds of all: {', '.join(report['left_out'])}")
+        lines += _wrapped(f"left out, as the budget does not hold {report['rounds']} rounds of all: "
+                          + ", ".join(report["left_out"]))
     return [*lines, ""]
 
 

@@ -194,11 +194,18 @@ def _run_loaded(command: Command, environment: dict[str, str], children: list[Wa
         raise _failed(load, f"did not end within {command.timeout:g} s")
     if not server.running:
         raise _failed(server, _how_it_ended(server.child.returncode) + " under load")
-    if load.child.returncode == 1:
-        _figures([load])  # `weft load` says why it is not valid, and that is the reason to give
-    _check_ended(load, (0,))
+    if load.child.returncode:
+        _explain(server, load)
     _stop(server, children)
     return _result(server, _figures(children))
+
+
+def _explain(server: Watched, load: Watched) -> None:
+    """Of a load that failed: it may say why; or it was the server that died, which may be seen a moment later."""
+    figures.read(load.out.decode(errors="replace"), _Stderr(load.child).reports)
+    if _watch([server], time.monotonic() + 1.0, lambda: not server.running):
+        raise _failed(server, _how_it_ended(server.child.returncode) + " under load")
+    raise _failed(load, _how_it_ended(load.child.returncode))
 
 
 def _stop(server: Watched, children: list[Watched]) -> None:
