@@ -47,7 +47,8 @@ def figures(model, noise):
 def trace(cycles):
     for cycle in range(1, cycles + 1):
         sys.stderr.write(f"gctrace: cycle={cycle} at_ms={cycle * 10} why=heap from=12345678 to=23456789 live=8123456 "
-                         f"goal=16777216 sys=33554432 mark_us=500 cpu_us=700 assist_us=20 idle_us=10 hold_us={cycle + 4} stacks=12 later=1\n")
+                         f"goal=16777216 sys=33554432 mark_us=500 cpu_us=700 assist_us=20 idle_us=10 "
+                         f"hold_us={cycle + 4} stacks=12 later=1\n")
 
 
 def report(model):

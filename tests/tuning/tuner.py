@@ -134,7 +134,8 @@ def why(scratch: Scratch, command: list[str], load: str = "", timeout: float = 6
 
 
 def test_a_run_that_fails_says_why():
-    for how, words in (("status", "ended with status 3: the heap is broken"), ("signal", "was killed by SIGSEGV"), ("mute", "reports no figure"),
+    for how, words in (("status", "ended with status 3: the heap is broken"), ("signal", "was killed by SIGSEGV"),
+                       ("mute", "reports no figure"),
                        ("misspelt", "reports 'p999=12': no such figure; there are throughput, p50_us, p99_us, p999_us, max_us")):
         with Scratch() as scratch:
             said = why(scratch, [*FAKE, "fails", "all", how])
@@ -268,10 +269,12 @@ def test_a_state_of_something_else_is_refused():
         state = scratch.folder / "state"
         tuned(scratch, *FEW, "--runs", "3", "--state", str(state), fake=("none",))
         text = state.read_text()
-        for options, fake, words in (((*FEW, "--runs", "3"), ("optimum",), "of another command: "), ((*FEW, "--runs", "4"), ("none",), "of another --runs: 3"),
+        for options, fake, words in (((*FEW, "--runs", "3"), ("optimum",), "of another command: "),
+                                     ((*FEW, "--runs", "4"), ("none",), "of another --runs: 3"),
                                      (("--runs", "3"), ("none",), "of another --gogc: ")):
             refused(scratch, words, "--state", str(state), *options, fake=fake)
-        for spoilt in ("nonsense\n", text + "[]\n", text + '{"round":1}\n', text + '{"decision":"grid","value":3}\n', "12", '{"weft_tune_state":9}\n', text + '{"round":1,"seconds":1,"gogc":"x","limit":null,"why":""}\n',
+        for spoilt in ("nonsense\n", text + "[]\n", text + '{"round":1}\n', text + '{"decision":"grid","value":3}\n', "12",
+                       '{"weft_tune_state":9}\n', text + '{"round":1,"seconds":1,"gogc":"x","limit":null,"why":""}\n',
                        text.replace('"rss":', '"rss":-')):
             state.write_text(spoilt)
             refused(scratch, "is not of a state of weft tune", "--state", str(state), *FEW, "--runs", "3", fake=("none",))
@@ -293,13 +296,15 @@ def refused(scratch: Scratch, words: str, *options: str, fake: tuple[str, ...] =
 def test_wrong_options_are_one_line_and_status_2():
     with Scratch() as scratch:
         for option, value, words in (
-                ("--budget", "x", "--budget 'x'"), ("--budget", "0", "above 0"), ("--budget", "0.01", "from 0.1"), ("--timeout", "-1", "above 0"),
+                ("--budget", "x", "--budget 'x'"), ("--budget", "0", "above 0"), ("--budget", "0.01", "from 0.1"),
+                ("--timeout", "-1", "above 0"),
                 ("--runs", "2", "from 3"), ("--runs", "1.5", "whole number"), ("--seed", "x", "whole number"), ("--gogc", "0", "from 1"),
                 ("--gogc", "", "whole number"), ("--gogc", "100", "less than two settings"), ("--gogc", "off", "GOGC off wants a limit"),
                 ("--limits", "5XB", "unknown unit 'XB'"), ("--limits", "", "want a size"), ("--limits", "99999999999TiB", "8388607TiB"),
                 ("--p999", "1", "want a duration"), ("--p99", "1h", "unknown unit 'h'"), ("--p50", "0ms", "want a duration"),
                 ("--max", "-1ms", "want a duration"), ("--rss", "5MB", "unknown unit 'MB'"), ("--throughput", "0", "above 0"),
-                ("--load", "true", "neither {url} nor {addr}"), ("--load", "'{url}", "split into words"), ("--load", "/none/such {url}", "not found"),
+                ("--load", "true", "neither {url} nor {addr}"), ("--load", "'{url}", "split into words"),
+                ("--load", "/none/such {url}", "not found"),
                 ("--state", "/nonexistent/x", "No such file"), ("--html", "/nonexistent/x", "No such file"), ("--html", "/", "directory"),
                 ("--state", "", "want a file"), ("--state", "/", "directory")):
             refused(scratch, words, option, value)
@@ -333,7 +338,8 @@ def _read(terminal: int) -> bytes:
 
 
 def test_the_command_weft_tune_starts_it():
-    for arguments, status, words in (((), 2, "tune what?"), (("heap",), 2, "no 'heap' to tune"), (("gc",), 2, "no command"), (("gc", "--"), 2, "no command"),
+    for arguments, status, words in (((), 2, "tune what?"), (("heap",), 2, "no 'heap' to tune"), (("gc",), 2, "no command"),
+                                     (("gc", "--"), 2, "no command"),
                                      (("gc", "--", "/none/such"), 2, "'/none/such': not found"), (("gc", "--", "/"), 2, "'/': not found"),
                                      (("--help",), 0, "usage: weft tune gc"), (("gc", "--json", "--help"), 0, "usage: weft tune gc")):
         done = subprocess.run([WEFT, "tune", *arguments], capture_output=True, text=True, timeout=60)

@@ -137,7 +137,8 @@ def medians(judgement: judge.Judgement, figures_of: dict) -> dict:
 def test_the_choice_is_the_cheapest_that_meets_the_bad_end():
     def rss(one):
         return 1 + one.gogc / 100
-    judgement = judge.judge(runs(random.Random(1), range(1, 9), SETTINGS, noise=0.02, outliers=0, tail=lambda one: 400 / one.gogc, rss=rss), LEVEL, 1)
+    judgement = judge.judge(runs(random.Random(1), range(1, 9), SETTINGS, noise=0.02, outliers=0, rss=rss,
+                                 tail=lambda one: 400 / one.gogc), LEVEL, 1)
     seen = medians(judgement, {one: {"rss": 1e6 * rss(one), "p999_us": 4e5 / one.gogc, "throughput": 1e4} for one in SETTINGS})
 
     def goal(key, bound):
@@ -189,7 +190,8 @@ def test_a_trace_is_summed_and_a_torn_line_told():
         trace.add(line)
     tap.equal((trace.figures(), trace.unread), ({"cycles": 2, "gc_cpu_s": 150e-6, "hold_us": 7.0}, 2))
     tap.equal(gctrace.Trace().figures(), {"cycles": 0, "gc_cpu_s": 0.0})
-    tap.equal([gctrace.switched_on(text) for text in ("", "seed=4", "gctrace=1,nosteal")], ["gctrace=1", "seed=4,gctrace=1", "nosteal,gctrace=1"])
+    tap.equal([gctrace.switched_on(text) for text in ("", "seed=4", "gctrace=1,nosteal")],
+              ["gctrace=1", "seed=4,gctrace=1", "nosteal,gctrace=1"])
 
 
 def refused(words: str, stdout: str) -> None:

@@ -58,7 +58,8 @@ def make(campaign: Campaign, interrupted: bool) -> dict:
         "settings": entries, "verdicts": [_verdict(v) for v in judgement.verdicts],
         "frontier": [str(one) for one in judgement.frontier],
         "goals": [str(goal) for goal in options.goals],
-        "recommended": _named(chosen.named), "nearest": _named(chosen.nearest), "why": chosen.why, "command_line": shlex.join(options.command)}
+        "recommended": _named(chosen.named), "nearest": _named(chosen.nearest), "why": chosen.why,
+        "command_line": shlex.join(options.command)}
 
 
 def all_failed(report: dict) -> bool:
