@@ -9,7 +9,8 @@
 uint8_t weft_marking_;
 
 enum {
-	SPANS_A_STEP = 8,
+	SPANS_A_STEP = 4,
+	WORDS_A_STEP = 64,
 	DEBT_UNIT = 1024,
 };
 
@@ -63,13 +64,18 @@ static bool mark_words(struct gc *gc, struct gc_marker *m)
 	struct gc_chunk *c = gc_words_take(&gc->words);
 	if (!c)
 		return false;
+	size_t n = c->n < WORDS_A_STEP ? c->n : WORDS_A_STEP;
+	c->n -= n;
 	if (c->from == GC_STACK)
-		gc_mark_words(m, c->word, c->n);
+		gc_mark_words(m, &c->word[c->n], n);
 	else
-		for (size_t i = 0; i < c->n; i++)
-			gc_mark(m, c->word[i]);
-	m->work += c->n * sizeof *c->word;
-	gc_words_give(&gc->words, c);
+		for (size_t i = 0; i < n; i++)
+			gc_mark(m, c->word[c->n + i]);
+	m->work += n * sizeof *c->word;
+	if (c->n)
+		gc_words_put(&gc->words, c);
+	else
+		gc_words_give(&gc->words, c);
 	return true;
 }
 
@@ -180,15 +186,9 @@ static void learn(struct gc *gc)
 	pace_learn(&gc->pace, &c);
 }
 
-static uint64_t beside(struct gc *gc)
-{
-	(void)gc;
-	return 0;
-}
-
 static void plan(struct gc *gc, const struct pace_found *found)
 {
-	pace_plan(&gc->pace, found, beside(gc));
+	pace_plan(&gc->pace, found, gc->host->beside(gc));
 	store_rlx(&gc->goal, gc->pace.goal);
 	store_rlx(&gc->trigger, gc->pace.trigger);
 }

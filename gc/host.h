@@ -34,6 +34,8 @@ struct gc_host {
 	void (*work)(struct gc *);
 	/* A cycle has ended, sweeping included. */
 	void (*ended)(struct gc *, const struct gc_report *);
+	/* Bytes of what counts against the limit, besides objects: stacks, what spans leave over, the host's own. */
+	uint64_t (*beside)(struct gc *);
 	int64_t (*now)(void);
 };
 

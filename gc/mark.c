@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { BYTES_A_POINTER = 40 }; /* that are looked at while one pointer is followed that is not in the cache */
+
 void gc_marking_init(struct gc_marking *all, struct heap *heap)
 {
 	*all = (struct gc_marking){.heap = heap};
@@ -13,7 +15,7 @@ void gc_marking_init(struct gc_marking *all, struct heap *heap)
 void gc_marker_init(struct gc_marker *m, struct gc_marking *all)
 {
 	m->all = all;
-	m->work = m->live = 0;
+	m->work = m->live = m->seen = 0;
 	m->near = m->far = 0;
 	memset(m->word, 0, sizeof m->word);
 	memset(m->reached, 0, sizeof m->reached);
@@ -133,6 +135,7 @@ static inline void see(struct gc_marker *m, uintptr_t word)
 	struct heap *h = m->all->heap;
 	if (!pages_has(&h->pages, word))
 		return;
+	m->seen++;
 	__builtin_prefetch((void *)(uintptr_t)&h->table[pages_index(&h->pages, word)]);
 	reach_near(m, word);
 }
@@ -237,43 +240,49 @@ static void scan_large(struct gc_marker *m, struct span *s)
 	scan(m, &s->shape, s->base + from, left < piece ? left : piece);
 }
 
+static bool is_enough(const struct gc_marker *m)
+{
+	return m->work >= m->until || m->seen >= m->seen_until;
+}
+
 /* Of 64 slots; what the marker does not come to any more is left to the next who takes the span. */
-static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word, uint64_t until)
+static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word)
 {
 	uint64_t marked = load_rlx(&s->marks[word]);
 	if (!(marked & ~load_rlx(&s->scanned[word])))
 		return;
 	uint64_t todo = marked & ~or_rlx(&s->scanned[word], marked);
-	for (; todo && m->work < until; todo &= todo - 1)
+	for (; todo && !is_enough(m); todo &= todo - 1)
 		scan(m, &s->shape, span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(todo)), s->slot_size);
 	if (todo)
 		(void)and_rlx(&s->scanned[word], ~todo);
 }
 
-static void scan_small(struct gc_marker *m, struct span *s, uint64_t until)
+static void scan_small(struct gc_marker *m, struct span *s)
 {
 	uint32_t words = (s->nslots + 63) / 64, i = 0;
-	for (; i < words && m->work < until; i++)
-		scan_slots(m, s, i, until);
-	if (m->work >= until)
+	for (; i < words && !is_enough(m); i++)
+		scan_slots(m, s, i);
+	if (is_enough(m))
 		gc_queue(m, s); /* perhaps there is more */
 }
 
-static void scan_span(struct gc_marker *m, struct span *s, uint64_t until)
+static void scan_span(struct gc_marker *m, struct span *s)
 {
 	if (span_is_large(s))
 		scan_large(m, s);
 	else
-		scan_small(m, s, until);
+		scan_small(m, s);
 }
 
 bool gc_mark_step(struct gc_marker *m, uint64_t budget, struct gc_marker *const *others, unsigned n)
 {
-	uint64_t until = m->work + budget;
-	while (m->work < until) {
+	m->until = m->work + budget;
+	m->seen_until = m->seen + budget / BYTES_A_POINTER;
+	while (!is_enough(m)) {
 		struct span *s = gc_take(m, others, n);
 		if (s)
-			scan_span(m, s, until);
+			scan_span(m, s);
 		see_all(m);
 		if (!s && !deque_len(&m->queue))
 			return false;

@@ -44,6 +44,8 @@ struct gc_marker {
 	struct gc_marking *all;
 	uint64_t work; /* bytes looked at */
 	uint64_t live; /* bytes marked */
+	uint64_t seen; /* pointers into the heap that were found in objects */
+	uint64_t until, seen_until; /* when to stop */
 	/* Pointers that have been read, and whose spans are on their way into the cache; and spans whose marks are. Empty between steps. */
 	unsigned near, far;
 	uintptr_t word[GC_AHEAD];
@@ -73,7 +75,8 @@ void gc_mark(struct gc_marker *, uintptr_t word);
 /* Words of a stack, or of another place about which nothing is known. A pointer to right behind an object may be one into it. */
 void gc_mark_words(struct gc_marker *, const uintptr_t *words, size_t n);
 
-/* Looks at queued objects until it has looked at `budget` bytes, or a little more. False: it has found no more work, its own or others'
+/* Looks at queued objects until it has looked at `budget` bytes, or a little more, or at what takes as long: a pointer that nobody has followed
+ * lately is a hundred nanoseconds. False: it has found no more work, its own or others'
  * that it could steal from `others`. */
 bool gc_mark_step(struct gc_marker *, uint64_t budget, struct gc_marker *const *others, unsigned n);
 

@@ -12,7 +12,7 @@ void gc_words_init(struct gc_words *w)
 	slab_init(&w->chunks, sizeof(struct gc_chunk), CHUNKS_AT_ONCE * sizeof(struct gc_chunk));
 }
 
-static void put(struct gc_words *w, struct gc_chunk *c)
+void gc_words_put(struct gc_words *w, struct gc_chunk *c)
 {
 	spin_lock(&w->lock);
 	c->next = w->full;
@@ -24,7 +24,7 @@ static void put(struct gc_words *w, struct gc_chunk *c)
 COLD void gc_fill_slow(struct gc_filling *f)
 {
 	if (f->chunk)
-		put(f->words, f->chunk);
+		gc_words_put(f->words, f->chunk);
 	f->chunk = slab_take_one(&f->words->chunks);
 	if (!f->chunk)
 		fatal("out of memory for the collector's lists");
@@ -35,7 +35,7 @@ COLD void gc_fill_slow(struct gc_filling *f)
 void gc_fill_end(struct gc_filling *f)
 {
 	if (f->chunk)
-		put(f->words, f->chunk);
+		gc_words_put(f->words, f->chunk);
 	f->chunk = NULL;
 }
 

@@ -55,6 +55,8 @@ void gc_fill_end(struct gc_filling *);
 /* A full chunk, or NULL; and back, when it has been marked. */
 struct gc_chunk *gc_words_take(struct gc_words *);
 void gc_words_give(struct gc_words *, struct gc_chunk *);
+/* Some of its words have not been marked yet. */
+void gc_words_put(struct gc_words *, struct gc_chunk *);
 
 static inline bool gc_words_wait(struct gc_words *w)
 {

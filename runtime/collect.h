@@ -126,7 +126,7 @@ void gc_start_cleanups(void);
 COLD void gc_back_slow(struct m *);
 static inline void gc_back(struct m *m)
 {
-	fence_compiler(); /* the other half is os_membarrier, in `ask` */
+	fence_full(); /* either it sees that there is marking, or the collector that it is back */
 	if (unlikely(gc_is_marking(&collector)))
 		gc_back_slow(m);
 }
@@ -157,8 +157,8 @@ static inline void gc_share(struct p *p, int64_t now)
 		gc_share_slow(p, now);
 }
 
-/* Moves on what waits for nobody but time. True: a cycle is on. */
-bool gc_watch(void);
+/* Moves on what waits for nobody but time, and gives memory back. True: there is more to come. */
+bool gc_watch(int64_t now);
 
 /* ---- whoever has something that the collector is to look at (area.h) ---- */
 

@@ -1,12 +1,14 @@
 /* The runtime as the collector's host: handshakes with Ms, stacks of goroutines, and who gives the collector time.
  *
- * A handshake is a round. `ask` begins it, and passes a membarrier; then each M is known to have passed if
+ * A handshake is a round. Each M is known to have passed when
  *
- *     it is outside calls        its next one reads what was written before the round (call.h has the same argument)
  *     it has said so             at the end of a call, or in the scheduler (gc_safe_point)
  *     it has neither a goroutine nor a P; its goroutine is in a blocking section; its P sleeps
+ *                                each has a fence on the way back
+ *     it is outside calls        after a membarrier of this round: its next call reads what was written before (call.h has the argument)
  *
- * The others find a note, and pass at the end of their call, which is short. Nobody is interrupted for it.
+ * Those that are in a call find a note, and pass at its end. Only when somebody has not passed for a while there is a membarrier, which can take
+ * tens of microseconds: it is made by sysmon or by a P that has nothing else to do, and holds no goroutine up. Nobody is interrupted.
  *
  * Signals (SIGURG) are for what an M alone can do, and its goroutine makes no call: to have its registers and its stack looked at, and to
  * flush its P's cache. The handler is a call: it sets xinside, and does nothing if that was set, for then a note is enough. What it
@@ -25,6 +27,7 @@
 #include "runtime/placement.h"
 #include "runtime/sysmon.h"
 
+#include <weft/go.h>
 #include <weft/mem.h>
 
 #include <errno.h>
@@ -38,6 +41,7 @@ enum {
 	STEP_BYTES = 4 * 1024,	 /* to look at in a step: a few microseconds */
 	PAY_NS = 12000,		 /* an allocation's marking */
 	SCAN_GOROUTINES = 64,	 /* in a step */
+	FENCE_AFTER_NS = 50000,
 	SIGNAL_AFTER_NS = 50000, /* in which Ms may pass by themselves */
 	SIGNAL_EVERY_NS = 500000,
 	DEBT_MOST = 1 << 20,
@@ -45,6 +49,10 @@ enum {
 	HEAP_LEAST = 1 << 30,
 	CLAIMED = 128, /* beside a code */
 	PENDING_MOST = 4096,
+	RELEASE_EVERY_NS = 2000000,
+	RELEASE_AFTER_NS = 1000000000,
+	RELEASE_BYTES = 1 << 20,
+	KEPT_PART = 10,
 };
 
 /* A P that has others to run gives a quarter of its time. */
@@ -57,6 +65,7 @@ static struct {
 	_Atomic uint32_t round;
 	enum gc_ask what;
 	int64_t asked_at;
+	bool fenced; /* a membarrier was passed since */
 	struct slab_chunk *chunk; /* of goroutines: the next to look at */
 	size_t at;
 	bool roots_noted;
@@ -65,6 +74,7 @@ static struct {
 	struct g *pending[PENDING_MOST];
 	unsigned npending;
 	bool again; /* there were more */
+	int64_t release_at, too_many_since;
 	bool trace;
 	int64_t started;
 	uint32_t cycles;
@@ -456,6 +466,7 @@ static void ask(struct gc *gc, enum gc_ask what)
 	(void)gc;
 	host.what = what;
 	host.asked_at = weft_now();
+	host.fenced = sim_on; /* all its Ms are one thread */
 	store_seq(&host.round, load_rlx(&host.round) + 1);
 	if (what == GC_ASK_SCAN) {
 		host.chunk = load_acq(&sched.gs.newest);
@@ -467,8 +478,6 @@ static void ask(struct gc *gc, enum gc_ask what)
 		host.slot = WHEEL_LEVELS * WHEEL_SLOTS - 1;
 		areas_begin();
 	}
-	if (!sim_on)
-		os_membarrier();
 }
 
 static bool is_asleep_for_gc(const struct p *p)
@@ -478,7 +487,7 @@ static bool is_asleep_for_gc(const struct p *p)
 
 static bool has_passed(struct m *m)
 {
-	if (!load_acq(&m->xinside) || load_acq(&m->gc_passed) == load_rlx(&host.round))
+	if (load_acq(&m->gc_passed) == load_rlx(&host.round) || (host.fenced && !load_acq(&m->xinside)))
 		return true;
 	struct g *g = m_g(m);
 	struct p *p = m_p(m);
@@ -569,7 +578,7 @@ static void look_whether_attached_passed(void *object, void *arg)
 {
 	struct attached *a = object;
 	struct look *l = arg;
-	if (load_acq(&a->tid) && __atomic_load_n(&a->mutator.inside, __ATOMIC_ACQUIRE) && !is_parked(a))
+	if (load_acq(&a->tid) && (!host.fenced || __atomic_load_n(&a->mutator.inside, __ATOMIC_ACQUIRE)) && !is_parked(a))
 		l->all = false;
 }
 
@@ -678,19 +687,38 @@ static bool all_flushed(int64_t now)
 	return all;
 }
 
+static bool all_passed(int64_t now)
+{
+	struct look l = {.now = now, .all = true};
+	m_each(look_whether_passed, &l);
+	attached_each(look_whether_attached_passed, &l);
+	return l.all;
+}
+
+/* A goroutine that allocates does not wait for a membarrier. */
+static bool may_fence(int64_t now)
+{
+	struct m *m = m_self();
+	return !host.fenced && now - host.asked_at >= FENCE_AFTER_NS && (!m || !m_g(m));
+}
+
 static bool answered(struct gc *gc)
 {
-	struct look l = {.now = weft_now(), .all = true};
+	int64_t now = weft_now();
 	(void)gc;
 	switch (host.what) {
 	case GC_ASK_PASS:
-		m_each(look_whether_passed, &l);
-		attached_each(look_whether_attached_passed, &l);
-		return l.all;
+		if (all_passed(now))
+			return true;
+		if (!may_fence(now))
+			return false;
+		os_membarrier();
+		host.fenced = true;
+		return all_passed(now);
 	case GC_ASK_SCAN:
-		return all_scanned(l.now);
+		return all_scanned(now);
 	case GC_ASK_FLUSH:
-		return all_flushed(l.now);
+		return all_flushed(now);
 	}
 	return false;
 }
@@ -866,7 +894,7 @@ bool gc_spare_time(struct m *m)
 	if (load_rlx(&m->xnote) & NOTE_GC)
 		gc_safe_point(m);
 	flush(p);
-	return !is_resting(p) && gc_step(&collector, p->marker, STEP_BYTES, GC_SPARE);
+	return !is_resting(p) && gc_step(&collector, p->marker, 4 * STEP_BYTES, GC_SPARE);
 }
 
 void gc_p_sleeps(struct p *p)
@@ -969,20 +997,63 @@ uint64_t gc_objects_allocated(void)
 	return n;
 }
 
-bool gc_watch(void)
-{
-	if (!gc_is_on(&collector))
-		return false;
-	gc_step(&collector, NULL, 0, GC_SPARE);
-	return true;
-}
-
 static void work(struct gc *gc)
 {
 	(void)gc;
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		if (!is_resting(sched.ps[i]) && is_asleep(sched.ps[i]))
 			wake_for_a_look(sched.ps[i]);
+}
+
+/* ---- memory that is not used ---- */
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* A goroutine is a page of stack at least. */
+static uint64_t beside(struct gc *gc)
+{
+	struct pages_use use = pages_use(&gc->heap.pages);
+	uint64_t goroutines = (uint64_t)weft_num_goroutine();
+	return less(use.taken, load_rlx(&gc->xheap)) + load_rlx(&gc->xstacks) + goroutines * (OS_PAGE + sizeof(struct g));
+}
+
+/* Free pages that the heap will grow into before its next cycle ends are kept, and a tenth more. */
+static uint64_t too_many(void)
+{
+	struct pages_use use = pages_use(&collector.heap.pages);
+	uint64_t goal = load_rlx(&collector.goal), want = goal < UINT64_MAX / 2 ? goal + goal / KEPT_PART : use.taken;
+	uint64_t keep = less(want, use.taken);
+	return less(use.free, keep > use.taken / KEPT_PART ? keep : use.taken / KEPT_PART);
+}
+
+/* Only what was too much for a whole second goes back to the system, and a little at a time: programs come in waves. */
+static bool release_some(int64_t now)
+{
+	if (now < host.release_at)
+		return host.too_many_since != 0;
+	host.release_at = now + RELEASE_EVERY_NS;
+	uint64_t much = too_many();
+	if (much < RELEASE_BYTES) {
+		host.too_many_since = 0;
+		return false;
+	}
+	if (!host.too_many_since)
+		host.too_many_since = now;
+	if (now - host.too_many_since >= RELEASE_AFTER_NS)
+		pages_release(&collector.heap.pages, RELEASE_BYTES);
+	return true;
+}
+
+bool gc_watch(int64_t now)
+{
+	bool releases = release_some(now);
+	if (!gc_is_on(&collector))
+		return releases;
+	gc_step(&collector, NULL, 0, GC_SPARE);
+	return true;
 }
 
 /* ---- beginning and end of a cycle ---- */
@@ -1018,7 +1089,7 @@ static void ended(struct gc *gc, const struct gc_report *r)
 }
 
 static const struct gc_host the_host = {
-    .ask = ask, .answered = answered, .scan = scan, .drain = drain, .work = work, .ended = ended, .now = weft_now};
+    .ask = ask, .answered = answered, .scan = scan, .drain = drain, .work = work, .ended = ended, .beside = beside, .now = weft_now};
 
 static void *must(void *memory, const char *what)
 {

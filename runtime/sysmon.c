@@ -193,7 +193,8 @@ static void *sysmon_run(void *unused)
 	os_short_slice();
 	os_go_before_equals();
 	for (;; now = weft_now()) {
-		if (!all_is_idle())
+		bool collects = gc_watch(now);
+		if (!all_is_idle() || collects)
 			busy_at = now;
 		if (now - busy_at > IDLE_AFTER) {
 			rest(SYSMON_ASLEEP, -1);
@@ -209,7 +210,7 @@ static void *sysmon_run(void *unused)
 		if (now >= computing_at)
 			computing_at = now + look_at_all(now, &seen.unhelped);
 		int64_t pause = sooner(computing_at, watch_at) - now;
-		if (gc_watch())
+		if (collects)
 			pause = sooner(pause, COLLECTING_EVERY);
 		int64_t until_look = look_pace_next(&pace, saw);
 		if (until_look == 0) {
