@@ -135,9 +135,9 @@ static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
 	if (unlikely(!gc_self()))
 		panic_outside();
 	bool outermost = call_begin();
+	void *me = sched_enter(m);
 	if (bytes <= SMALL_MOST && !cell)
 		cell = cell_for(bytes, shape);
-	void *me = sched_enter(m);
 	void *object = new_inside(m, bytes, shape, cell);
 	sched_leave(me);
 	call_end(outermost);
@@ -146,7 +146,7 @@ static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
 
 void *weft_new_slow_(const weft_type *t)
 {
-	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_RELAXED);
+	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_ACQUIRE);
 	struct shape shape = shape_of(t);
 	if (place)
 		return new_object(0, &shape, (uint32_t)place);
@@ -155,10 +155,10 @@ void *weft_new_slow_(const weft_type *t)
 	size_t bytes = bytes_for(t, 1, &shape);
 	if (!gc_self())
 		panic_outside();
-	uint32_t cell = cell_for(bytes, &shape);
+	void *object = new_object(bytes, &shape, HEAP_NO_CELL);
 	uint64_t slot = size_classes[size_class_of(bytes)].size;
-	__atomic_store_n(&t->lazy_->place, slot << 32 | cell, __ATOMIC_RELAXED);
-	return new_object(bytes, &shape, cell);
+	__atomic_store_n(&t->lazy_->place, slot << 32 | cell_for(bytes, &shape), __ATOMIC_RELEASE);
+	return object;
 }
 
 void *weft_new_array_(const weft_type *t, size_t count)

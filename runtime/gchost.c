@@ -39,7 +39,7 @@
 
 enum {
 	STEP_BYTES = 4 * 1024,	 /* to look at in a step: a few microseconds */
-	PAY_NS = 12000,		 /* an allocation's marking */
+	PAY_NS = 10000,		 /* an allocation's marking */
 	SCAN_GOROUTINES = 64,	 /* in a step */
 	FENCE_AFTER_NS = 50000,
 	SIGNAL_AFTER_NS = 50000, /* in which Ms may pass by themselves */
