@@ -118,6 +118,7 @@ struct weft_pool {
 	void *arg;
 	uint32_t nshards; /* the last one is for who has no P */
 	weft_waitgroup dropping;
+	weft_pool *to_start; /* pool_collect: the next one that wants a dropper */
 	struct epoch_entry retired;
 	/* Under the lock, which is taken before a shard's. */
 	ON_OWN_LINE struct spin lock;
@@ -603,6 +604,23 @@ static bool bring_pool_locked(weft_pool *pool)
 	return true;
 }
 
+/* Those that want a dropper. */
+static weft_pool *bring_all(void)
+{
+	weft_pool *to_start = NULL;
+	for (struct link *l = after(&pools.first); l; l = after(&l->next)) {
+		weft_pool *pool = pool_at(l);
+		spin_lock(&pool->lock);
+		if (bring_pool_locked(pool)) {
+			pool->to_start = to_start;
+			to_start = pool;
+		}
+		spin_unlock(&pool->lock);
+	}
+	return to_start;
+}
+
+/* A pool that is being dropped from is not freed, so those that want a dropper stay until they have one. */
 void pool_collect(void)
 {
 	bool outermost = call_begin();
@@ -613,15 +631,13 @@ void pool_collect(void)
 		store_rlx(&pools.seen, cycle);
 		os_membarrier();
 	}
-	for (struct link *l = after(&pools.first); l; l = after(&l->next)) {
-		weft_pool *pool = pool_at(l);
-		spin_lock(&pool->lock);
-		bool start = bring_pool_locked(pool);
-		spin_unlock(&pool->lock);
-		if (start)
-			weft_go(drop_dropped, pool);
-	}
+	weft_pool *pool = bring_all();
 	spin_unlock(&pools.collecting);
+	while (pool) {
+		weft_pool *next = pool->to_start; /* it may be gone once it has its dropper */
+		weft_go(drop_dropped, pool);
+		pool = next;
+	}
 	if (WEFT_TSAN)
 		epoch_looked();
 	call_end(outermost);

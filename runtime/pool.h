@@ -16,7 +16,7 @@ void pool_collect(void);
  * meanwhile may be missed, and what is taken too: both come by pool_moves. `see` must not block. */
 void pool_each_word(void (*see)(void *arg, uintptr_t word), void *arg);
 
-/* An object goes into a pool or comes out of it. A collector that marks meanwhile has to learn of it here: it may have been where the
+/* An object goes into a pool or comes out of it: within a call, and perhaps under a spin lock. A collector that marks meanwhile has to learn of it here: it may have been where the
  * object is going already, and come too late to where it was. There is none yet that does. */
 static inline void pool_moves(void *obj)
 {
