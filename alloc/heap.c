@@ -54,7 +54,7 @@ static void publish(struct heap *h, struct span *s)
 {
 	size_t at = pages_index(&h->pages, (uintptr_t)s->base);
 	for (size_t i = 0; i < s->npages; i++)
-		store_rel(&h->table[at + i], s);
+		store_rel(&h->table[at + i], s); /* R3 */
 }
 
 static void span_free(struct heap *h, struct span *s)
@@ -69,7 +69,7 @@ static void span_free(struct heap *h, struct span *s)
 /* A slot of a run is an object once the run's beginning has passed it. */
 static bool is_allocated(struct span *s, uint32_t slot)
 {
-	uint64_t handed = load_acq(&s->handed); /* A2 */
+	uint64_t handed = load_rlx(&s->handed);
 	uint32_t first = (uint32_t)handed, end = (uint32_t)(handed >> 32);
 	if (slot < first || slot >= end)
 		return true;
@@ -82,7 +82,7 @@ struct heap_object heap_find(struct heap *h, uintptr_t address)
 	struct heap_object none = {NULL, 0};
 	if (!pages_has(&h->pages, address))
 		return none;
-	struct span *s = load_acq(&h->table[pages_index(&h->pages, address)]);
+	struct span *s = load_acq(&h->table[pages_index(&h->pages, address)]); /* A3 */
 	if (!s)
 		return none;
 	uint32_t slot = span_slot_of(s, address);
@@ -115,7 +115,7 @@ static uint32_t hash_of(const struct size_class *size, const struct shape *shape
 static uint32_t place_of(const struct heap *h, const struct size_class *size, const struct shape *shape)
 {
 	uint32_t at = hash_of(size, shape) % HEAP_PLACES, cell;
-	while ((cell = load_acq(&h->places[at])) && !is_cell(h, cell, size, shape)) /* A3 */
+	while ((cell = load_acq(&h->places[at])) && !is_cell(h, cell, size, shape)) /* A2 */
 		at = (at + 1) % HEAP_PLACES;
 	return at;
 }
@@ -128,7 +128,7 @@ static uint32_t new_cell(struct heap *h, uint32_t at, const struct size_class *s
 	uint32_t cell = h->ncells;
 	h->cells[cell] = (struct heap_cell){.size = size, .shape = *shape};
 	h->ncells++;
-	store_rel(&h->places[at], (uint16_t)cell); /* R3 */
+	store_rel(&h->places[at], (uint16_t)cell); /* R2 */
 	return cell;
 }
 
@@ -136,7 +136,7 @@ uint32_t heap_cell(struct heap *h, size_t size, const struct shape *shape)
 {
 	assert_always(size > 0 && size <= SMALL_MOST);
 	const struct size_class *class = &size_classes[size_class_of(size)];
-	uint32_t cell = load_acq(&h->places[place_of(h, class, shape)]); /* A3 */
+	uint32_t cell = load_acq(&h->places[place_of(h, class, shape)]); /* A2 */
 	if (cell)
 		return cell;
 	spin_lock(&h->lock);
@@ -167,7 +167,7 @@ static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 
 static void done_sweeping(struct heap *h)
 {
-	(void)sub_acqrel(&h->sweepers, 1);
+	(void)sub_rel(&h->sweepers, 1); /* R4 */
 }
 
 /* One that is of the last cycle has not been swept in this. */
@@ -285,7 +285,7 @@ bool heap_is_swept(struct heap *h)
 	spin_unlock(&h->lock);
 	for (uint32_t i = 1; swept && i < n; i++)
 		swept = is_empty(&h->cells[i].lock, h->cells[i].unswept);
-	return swept && load_acq(&h->sweepers) == 0;
+	return swept && load_acq(&h->sweepers) == 0; /* A4 */
 }
 
 /* ---- a cache's spans ---- */
@@ -354,8 +354,8 @@ static bool next_run(struct heap_cache *c, struct heap_run *r)
 		memset(first, 0, bytes);
 	store_rlx(&r->at, first);
 	store_rlx(&s->run, r);
-	store_rel(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first); /* R2 */
-	span_use(s, gap.first, gap.n);						/* R1 */
+	store_rlx(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first);
+	span_use(s, gap.first, gap.n); /* R1 */
 	r->coloured = first;
 	store_rlx(&r->end, first + bytes);
 	bump(&c->allocated, bytes);
@@ -382,7 +382,7 @@ static bool refill(struct heap_cache *c, uint32_t cell)
 		r->span = s;
 	}
 	if (cell >= load_rlx(&c->ncells))
-		store_rel(&c->ncells, cell + 1);
+		store_rel(&c->ncells, cell + 1); /* R5 */
 	return true;
 }
 
@@ -462,7 +462,7 @@ void heap_flush(struct heap_cache *c)
 uint64_t heap_cache_objects(struct heap_cache *c)
 {
 	uint64_t n = load_rlx(&c->objects);
-	for (uint32_t i = 1; i < load_acq(&c->ncells); i++) {
+	for (uint32_t i = 1; i < load_acq(&c->ncells); i++) { /* A5 */
 		const char *at = load_rlx(&c->runs[i].at), *end = load_rlx(&c->runs[i].end);
 		if (at < end)
 			n -= (size_t)(end - at) / c->heap->cells[i].size->size;

@@ -54,7 +54,15 @@ static void push(struct gc_marker *m, struct span *s)
 /* Something in the span was marked. */
 static void gc_queue(struct gc_marker *m, struct span *s)
 {
-	if (!load_seq(&s->queued) && !swap_seq(&s->queued, 1)) /* A2 */
+	uint32_t none = 0;
+	if (!load_seq(&s->queued) && cas_rlx(&s->queued, &none, 1)) /* A2 */
+		push(m, s);
+}
+
+/* The caller has given back what it had taken to look at: whoever takes the span knows. */
+static void gc_requeue(struct gc_marker *m, struct span *s)
+{
+	if (!swap_seq(&s->queued, 1)) /* R3 */
 		push(m, s);
 }
 
@@ -80,7 +88,7 @@ static struct span *gc_take(struct gc_marker *m, struct gc_marker *const *others
 	if (!s)
 		s = steal(others, n);
 	if (s)
-		(void)swap_seq(&s->queued, 0); /* R2, A1 */
+		(void)swap_seq(&s->queued, 0); /* R2, A3 */
 	return s;
 }
 
@@ -240,8 +248,8 @@ static void scan_large(struct gc_marker *m, struct span *s)
 /* Of 64 slots; what the marker does not come to any more is left to the next who takes the span. */
 static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word, uint64_t until)
 {
-	uint64_t marked = load_rlx(&s->marks[word]);
-	if (!(marked & ~load_rlx(&s->scanned[word])))
+	uint64_t marked = load_seq(&s->marks[word]); /* A1 */
+	if (!(marked & ~load_rlx(&s->scanned[word]))) /* A1 */
 		return;
 	uint64_t todo = marked & ~or_rlx(&s->scanned[word], marked);
 	for (; todo && m->work < until; todo &= todo - 1)
@@ -256,7 +264,7 @@ static void scan_small(struct gc_marker *m, struct span *s, uint64_t until)
 	for (; i < words && m->work < until; i++)
 		scan_slots(m, s, i, until);
 	if (m->work >= until)
-		gc_queue(m, s); /* perhaps there is more */
+		gc_requeue(m, s); /* perhaps there is more */
 }
 
 static void scan_span(struct gc_marker *m, struct span *s, uint64_t until)
@@ -283,7 +291,7 @@ bool gc_mark_step(struct gc_marker *m, uint64_t budget, struct gc_marker *const 
 
 bool gc_nothing_queued(struct gc_marking *all, struct gc_marker *const *markers, unsigned n)
 {
-	if (load_seq(&all->in_overflow))
+	if (load_rlx(&all->in_overflow))
 		return false;
 	for (unsigned i = 0; i < n; i++)
 		if (deque_len(&markers[i]->queue))
