@@ -35,14 +35,14 @@ static struct span *pop(struct span **list)
 static bool open_table(struct heap *h, size_t end)
 {
 	enum { AT_ONCE = 64 * OS_PAGE / sizeof(struct span *) };
-	if (end <= load_acq(&h->opened)) /* A4 */
+	if (end <= load_acq(&h->opened)) /* A6 */
 		return true;
 	spin_lock(&h->opening);
 	size_t from = load_rlx(&h->opened), to = (end + AT_ONCE - 1) / AT_ONCE * AT_ONCE;
 	to = to < h->pages.npages ? to : h->pages.npages;
 	bool done = to <= from || os_open((void *)(uintptr_t)&h->table[from], (to - from) * sizeof *h->table) == 0;
 	if (done && to > from)
-		store_rel(&h->opened, to); /* R4 */
+		store_rel(&h->opened, to); /* R6 */
 	spin_unlock(&h->opening);
 	return done;
 }
@@ -74,7 +74,7 @@ static void publish(struct heap *h, struct span *s)
 {
 	size_t at = pages_index(&h->pages, (uintptr_t)s->base);
 	for (size_t i = 0; i < s->npages; i++)
-		store_rel(&h->table[at + i], s);
+		store_rel(&h->table[at + i], s); /* R3 */
 }
 
 static void span_free(struct heap *h, struct span *s)
@@ -89,7 +89,7 @@ static void span_free(struct heap *h, struct span *s)
 /* A slot of a run is an object once the run's beginning has passed it. */
 static bool is_allocated(struct span *s, uint32_t slot)
 {
-	uint64_t handed = load_acq(&s->handed); /* A2 */
+	uint64_t handed = load_rlx(&s->handed);
 	uint32_t first = (uint32_t)handed, end = (uint32_t)(handed >> 32);
 	if (slot < first || slot >= end)
 		return true;
@@ -102,7 +102,7 @@ struct heap_object heap_find(struct heap *h, uintptr_t address)
 	struct heap_object none = {NULL, 0};
 	if (!pages_has(&h->pages, address))
 		return none;
-	struct span *s = load_acq(&h->table[pages_index(&h->pages, address)]);
+	struct span *s = load_acq(&h->table[pages_index(&h->pages, address)]); /* A3 */
 	if (!s)
 		return none;
 	uint32_t slot = span_slot_of(s, address);
@@ -135,7 +135,7 @@ static uint32_t hash_of(const struct size_class *size, const struct shape *shape
 static uint32_t place_of(const struct heap *h, const struct size_class *size, const struct shape *shape)
 {
 	uint32_t at = hash_of(size, shape) % HEAP_PLACES, cell;
-	while ((cell = load_acq(&h->places[at])) && !is_cell(h, cell, size, shape)) /* A3 */
+	while ((cell = load_acq(&h->places[at])) && !is_cell(h, cell, size, shape)) /* A2 */
 		at = (at + 1) % HEAP_PLACES;
 	return at;
 }
@@ -148,7 +148,7 @@ static uint32_t new_cell(struct heap *h, uint32_t at, const struct size_class *s
 	uint32_t cell = h->ncells;
 	h->cells[cell] = (struct heap_cell){.size = size, .shape = *shape};
 	h->ncells++;
-	store_rel(&h->places[at], (uint16_t)cell); /* R3 */
+	store_rel(&h->places[at], (uint16_t)cell); /* R2 */
 	return cell;
 }
 
@@ -156,7 +156,7 @@ uint32_t heap_cell(struct heap *h, size_t size, const struct shape *shape)
 {
 	assert_always(size > 0 && size <= SMALL_MOST);
 	const struct size_class *class = &size_classes[size_class_of(size)];
-	uint32_t cell = load_acq(&h->places[place_of(h, class, shape)]); /* A3 */
+	uint32_t cell = load_acq(&h->places[place_of(h, class, shape)]); /* A2 */
 	if (cell)
 		return cell;
 	spin_lock(&h->lock);
@@ -175,7 +175,7 @@ uint32_t heap_cell(struct heap *h, size_t size, const struct shape *shape)
 static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 {
 	uint64_t cycle = load_rlx(&h->cycle);
-	uint32_t n = s->specials ? h->sweep_special(h, s, cycle) : span_sweep(s, cycle);
+	uint32_t n = load_rlx(&s->specials) ? h->sweep_special(h, s, cycle) : span_sweep(s, cycle);
 	(void)add_rlx(&h->nfreed, n);
 	*freed += (size_t)n * span_slot_size(s);
 	if (!s->nused) {
@@ -187,7 +187,7 @@ static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 
 static void done_sweeping(struct heap *h)
 {
-	(void)sub_acqrel(&h->sweepers, 1);
+	(void)sub_rel(&h->sweepers, 1); /* R4 */
 }
 
 /* One that is of the last cycle has not been swept in this. */
@@ -305,7 +305,7 @@ bool heap_is_swept(struct heap *h)
 	spin_unlock(&h->lock);
 	for (uint32_t i = 1; swept && i < n; i++)
 		swept = is_empty(&h->cells[i].lock, h->cells[i].unswept);
-	return swept && load_acq(&h->sweepers) == 0;
+	return swept && load_acq(&h->sweepers) == 0; /* A4 */
 }
 
 /* ---- a cache's spans ---- */
@@ -374,8 +374,8 @@ static bool next_run(struct heap_cache *c, struct heap_run *r)
 		memset(first, 0, bytes);
 	store_rlx(&r->at, first);
 	store_rlx(&s->run, r);
-	store_rel(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first); /* R2 */
-	span_use(s, gap.first, gap.n);						/* R1 */
+	store_rlx(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first);
+	span_use(s, gap.first, gap.n); /* R1 */
 	r->coloured = first;
 	store_rlx(&r->end, first + bytes);
 	bump(&c->allocated, bytes);
@@ -402,7 +402,7 @@ static bool refill(struct heap_cache *c, uint32_t cell)
 		r->span = s;
 	}
 	if (cell >= load_rlx(&c->ncells))
-		store_rel(&c->ncells, cell + 1);
+		store_rel(&c->ncells, cell + 1); /* R5 */
 	return true;
 }
 
@@ -482,7 +482,7 @@ void heap_flush(struct heap_cache *c)
 uint64_t heap_cache_objects(struct heap_cache *c)
 {
 	uint64_t n = load_rlx(&c->objects);
-	for (uint32_t i = 1; i < load_acq(&c->ncells); i++) {
+	for (uint32_t i = 1; i < load_acq(&c->ncells); i++) { /* A5 */
 		const char *at = load_rlx(&c->runs[i].at), *end = load_rlx(&c->runs[i].end);
 		if (at < end)
 			n -= (size_t)(end - at) / c->heap->cells[i].size->size;

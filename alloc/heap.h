@@ -21,21 +21,23 @@
  *
  * Harm would be done if a stray word marked a slot before there is an object: allocated white, that would pass for marked, and what it
  * points to be lost. So a slot of a run is found only if the run's beginning has passed it. The span says which slots are a run's, and
- * whose; all is stored in this order, and read in the other:
+ * whose; that they are used is stored last, and looked at first:
  *
  *     a run begins                                  somebody looks a word up
  *     zero the slots                                used?           (A1)
- *     at := the first of them                       handed?         (A2)
- *     handed := which they are     (R2)             at: of this run, and not beyond the slot: there is no object yet
+ *     at := the first of them                       handed?
+ *     handed := which they are                      at: of this run, and not beyond the slot: there is no object yet
  *     used := them too             (R1)
  *
  * An object's address comes to others by a store of its goroutine's that is after that of at: who has the address sees at beyond it.
  * An at of another run says that this one is over, and all its slots are objects or unused.
  *
- * R1 span_use: store_rel(used)    -> A1 span_is_used: load_acq(used)
- * R2 next_run: store_rel(handed)  -> A2 is_allocated: load_acq(handed)
- * R4 open_table: store_rel(opened) -> A4 open_table: load_acq(opened)        the table's part can be written
- * R3 new_cell: store_rel(places)  -> A3 place_of, heap_cell: load_acq(places)   the cell's size and shape */
+ * R1 use: store_rel(used)             -> A1 span_is_used: load_acq(used)                  what of the run was stored before
+ * R2 new_cell: store_rel(places)      -> A2 place_of, heap_cell: load_acq(places)         plain: the cell's size and shape
+ * R3 publish: store_rel(table)        -> A3 heap_find: load_acq(table)                    plain: the span
+ * R4 done_sweeping: sub_rel(sweepers) -> A4 heap_is_swept: load_acq(sweepers)             the span's bits
+ * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes
+ * R6 open_table: store_rel(opened)    -> A6 open_table: load_acq(opened)                 plain: the table's part can be written */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 

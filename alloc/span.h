@@ -50,7 +50,7 @@ struct span {
 	struct shape shape;
 	uint32_t nslots;
 	_Atomic uint32_t queued; /* it waits in a marker's queue */
-	struct gc_special *specials; /* what hangs on its objects: gc/special.h; a lock of those */
+	_Atomic(struct gc_special *) specials; /* what hangs on its objects: gc/special.h; a lock of those */
 	uint64_t cycle;		     /* of the heap's, in which it was swept or made; the owner's */
 	_Atomic uint64_t marks[SPAN_WORDS];
 	_Atomic uint64_t scanned[SPAN_WORDS]; /* marked, and looked at or about to be: gc/mark.c */

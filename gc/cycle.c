@@ -162,8 +162,8 @@ static void set_debt(struct gc *gc)
 static void begin_marking(struct gc *gc)
 {
 	set_debt(gc);
+	ask(gc, GC_ASK_SCAN); /* before somebody begins to look */
 	set_phase(gc, GC_MARKING);
-	ask(gc, GC_ASK_SCAN);
 	gc->host->work(gc);
 }
 

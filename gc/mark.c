@@ -56,7 +56,15 @@ static void push(struct gc_marker *m, struct span *s)
 /* Something in the span was marked. */
 static void gc_queue(struct gc_marker *m, struct span *s)
 {
-	if (!load_seq(&s->queued) && !swap_seq(&s->queued, 1)) /* A2 */
+	uint32_t none = 0;
+	if (!load_seq(&s->queued) && cas_rlx(&s->queued, &none, 1)) /* A2 */
+		push(m, s);
+}
+
+/* The caller has given back what it had taken to look at: whoever takes the span knows. */
+static void gc_requeue(struct gc_marker *m, struct span *s)
+{
+	if (!swap_seq(&s->queued, 1)) /* R3 */
 		push(m, s);
 }
 
@@ -82,7 +90,7 @@ static struct span *gc_take(struct gc_marker *m, struct gc_marker *const *others
 	if (!s)
 		s = steal(others, n);
 	if (s)
-		(void)swap_seq(&s->queued, 0); /* R2, A1 */
+		(void)swap_seq(&s->queued, 0); /* R2, A3 */
 	return s;
 }
 
@@ -168,7 +176,7 @@ void gc_mark_words(struct gc_marker *m, const uintptr_t *words, size_t n)
 /* Mutators store meanwhile, whole words. */
 static NO_TSAN uintptr_t word_at(const char *at)
 {
-	return load_rlx((const _Atomic uintptr_t *)(const void *)at);
+	return load_acq((const _Atomic uintptr_t *)(const void *)at);
 }
 
 static void scan_map(struct gc_marker *m, const struct shape *shape, const char *object, size_t bytes)
@@ -248,8 +256,8 @@ static bool is_enough(const struct gc_marker *m)
 /* Of 64 slots; what the marker does not come to any more is left to the next who takes the span. */
 static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word)
 {
-	uint64_t marked = load_rlx(&s->marks[word]);
-	if (!(marked & ~load_rlx(&s->scanned[word])))
+	uint64_t marked = load_seq(&s->marks[word]); /* A1 */
+	if (!(marked & ~load_rlx(&s->scanned[word]))) /* A1 */
 		return;
 	uint64_t todo = marked & ~or_rlx(&s->scanned[word], marked);
 	for (; todo && !is_enough(m); todo &= todo - 1)
@@ -264,7 +272,7 @@ static void scan_small(struct gc_marker *m, struct span *s)
 	for (; i < words && !is_enough(m); i++)
 		scan_slots(m, s, i);
 	if (is_enough(m))
-		gc_queue(m, s); /* perhaps there is more */
+		gc_requeue(m, s); /* perhaps there is more */
 }
 
 static void scan_span(struct gc_marker *m, struct span *s)
@@ -292,7 +300,7 @@ bool gc_mark_step(struct gc_marker *m, uint64_t budget, struct gc_marker *const 
 
 bool gc_nothing_queued(struct gc_marking *all, struct gc_marker *const *markers, unsigned n)
 {
-	if (load_seq(&all->in_overflow))
+	if (load_rlx(&all->in_overflow))
 		return false;
 	for (unsigned i = 0; i < n; i++)
 		if (deque_len(&markers[i]->queue))

@@ -9,8 +9,8 @@
  *     done        queues are empty, nobody is at work: scanned = marks for all spans with pointers
  *
  *     who reaches an object                     who takes the span
- *     set its mark                              queued := 0            (R1, A1)
- *     queued, if not 1, := 1     (R1, A1)       todo := marks, and not scanned
+ *     set its mark               (R1)           queued := 0                    (R2)
+ *     queued, if not 1, := 1     (A2)           todo := marks, and not scanned (A1)
  *     it was 0: push the span                   scanned := scanned or todo; look at them
  *
  * Either the first finds 0 and queues it again, or the second has seen the mark. Two may have the same span at once; scanned, a
@@ -20,8 +20,9 @@
  * finds no room there waits in a list that all markers share. A large object is looked at in pieces, so that a step stays short and others can
  * help; but for one that says its type itself, which is looked at whole.
  *
- * R1 span_mark: or_seq(marks)             -> A1 gc_take: swap_seq(queued)             the marks that were set before
- * R2 gc_take: swap_seq(queued)            -> A2 gc_queue: load_seq(queued), swap_seq(queued)   either it is 0, or whoever takes the span sees the mark
+ * R1 span_mark: or_seq(word)      -> A1 scan_slots: load_seq(marks)                     the marks that were set before
+ * R2 gc_take: swap_seq(queued)    -> A2 gc_queue: load_seq(queued)                     either it is 0, or whoever takes the span sees the mark
+ * R3 gc_requeue: swap_seq(queued) -> A3 gc_take: swap_seq(queued)                      alone: what was given back
  *
  * The Go team, "The Green Tea Garbage Collector" (2025), has this for spans of small objects. */
 #ifndef GC_MARK_H

@@ -33,18 +33,22 @@ int gc_special_add(struct gc *gc, struct gc_special *sp, void *object)
 	spin_lock(lock_of(o.span));
 	sp->cycle = load_rlx(&gc->xcycle);
 	store_rlx(&sp->object, object);
-	sp->next = o.span->specials;
-	o.span->specials = sp;
+	sp->next = load_rlx(&o.span->specials);
+	store_rlx(&o.span->specials, sp);
 	spin_unlock(lock_of(o.span));
 	return 0;
 }
 
 static void unlink_locked(struct span *s, struct gc_special *sp)
 {
-	struct gc_special **link = &s->specials;
-	while (*link != sp)
-		link = &(*link)->next;
-	*link = sp->next;
+	struct gc_special *before = load_rlx(&s->specials);
+	if (before == sp) {
+		store_rlx(&s->specials, sp->next);
+	} else {
+		while (before->next != sp)
+			before = before->next;
+		before->next = sp->next;
+	}
 	store_rel(&sp->object, NULL); /* R1 */
 }
 
@@ -97,7 +101,7 @@ struct gc_special *gc_special_take(struct gc *gc, void *object, bool (*is)(const
 	if (!o.span)
 		return NULL;
 	spin_lock(lock_of(o.span));
-	struct gc_special *sp = o.span->specials;
+	struct gc_special *sp = load_rlx(&o.span->specials);
 	while (sp && (span_slot_of(o.span, (uintptr_t)load_rlx(&sp->object)) != o.slot || !is(sp, what)))
 		sp = sp->next;
 	if (sp)
@@ -106,24 +110,17 @@ struct gc_special *gc_special_take(struct gc *gc, void *object, bool (*is)(const
 	return sp;
 }
 
-static void die(struct gc_special **link)
-{
-	struct gc_special *sp = *link;
-	*link = sp->next;
-	store_rel(&sp->object, NULL); /* R1 */
-	sp->dead(sp);
-}
-
 /* What hangs on what is not marked is detached; then the span is swept, while nobody asks for a mark. */
 uint32_t gc_special_sweep(struct heap *h, struct span *s, uint64_t cycle)
 {
 	(void)h;
 	spin_lock(lock_of(s));
-	for (struct gc_special **link = &s->specials; *link;) {
-		if (span_is_marked(s, span_slot_of(s, (uintptr_t)load_rlx(&(*link)->object))))
-			link = &(*link)->next;
-		else
-			die(link);
+	for (struct gc_special *sp = load_rlx(&s->specials), *next; sp; sp = next) {
+		next = sp->next;
+		if (span_is_marked(s, span_slot_of(s, (uintptr_t)load_rlx(&sp->object))))
+			continue;
+		unlink_locked(s, sp);
+		sp->dead(sp);
 	}
 	uint32_t freed = span_sweep(s, cycle);
 	spin_unlock(lock_of(s));

@@ -34,6 +34,7 @@
 #define add_acqrel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define add_seq(p, v)    atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 #define sub_rlx(p, v)    atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define sub_rel(p, v)    atomic_fetch_sub_explicit((p), (v), memory_order_release)
 #define sub_acqrel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 #define sub_seq(p, v)    atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
 #define or_rlx(p, v)     atomic_fetch_or_explicit((p), (v), memory_order_relaxed)

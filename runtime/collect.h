@@ -157,6 +157,9 @@ static inline void gc_share(struct p *p, int64_t now)
 		gc_share_slow(p, now);
 }
 
+/* After a cycle: what has become due is called, pools get older. */
+void gc_tidy_up(void);
+
 /* Moves on what waits for nobody but time, and gives memory back. True: there is more to come. */
 bool gc_watch(int64_t now);
 

@@ -3,6 +3,7 @@
 #include "runtime/attach.h"
 #include "runtime/call.h"
 #include "runtime/collect.h"
+#include "runtime/fiber.h"
 #include "runtime/panic.h"
 
 #include <weft/gc.h>
@@ -117,12 +118,6 @@ static COLD void *new_without_p(size_t bytes, const struct shape *shape, uint32_
 	return object;
 }
 
-static void *new_inside(struct m *m, size_t bytes, const struct shape *shape, uint32_t cell)
-{
-	struct p *p = m ? m_p(m) : NULL;
-	return p ? new_on(p, bytes, shape, cell) : new_without_p(bytes, shape, cell);
-}
-
 static COLD _Noreturn void panic_outside(void)
 {
 	weft_panic("collected memory is for goroutines and attached threads (weft_attach)");
@@ -135,11 +130,15 @@ static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
 	if (unlikely(!gc_self()))
 		panic_outside();
 	bool outermost = call_begin();
-	void *me = sched_enter(m);
+	struct p *p = m ? m_p(m) : NULL;
+	if (p)
+		fiber_observe(p->marker);
+	fiber_observe(&collector); /* who had the memory before has been looked at since (gchost.c) */
 	if (bytes <= SMALL_MOST && !cell)
 		cell = cell_for(bytes, shape);
-	void *object = new_inside(m, bytes, shape, cell);
-	sched_leave(me);
+	void *object = p ? new_on(p, bytes, shape, cell) : new_without_p(bytes, shape, cell);
+	if (p)
+		fiber_publish(p->marker);
 	call_end(outermost);
 	return object;
 }
@@ -349,16 +348,17 @@ void weft_gc(void)
 	uint32_t cycle = gc_ask(&collector, GC_WHY_ASKED);
 	while (!has_ended(cycle)) {
 		bool outermost = call_begin_blocking();
-		struct m *m = m_self();
-		void *me = sched_enter(m);
-		bool did = gc_step(&collector, m_p(m)->marker, STEP, GC_ASSIST);
-		sched_leave(me);
+		struct p *p = m_p(m_self());
+		fiber_observe(p->marker);
+		bool did = gc_step(&collector, p->marker, STEP, GC_ASSIST);
+		fiber_publish(p->marker);
 		call_end_blocking(outermost);
 		if (!did)
 			weft_sleep(PAUSE_NS);
 		else
 			weft_yield();
 	}
+	gc_tidy_up();
 }
 
 /* ---- settings and counts ---- */

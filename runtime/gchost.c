@@ -25,6 +25,7 @@
 #include "runtime/config.h"
 #include "runtime/panic.h"
 #include "runtime/placement.h"
+#include "runtime/pool.h"
 #include "runtime/sysmon.h"
 
 #include <weft/go.h>
@@ -78,6 +79,7 @@ static struct {
 	bool trace;
 	int64_t started;
 	uint32_t cycles;
+	_Atomic bool xleft; /* a cycle has ended: see gc_tidy_up */
 	_Atomic int64_t cycle_hold; /* the longest in this cycle */
 	_Atomic int64_t hold_max, hold_total, spent[GC_WHOSE];
 } host;
@@ -96,6 +98,32 @@ static void held(int64_t ns)
 	(void)add_rlx(&host.hold_total, ns);
 	raise_to(&host.hold_max, ns);
 	raise_to(&host.cycle_hold, ns);
+}
+
+/* ---- identities (fiber.h) ---- */
+
+/* What is a P's and the collector's is touched by goroutines in their own identity, one after the other; the scheduler, which may stand on a
+ * goroutine's stack, takes that one's for as long. */
+static NO_TSAN void *identity_of(const struct g *g)
+{
+	return WEFT_TSAN && g ? g->fiber : NULL;
+}
+
+static void *enter(struct m *m)
+{
+	void *was = fiber_current(), *its = identity_of(m ? m_g(m) : NULL);
+	if (its)
+		fiber_become(its);
+	if (m && m_p(m))
+		fiber_observe(m_p(m)->marker);
+	return was;
+}
+
+static void leave(struct m *m, void *was)
+{
+	if (m && m_p(m))
+		fiber_publish(m_p(m)->marker);
+	fiber_become(was);
 }
 
 /* ---- claims ---- */
@@ -201,6 +229,7 @@ static void look_at_parked(struct g *g)
 	struct gc_filling f = filling(GC_STACK);
 	note_parked(&f, g);
 	gc_fill_end(&f);
+	fiber_publish(&collector); /* what it did to objects is before whatever becomes of their memory */
 	gc_looked_at(g);
 }
 
@@ -233,20 +262,22 @@ static void flush(struct p *p)
 
 void gc_before_run_slow(struct m *m, struct g *next)
 {
+	void *me = enter(m);
 	struct p *p = m_p(m);
-	if (!gc_is_marking(&collector)) {
+	if (gc_is_marking(&collector)) {
+		int64_t began = weft_now();
+		if (gc_claim(next)) {
+			if (next == m_g(m)) /* it runs already, and has got a P */
+				look_at_self(next);
+			else
+				look_at_parked(next);
+		}
+		held(weft_now() - began);
+		blacken(p);
+	} else {
 		flush(p);
-		return;
 	}
-	int64_t began = weft_now();
-	if (gc_claim(next)) {
-		if (next == m_g(m)) /* it runs already, and has got a P */
-			look_at_self(next);
-		else
-			look_at_parked(next);
-	}
-	held(weft_now() - began);
-	blacken(p);
+	leave(m, me);
 }
 
 /* It is as if its stack were looked at, and there is nothing on it but what its creator has given. */
@@ -330,10 +361,12 @@ static void do_what_is_asked(struct m *m)
 
 void gc_safe_point(struct m *m)
 {
+	void *me = enter(m);
 	int64_t began = weft_now();
 	(void)and_rlx(&m->xnote, (uint8_t)~NOTE_GC);
 	do_what_is_asked(m);
 	held(weft_now() - began);
+	leave(m, me);
 }
 
 void gc_back_slow(struct m *m)
@@ -656,6 +689,7 @@ static bool all_scanned(int64_t now)
 static bool flush_if_idle(struct p *p)
 {
 	uint32_t asleep = P_GC_ASLEEP, blocked = P_BLOCKED;
+	fiber_observe(p->marker);
 	if (cas_acqrel(&p->xgc, &asleep, P_GC_HELD)) {
 		flush(p);
 		store_rel(&p->xgc, P_GC_ASLEEP);
@@ -784,6 +818,11 @@ static void note_timer(void *f, void *arg)
 	gc_note_word(f, arg);
 }
 
+static void note_pooled(void *f, uintptr_t word)
+{
+	gc_note_word(f, (const void *)word);
+}
+
 /* The next ones; false: there are none. */
 static bool scan_goroutines(void)
 {
@@ -832,6 +871,8 @@ static bool scan(struct gc *gc, struct gc_marker *m, uint64_t budget)
 	}
 	struct gc_filling f = filling(GC_EXACT);
 	bool more = scan_timers(&f) || areas_look(&f);
+	if (!more)
+		pool_each_word(note_pooled, &f);
 	gc_fill_end(&f);
 	return more;
 }
@@ -893,13 +934,18 @@ bool gc_spare_time(struct m *m)
 	struct p *p = m_p(m);
 	if (load_rlx(&m->xnote) & NOTE_GC)
 		gc_safe_point(m);
+	void *me = enter(m);
 	flush(p);
-	return !is_resting(p) && gc_step(&collector, p->marker, 4 * STEP_BYTES, GC_SPARE);
+	bool did = !is_resting(p) && gc_step(&collector, p->marker, 4 * STEP_BYTES, GC_SPARE);
+	leave(m, me);
+	return did;
 }
 
 void gc_p_sleeps(struct p *p)
 {
+	fiber_observe(p->marker);
 	flush(p);
+	fiber_publish(p->marker);
 	store_seq(&p->xgc, P_GC_ASLEEP);
 }
 
@@ -936,11 +982,19 @@ static void begin_share(struct p *p)
 	}
 }
 
-void gc_share_slow(struct p *p, int64_t now)
+static void share(struct p *p, int64_t now)
 {
 	begin_share(p);
 	if (p->gc_ns * SHARE_PART <= now - load_rlx(&collector.xbegan))
 		step_of(p, STEP_BYTES, GC_SHARE);
+}
+
+void gc_share_slow(struct p *p, int64_t now)
+{
+	struct m *m = m_self();
+	void *me = enter(m);
+	share(p, now);
+	leave(m, me);
 }
 
 /* A step for what was allocated; false: there was nothing to do. */
@@ -965,7 +1019,7 @@ static COLD void pay(struct p *p, uint64_t owed)
 		p->gc_debt = 0;
 		gc_step(&collector, p->marker, STEP_BYTES, GC_ASSIST);
 	} else if (p->gc_debt == 0) {
-		gc_share_slow(p, now);
+		share(p, now);
 		return;
 	} else {
 		while (pay_some(p) && p->gc_debt && (now = weft_now()) - began < PAY_NS)
@@ -1047,8 +1101,18 @@ static bool release_some(int64_t now)
 	return true;
 }
 
+/* What a cycle leaves to do, by who can spare the time: it makes goroutines, and passes membarriers. */
+void gc_tidy_up(void)
+{
+	if (!load_rlx(&host.xleft) || !swap_acqrel(&host.xleft, false)) /* A2 */
+		return;
+	gc_start_cleanups();
+	pool_collect();
+}
+
 bool gc_watch(int64_t now)
 {
+	gc_tidy_up();
 	bool releases = release_some(now);
 	if (!gc_is_on(&collector))
 		return releases;
@@ -1085,7 +1149,8 @@ static void ended(struct gc *gc, const struct gc_report *r)
 	host.cycles = r->cycle;
 	if (host.trace)
 		gctrace(r);
-	gc_start_cleanups();
+	store_rel(&host.xleft, true); /* R2 */
+	sysmon_wake();
 }
 
 static const struct gc_host the_host = {

@@ -18,6 +18,7 @@
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/placement.h"
+#include "runtime/pool.h"
 #include "runtime/schedtrace.h"
 #include "runtime/spare.h"
 #include "runtime/sysmon.h"
@@ -304,6 +305,8 @@ static void prepare(void)
 	sched.preempt = config.preempt && membarrier;
 	if (config.bias && (membarrier || config.simulate))
 		bias_allow();
+	if (membarrier || config.simulate)
+		pool_allow();
 	make_ps(&config);
 	gc_start(&config);
 	if (sim_on)

@@ -1,4 +1,4 @@
-/* What the lock-free structures cost, one line a row, `name ns`:
+/* What the lock-free structures cost, and the collected heap, one line a row, `name ns`:
  *
  *     weft-lockfree [--seconds S] [ROW ...]
  *
@@ -201,7 +201,7 @@ static const struct row own_rows[] = {
 	{0},
 };
 
-static const struct row *const tables[] = {own_rows, queue_rows, layout_rows, packed_rows};
+static const struct row *const tables[] = {own_rows, queue_rows, layout_rows, packed_rows, heap_rows};
 
 /* ---- measuring ---- */
 
@@ -326,7 +326,7 @@ static const char name[] = "weft-lockfree";
 static _Noreturn void help(void)
 {
 	puts("usage: weft-lockfree [--seconds S] [ROW ...]\n\n"
-	     "Prints what an operation of each lock-free structure takes, in nanoseconds: all rows, or these.\n"
+	     "Prints what an operation of each lock-free structure, and of the heap, takes, in nanoseconds: all rows, or these.\n"
 	     "--seconds S   how long each row runs (0.2)\n\nrows:");
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		for (const struct row *r = tables[i]; r->name; r++)

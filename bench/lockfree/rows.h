@@ -10,6 +10,6 @@ struct row {
 	void (*start)(void); /* before the row is measured; NULL: nothing to do */
 };
 
-extern const struct row queue_rows[], layout_rows[], packed_rows[];
+extern const struct row queue_rows[], layout_rows[], packed_rows[], heap_rows[];
 
 #endif

@@ -592,6 +592,7 @@ const struct row rows[] = {
 	{"map-worst", NULL, map_worst, ONCE, 1, NULL},
 	{"map-sync-load", map_sync_fill, map_sync_load, REPEATED, 1, NULL},
 	{"map-sync-store", NULL, map_sync_store, REPEATED, 1, NULL},
+	{"pool-get-put", pool_make, pool_get_put, REPEATED, 1, NULL},
 	{"json-decode", json_make, json_decode, REPEATED, 1, NULL},
 	{"json-encode", json_value, json_encode, REPEATED, 1, NULL},
 	{"sched-latency", NULL, sched_latency, ONCE, 2, NULL},

@@ -54,6 +54,10 @@ void map_sync_fill(void);
 void map_sync_load(struct batch *);
 void map_sync_store(struct batch *);
 
+/* pool.c */
+void pool_make(void);
+void pool_get_put(struct batch *);
+
 /* json.c */
 void json_make(void);
 void json_decode(struct batch *);

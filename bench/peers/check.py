@@ -49,6 +49,7 @@ CHECKS = {
     "map-worst": "keys=10000000 times=3 len=30000000",
     "map-sync-load": "keys=100000 found=180000 sum=8986031958",
     "map-sync-store": "keys=100000 len=100000",
+    "pool-get-put": "taken=120000 uses=120000",
     "json-decode": "bytes=1048844 hash=c455e148 records=2417 sum=-74120949",
     "json-encode": "bytes=1038298 hash=1f883326",
     "park-100k": "tasks=100000 parked=100000 done=100000",

@@ -98,6 +98,7 @@ _MICRO = (
     ("rwmutex-read", "two tasks read, and write every thousandth time; per lock", None, False, (), 0.04),
     ("map-sync-load", "two tasks look up one of 100,000 keys in a map for several, and store every tenth time; per call", None, False, (), 0.1),
     ("map-sync-store", "two tasks put 100,000 keys, each its own, into an empty one, and free it; per key", None, True, (), 0.04),
+    ("pool-get-put", "two tasks take three blocks out of a pool, write to them, and put them back; per block", None, False, (), 0.04),
     ("once", "come to what has been done once already", None, False, (), 0.04),
     ("assert", "assert that a value of one of two types is an interface's, and call its method; per assertion", None, False, (), 0.04),
     ("semaphore", "acquire one permit of three and release it, nobody else wants it", None, False, (), 0.04),

@@ -22,6 +22,7 @@
 #include <weft/mem.h>
 #include <weft/net.h>
 #include <weft/panic.h>
+#include <weft/pool.h>
 #include <weft/process.h>
 #include <weft/reflect.h>
 #include <weft/signal.h>

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 
 ROWS = ("spawn-batch spawn-one spawn-park yield-2 yield-1000 ping-pong chan-spsc chan-mpmc select-2 chan-try mutex "
-        "mutex-contended rwmutex-read map-sync-load map-sync-store once assert semaphore defer protect panic timer park-100k park-1m fork-join timer-reset "
+        "mutex-contended rwmutex-read map-sync-load map-sync-store pool-get-put once assert semaphore defer protect panic timer park-100k park-1m fork-join timer-reset "
         "wake-polling rtt sched-latency json-decode json-encode").split()
 HELLO = b"Hello, World!"
 

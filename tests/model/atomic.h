@@ -24,6 +24,7 @@
 #define add_acqrel(p, v)  MODIFY_(p, VERB_ADD, v, ACQ_REL)
 #define add_seq(p, v)     MODIFY_(p, VERB_ADD, v, SEQ_CST)
 #define sub_rlx(p, v)     MODIFY_(p, VERB_ADD, -(uint64_t)(v), RELAXED)
+#define sub_rel(p, v)     MODIFY_(p, VERB_ADD, -(uint64_t)(v), RELEASE)
 #define sub_acqrel(p, v)  MODIFY_(p, VERB_ADD, -(uint64_t)(v), ACQ_REL)
 #define sub_seq(p, v)     MODIFY_(p, VERB_ADD, -(uint64_t)(v), SEQ_CST)
 #define or_rlx(p, v)      MODIFY_(p, VERB_OR, v, RELAXED)

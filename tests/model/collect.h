@@ -14,12 +14,17 @@
 #define gc_is_on(gc)           false
 #define gc_spare_time(m)       ((void)(m), false)
 
+bool outside_may_enter(void);
+
 #define attached_call_begin()  ((void)0)
 #define attached_call_end()    ((void)0)
 #define attached_parks()       ((void)0)
 #define attached_is_back()     ((void)0)
+#define gc_shade_word(word)    ((void)(word))
 #define gc_shades()            false
 #define gc_shade_words(at, n)  ((void)(at), (void)(n))
+
+static int collector __attribute__((unused));
 
 struct gc_filling;
 struct area {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The mutations of a model, out of the edge table of the source that it runs.
 
-    edges.py SOURCE [SOURCE ...]
+    edges.py [--elsewhere FUNCTION]... SOURCE [SOURCE ...]
 
 The table is in the essay of the first source (lockfree/runq.h has one). Each line of it is an edge: who releases, who
 acquires, and what goes over.
@@ -22,7 +22,7 @@ that acquires and releases only that half goes which the edge is about.
 
 Nothing is passed over: a line that begins as an edge must be one, each of its operations must be in the function that
 it names, every operation of the sources that has an order must be in the table, and one that acquires and releases
-at both ends of edges.
+at both ends of edges. But what the functions do that are named as elsewhere's is in the table of another file.
 """
 import re
 import sys
@@ -141,7 +141,7 @@ def matches(place: Operation, done: Operation) -> bool:
     return (place.function, place.call) == (done.function, done.call) and place.operand in done.operand
 
 
-def check(edges: list[Edge], source: str) -> None:
+def check(edges: list[Edge], source: str, elsewhere: tuple[str, ...]) -> None:
     places = {end for edge in edges for end in edge.releases + edge.acquires}
     sides = ([edge.releases for edge in edges], [edge.acquires for edge in edges])
     done = done_by(source)
@@ -152,7 +152,7 @@ def check(edges: list[Edge], source: str) -> None:
         if place.order == "acqrel" and not all(any(place in ends for ends in side) for side in sides):
             raise Malformed(f"it is one end alone, and needs half of its order: {place}")
     for d in done:
-        if not any(matches(place, d) for place in places):
+        if d.function not in elsewhere and not any(matches(place, d) for place in places):
             raise Malformed(f"the table has it not: {d}")
 
 
@@ -180,21 +180,25 @@ def table(edges: list[Edge]) -> str:
     return "static const struct explorer_mutation edges[] = {\n" + "\n".join(lines) + "\n};\n"
 
 
-def generate(sources: list[str]) -> str:
+def generate(sources: list[str], elsewhere: tuple[str, ...] = ()) -> str:
     essay = re.match(r"\s*/\*(.*?)\*/", re.sub(r"\A(?:#[^\n]*\n|\s)*", "", sources[0]), re.S)
     if not essay:
         raise Malformed("no essay")
     edges = parse_table("\n".join(" *" + line.strip().removeprefix("*") for line in essay[1].splitlines()))
-    check(edges, "\n".join(sources))
+    check(edges, "\n".join(sources), elsewhere)
     return table(edges)
 
 
 def main(paths: list[str]) -> int:
-    if not paths:
-        print("usage: edges.py SOURCE [SOURCE ...]", file=sys.stderr)
+    elsewhere: tuple[str, ...] = ()
+    while paths[:1] == ["--elsewhere"] and len(paths) > 1:
+        elsewhere += (paths[1],)
+        paths = paths[2:]
+    if not paths or paths[0].startswith("-"):
+        print("usage: edges.py [--elsewhere FUNCTION]... SOURCE [SOURCE ...]", file=sys.stderr)
         return 2
     try:
-        print(generate([Path(path).read_text() for path in paths]), end="")
+        print(generate([Path(path).read_text() for path in paths], elsewhere), end="")
         return 0
     except (Malformed, OSError) as why:
         print(f"edges.py: {paths[0]}: {why}", file=sys.stderr)

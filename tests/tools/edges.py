@@ -116,6 +116,11 @@ def test_the_table_and_the_source_must_agree():
     refused(ALL, "the table has it not: put: add_acqrel(&q->sum)", BODY.replace("return;", "add_acqrel(&q->sum, 1);"))
 
 
+def test_what_is_in_the_table_of_another_file_is_left_to_it():
+    done = BODY.replace("return;", "add_acqrel(&q->sum, 1);")
+    tap.check(edges.generate([source(ALL, done)], ("put",)))
+
+
 def test_a_comment_in_the_source_does_nothing():
     rows(ALL, BODY.replace("return;", "return; /* unlike swap_seq(&q->word, 0) */"))
 
@@ -124,7 +129,7 @@ def test_a_failure_is_one_line_and_a_status():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.h"
         path.write_text(source([WORD]))
-        for arguments, status in (([], 2), ([str(path)], 1), ([str(path) + "x"], 1)):
+        for arguments, status in (([], 2), (["--elsewhere"], 2), ([str(path)], 1), ([str(path) + "x"], 1)):
             done = subprocess.run([sys.executable, str(TESTS / "model/edges.py"), *arguments], capture_output=True,
                                   text=True)
             tap.equal((done.returncode, done.stdout, len(done.stderr.splitlines())), (status, "", 1))

@@ -58,6 +58,7 @@ var rows = []row{
 	{name: "map-worst", run: mapWorst, once: true},
 	{name: "map-sync-load", run: mapSyncLoad},
 	{name: "map-sync-store", run: mapSyncStore},
+	{name: "pool-get-put", run: poolGetPut},
 	{name: "json-decode", run: jsonDecode},
 	{name: "json-encode", run: jsonEncode},
 	{name: "sched-latency", lasting: schedLatency},
@@ -333,6 +334,42 @@ func once() result {
 		o.Do(func() { ran++ })
 	}
 	return result{ops: locks, check: fmt.Sprintf("calls=%d ran=%d", locks, ran)}
+}
+
+type block struct {
+	uses int
+	_    [56]byte
+}
+
+var blocks = sync.Pool{New: func() any { return new(block) }}
+
+// Two goroutines take three blocks out, write to each, and put them back, again and again.
+func poolGetPut() result {
+	const tasks, turns, held = 2, 20000, 3
+	var join sync.WaitGroup
+	var uses int64
+	join.Add(tasks)
+	for i := 0; i < tasks; i++ {
+		go func() {
+			used := 0
+			for j := 0; j < turns; j++ {
+				var b [held]*block
+				for k := range b {
+					b[k] = blocks.Get().(*block)
+					before := b[k].uses
+					b[k].uses++
+					used += b[k].uses - before
+				}
+				for k := range b {
+					blocks.Put(b[k])
+				}
+			}
+			atomic.AddInt64(&uses, int64(used))
+			join.Done()
+		}()
+	}
+	join.Wait()
+	return result{ops: tasks * turns * held, check: fmt.Sprintf("taken=%d uses=%d", tasks*turns*held, uses)}
 }
 
 type adder interface{ add(to int) int }
