@@ -81,11 +81,11 @@ static bool mark_words(struct gc *gc, struct gc_marker *m)
 
 static bool scan_some(struct gc *gc, struct gc_marker *m, uint64_t budget)
 {
-	if (load_rlx(&gc->xscanned) || !spin_try_lock(&gc->scanning))
+	if (load_acq(&gc->xscanned) || !spin_try_lock(&gc->scanning))
 		return false;
 	bool more = !load_rlx(&gc->xscanned) && gc->host->scan(gc, m, budget);
 	if (!more)
-		store_rlx(&gc->xscanned, true);
+		store_rel(&gc->xscanned, true); /* R3 */
 	spin_unlock(&gc->scanning);
 	return true;
 }
@@ -233,7 +233,7 @@ static void close_or_go_on(struct gc *gc)
 
 static bool close_marking(struct gc *gc)
 {
-	if (!load_rlx(&gc->xscanned) || !answered(gc) || !nothing_is_left(gc)) {
+	if (!load_acq(&gc->xscanned) || !answered(gc) || !nothing_is_left(gc)) {
 		set_debt(gc);
 		return false;
 	}

@@ -42,7 +42,8 @@
  *
  * R1 set_phase: store_seq(xphase)  ->  A1 gc_phase: load_acq(xphase)   what the phase begins with
  * R2 enter, leave: add_seq(xactive), add_seq(xstarts), sub_seq(xactive)  ->
- *    A2 nothing_is_left: load_seq(xstarts), load_seq(xactive)          the queues as the marker has left them */
+ *    A2 nothing_is_left: load_seq(xstarts), load_seq(xactive)          the queues as the marker has left them
+ * R3 scan_some: store_rel(xscanned) -> A3 scan_some, close_marking: load_acq(xscanned)   who was running, and is to be looked at yet */
 #ifndef GC_CYCLE_H
 #define GC_CYCLE_H
 

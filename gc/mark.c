@@ -174,7 +174,7 @@ void gc_mark_words(struct gc_marker *m, const uintptr_t *words, size_t n)
 /* ---- looking at objects ---- */
 
 /* Mutators store meanwhile, whole words. */
-static NO_TSAN uintptr_t word_at(const char *at)
+static NOT_INSTRUMENTED uintptr_t word_at(const char *at)
 {
 	return load_acq((const _Atomic uintptr_t *)(const void *)at);
 }

@@ -900,12 +900,12 @@ static void shade(uintptr_t word)
 	spin_unlock(&outside.lock);
 }
 
-NO_TSAN void gc_shade_word(const void *word)
+NOT_INSTRUMENTED void gc_shade_word(const void *word)
 {
 	shade(load_rlx((const _Atomic uintptr_t *)word));
 }
 
-NO_TSAN void gc_shade_words(const void *at, size_t bytes)
+NOT_INSTRUMENTED void gc_shade_words(const void *at, size_t bytes)
 {
 	uintptr_t from = ((uintptr_t)at + sizeof from - 1) & ~(sizeof from - 1), to = (uintptr_t)at + bytes;
 	for (; from + sizeof from <= to; from += sizeof from)

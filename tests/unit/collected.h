@@ -16,7 +16,7 @@ WEFT_TYPE(thing, struct thing, next);
 
 enum { WATCHED = 40, STRAY = 4 }; /* so many may be kept by words that only look like pointers */
 
-static weft_weak *watched[WATCHED];
+static _Atomic(weft_weak *) watched[WATCHED];
 
 /* The i-th, which nobody else has. */
 static __attribute__((noinline)) struct thing *watch_new(int i)
