@@ -3,11 +3,15 @@
 
 #include "lockfree/assert.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 /* A run is zeroed at once, and should still be in the nearest cache when its last object is used. */
 enum { RUN_BYTES = 4096, SPANS_AT_ONCE = 64 };
+
+static_assert(HEAP_CELLS <= HEAP_PLACES / 2, "looking for a cell ends soon");
+static_assert(HEAP_CELLS <= UINT16_MAX, "a place has a cell's number");
 
 /* ---- lists ---- */
 
@@ -94,30 +98,60 @@ static bool same_shape(const struct shape *a, const struct shape *b)
 	return a->kind == b->kind && (a->kind != SHAPE_MAP || (a->period == b->period && a->map == b->map));
 }
 
-static uint32_t cell_locked(struct heap *h, const struct size_class *size, const struct shape *shape)
+static bool is_cell(const struct heap *h, uint32_t cell, const struct size_class *size, const struct shape *shape)
 {
-	for (uint32_t i = 1; i < h->ncells; i++) {
-		if (h->cells[i].size == size && same_shape(&h->cells[i].shape, shape))
-			return i;
-	}
+	return h->cells[cell].size == size && same_shape(&h->cells[cell].shape, shape);
+}
+
+static uint32_t hash_of(const struct size_class *size, const struct shape *shape)
+{
+	uint64_t key = (uint64_t)(size - size_classes) << 8 | (uint64_t)shape->kind << 6 | shape->period;
+	if (shape->kind == SHAPE_MAP)
+		key ^= shape->map * 0x9e3779b97f4a7c15u;
+	return (uint32_t)(key * 0xd6e8feb86659fd93u >> 32);
+}
+
+/* The place of a cell in the table: where it is, or would be. Never full: there are fewer cells than places. */
+static uint32_t place_of(const struct heap *h, const struct size_class *size, const struct shape *shape)
+{
+	uint32_t at = hash_of(size, shape) % HEAP_PLACES, cell;
+	while ((cell = load_acq(&h->places[at])) && !is_cell(h, cell, size, shape)) /* A3 */
+		at = (at + 1) % HEAP_PLACES;
+	return at;
+}
+
+/* Under the lock: the cell that has this place from now on. */
+static uint32_t new_cell(struct heap *h, uint32_t at, const struct size_class *size, const struct shape *shape)
+{
 	if (h->ncells == HEAP_CELLS)
 		return HEAP_NO_CELL;
-	h->cells[h->ncells] = (struct heap_cell){.size = size, .shape = *shape};
-	return h->ncells++;
+	uint32_t cell = h->ncells;
+	h->cells[cell] = (struct heap_cell){.size = size, .shape = *shape};
+	h->ncells++;
+	store_rel(&h->places[at], (uint16_t)cell); /* R3 */
+	return cell;
 }
 
 uint32_t heap_cell(struct heap *h, size_t size, const struct shape *shape)
 {
 	assert_always(size > 0 && size <= SMALL_MOST);
+	const struct size_class *class = &size_classes[size_class_of(size)];
+	uint32_t cell = load_acq(&h->places[place_of(h, class, shape)]); /* A3 */
+	if (cell)
+		return cell;
 	spin_lock(&h->lock);
-	uint32_t cell = cell_locked(h, &size_classes[size_class_of(size)], shape);
+	uint32_t at = place_of(h, class, shape);
+	cell = load_rlx(&h->places[at]);
+	if (!cell)
+		cell = new_cell(h, at, class, shape);
 	spin_unlock(&h->lock);
 	return cell;
 }
 
 /* ---- sweeping ---- */
 
-/* Whose sweeping it is may have it: a span with no object goes to the pages, and NULL is left. */
+/* Whose sweeping it is may have it: a span with no object goes to the pages, and NULL is left. The sweeper is one until done_sweeping: when
+ * the span is where it belongs. */
 static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 {
 	*freed += (size_t)span_sweep(s, load_rlx(&h->cycle)) * span_slot_size(s);
@@ -125,8 +159,12 @@ static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 		span_free(h, s);
 		s = NULL;
 	}
-	(void)sub_acqrel(&h->sweepers, 1);
 	return s;
+}
+
+static void done_sweeping(struct heap *h)
+{
+	(void)sub_acqrel(&h->sweepers, 1);
 }
 
 /* One that is of the last cycle has not been swept in this. */
@@ -163,6 +201,7 @@ static bool sweep_one_of(struct heap *h, struct heap_cell *c, size_t *freed)
 	s = swept(h, s, freed);
 	if (s)
 		put(h, c, s);
+	done_sweeping(h);
 	return true;
 }
 
@@ -177,6 +216,7 @@ static bool sweep_one_large(struct heap *h, size_t *freed)
 		push(&h->large, s);
 		spin_unlock(&h->lock);
 	}
+	done_sweeping(h);
 	return true;
 }
 
@@ -212,9 +252,8 @@ void heap_begin_sweeping(struct heap *h)
 	for (uint32_t i = 1; i < h->ncells; i++) {
 		struct heap_cell *c = &h->cells[i];
 		spin_lock(&c->lock);
-		assert_always(!c->unswept);
-		c->unswept = c->roomy;
-		c->roomy = NULL;
+		/* A cache may have put one there already, that has seen the new cycle. */
+		move_all(&c->unswept, &c->roomy);
 		move_all(&c->unswept, &c->full);
 		spin_unlock(&c->lock);
 	}
@@ -271,10 +310,12 @@ static struct span *find_span(struct heap_cache *c, uint32_t cell)
 		if (!s)
 			return new_span(c, cell);
 		s = swept(c->heap, s, &freed);
-		if (s && s->nused < s->nslots)
-			return s;
-		if (s)
+		bool has_room = s && s->nused < s->nslots;
+		if (s && !has_room)
 			put(c->heap, k, s);
+		done_sweeping(c->heap);
+		if (has_room)
+			return s;
 	}
 }
 

@@ -33,7 +33,8 @@
  * An at of another run says that this one is over, and all its slots are objects or unused.
  *
  * R1 span_use: store_rel(used)    -> A1 span_is_used: load_acq(used)
- * R2 next_run: store_rel(handed)  -> A2 is_allocated: load_acq(handed) */
+ * R2 next_run: store_rel(handed)  -> A2 is_allocated: load_acq(handed)
+ * R3 new_cell: store_rel(places)  -> A3 place_of, heap_cell: load_acq(places)   the cell's size and shape */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 
@@ -42,6 +43,7 @@
 
 enum {
 	HEAP_CELLS = 1024,
+	HEAP_PLACES = 4096,
 	HEAP_NO_CELL = 0, /* cells are numbered from 1 */
 };
 
@@ -77,6 +79,7 @@ struct heap {
 	struct pages pages;
 	struct slab spans;
 	_Atomic(struct span *) *table; /* of each page; NULL: nobody's */
+	_Atomic uint16_t places[HEAP_PLACES]; /* hashed by size and shape: a cell, or HEAP_NO_CELL; under the lock, looked at without */
 	struct spin lock;	       /* of what follows */
 	uint32_t ncells;
 	struct heap_cell cells[HEAP_CELLS];

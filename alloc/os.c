@@ -226,6 +226,11 @@ int os_pin(int cpu)
 	return os_pin_thread(os_thread(), cpu);
 }
 
+void os_signal(int tid, int signo)
+{
+	syscall(SYS_tgkill, getpid(), tid, signo);
+}
+
 int os_thread(void)
 {
 	return (int)syscall(SYS_gettid);

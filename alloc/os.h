@@ -68,6 +68,9 @@ int os_thread(void);
  * 0: none. */
 int os_cpu_quota(void);
 
+/* Sends a signal to a thread of this process; one that has ended gets none. */
+void os_signal(int tid, int signo);
+
 /* Tests put a directory in the place of / where os_cpu_quota looks. */
 void os_cpu_quota_root(const char *directory);
 

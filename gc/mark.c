@@ -189,15 +189,26 @@ static void scan_large(struct gc_marker *m, struct span *s)
 	scan(m, &s->shape, s->base + from, left < piece ? left : piece);
 }
 
-static void scan_small(struct gc_marker *m, struct span *s)
+/* Of 64 slots; what the marker does not come to any more is left to the next who takes the span. */
+static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word, uint64_t until)
 {
-	for (uint32_t i = 0; i * 64 < s->nslots; i++) {
-		uint64_t marked = load_rlx(&s->marks[i]);
-		if (!(marked & ~load_rlx(&s->scanned[i])))
-			continue;
-		for (uint64_t todo = marked & ~or_rlx(&s->scanned[i], marked); todo; todo &= todo - 1)
-			scan(m, &s->shape, span_slot(s, i * 64 + (uint32_t)__builtin_ctzll(todo)), s->size->size);
-	}
+	uint64_t marked = load_rlx(&s->marks[word]);
+	if (!(marked & ~load_rlx(&s->scanned[word])))
+		return;
+	uint64_t todo = marked & ~or_rlx(&s->scanned[word], marked);
+	for (; todo && m->work < until; todo &= todo - 1)
+		scan(m, &s->shape, span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(todo)), s->size->size);
+	if (todo)
+		(void)and_rlx(&s->scanned[word], ~todo);
+}
+
+static void scan_small(struct gc_marker *m, struct span *s, uint64_t until)
+{
+	uint32_t words = (s->nslots + 63) / 64, i = 0;
+	for (; i < words && m->work < until; i++)
+		scan_slots(m, s, i, until);
+	if (m->work >= until)
+		gc_queue(m, s); /* perhaps there is more */
 }
 
 bool gc_mark_step(struct gc_marker *m, uint64_t budget, struct gc_marker *const *others, unsigned n)
@@ -208,9 +219,19 @@ bool gc_mark_step(struct gc_marker *m, uint64_t budget, struct gc_marker *const 
 		if (!s)
 			return false;
 		if (s->size)
-			scan_small(m, s);
+			scan_small(m, s, until);
 		else
 			scan_large(m, s);
 	}
+	return true;
+}
+
+bool gc_nothing_queued(struct gc_marking *all, struct gc_marker *const *markers, unsigned n)
+{
+	if (load_seq(&all->in_overflow))
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (deque_len(&markers[i]->queue))
+			return false;
 	return true;
 }

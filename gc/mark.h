@@ -29,7 +29,7 @@
 #include "alloc/heap.h"
 #include "lockfree/deque.h"
 
-enum { GC_QUEUE = 1024, GC_PIECE = 128 * 1024 };
+enum { GC_QUEUE = 1024, GC_PIECE = 8 * 1024 };
 
 /* What all markers of a heap share. */
 struct gc_marking {
@@ -68,5 +68,8 @@ void gc_mark_words(struct gc_marker *, const uintptr_t *words, size_t n);
 /* Looks at queued objects until it has looked at `budget` bytes, or a little more. False: it has found no more work, its own or others'
  * that it could steal from `others`. */
 bool gc_mark_step(struct gc_marker *, uint64_t budget, struct gc_marker *const *others, unsigned n);
+
+/* No queue has anything in it. Sure only while nobody marks. */
+bool gc_nothing_queued(struct gc_marking *, struct gc_marker *const *markers, unsigned n);
 
 #endif

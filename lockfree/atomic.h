@@ -38,6 +38,7 @@
 #define sub_seq(p, v)    atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
 #define or_rlx(p, v)     atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define or_seq(p, v)     atomic_fetch_or_explicit((p), (v), memory_order_seq_cst)
+#define and_rlx(p, v)     atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
 #define and_seq(p, v)    atomic_fetch_and_explicit((p), (v), memory_order_seq_cst)
 
 #define swap_acq(p, v)    atomic_exchange_explicit((p), (v), memory_order_acquire)

@@ -11,11 +11,13 @@
  * that what it does in there it does on an ordinary thread: a process that it starts inherits no low priority.
  *
  * R1 block_begin: store_rel(xstatus) ->  A1 block_take_back: cas_acqrel(xstatus)    the P's own data
+ * R2 block_begin: store_rel(state)   ->  A2 scan_section (gchost.c): load_acq(state)  its registers
  */
 #include "runtime/block.h"
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
 #include "runtime/call.h"
+#include "runtime/collect.h"
 #include "runtime/panic.h"
 #include "runtime/park.h"
 #include "runtime/spare.h"
@@ -49,6 +51,24 @@ bool block_take_back(struct p *p, uint32_t *seen)
 
 /* ---- the goroutine's side ---- */
 
+/* In a section the goroutine touches no collected pointer, but who called it may have some in registers that calls preserve. They stand in
+ * this frame and in that of weft_block_begin, `frame` being its end, which goes: it is kept. */
+static NOT_INSTRUMENTED __attribute__((noinline)) void publish_registers(struct m *m, void *frame)
+{
+	__builtin_unwind_init();
+	uintptr_t *from;
+#if defined(__x86_64__)
+	__asm__ volatile("movq %%rsp, %0" : "=r"(from));
+#elif defined(__aarch64__)
+	__asm__ volatile("mov %0, sp" : "=r"(from));
+#endif
+	uint32_t n = 0;
+	for (; from < (uintptr_t *)frame && n < SECTION_WORDS; from++)
+		m->section[n++] = *from;
+	m->section_words = n;
+	store_rlx(&m->section_sp, from);
+}
+
 /* The P is left for sysmon to find. */
 static void leave_p(struct m *m, struct p *p)
 {
@@ -71,7 +91,8 @@ void weft_block_begin(void)
 	struct p *p = m_p(m);
 	void *me = sched_enter(m); /* the P's data go over to whoever takes it */
 	store_rlx(&m_g(m)->since, load_rlx(&p->now));
-	g_set_state(m_g(m), G_SYSCALL);
+	publish_registers(m, __builtin_frame_address(0));
+	store_rel(&m_g(m)->state, G_SYSCALL); /* R2 */
 	add_seq(&sched.xblocked, 1);
 	store_rlx(&m->blocked_p, p);
 	leave_p(m, p);
@@ -85,8 +106,12 @@ static bool take_p_again(struct m *m)
 {
 	uint32_t blocked = P_BLOCKED;
 	struct p *p = load_rlx(&m->blocked_p);
-	if (!cas_acqrel(&p->xstatus, &blocked, P_RUNNING))
-		return false;
+	while (!cas_acqrel(&p->xstatus, &blocked, P_RUNNING)) {
+		if (blocked != P_HELD)
+			return false;
+		blocked = P_BLOCKED; /* once the collector has flushed its cache */
+		cpu_relax();
+	}
 	sub_seq(&sysmon.xblocked_ps, 1);
 	store_rlx(&p->xm, m); /* it may have been somebody else's meanwhile */
 	store_rlx(&m->p, p);
@@ -105,7 +130,9 @@ void weft_block_end(void)
 	store_rlx(&m->xinside, true); /* there is no P to be taken */
 	void *me = sched_enter(m);
 	g_set_state(m_g(m), G_RUNNING);
+	gc_back(m);
 	if (take_p_again(m)) {
+		gc_before_run(m, m_g(m));
 		due = step_is_due(m_p(m));
 		sched_leave(me);
 	} else {

@@ -33,8 +33,9 @@
 #include "lockfree/fence.h"
 #include "runtime/sched.h"
 
-/* xnote: what sysmon wants of the M at the end of a call. */
-enum note { NOTE_NONE, NOTE_YIELD, NOTE_GIVE_UP };
+/* xnote: what sysmon wants of the M at the end of a call; and, as a bit beside that, the collector, which says it again if sysmon has
+ * overwritten it. */
+enum note { NOTE_NONE, NOTE_YIELD, NOTE_GIVE_UP, NOTE_GC = 4 };
 
 /* sysmon: asks the M on whose P `tick` was seen. */
 void call_note(struct m *, uint32_t tick, enum note);
@@ -74,7 +75,7 @@ static inline __attribute__((always_inline)) void m_call_end(struct m *m, bool o
 {
 	if (!outermost)
 		return;
-	if (unlikely(load_rlx(&m->xnote) == NOTE_GIVE_UP) || unlikely(!m_p(m)))
+	if (unlikely(load_rlx(&m->xnote) >= NOTE_GIVE_UP) || unlikely(!m_p(m)))
 		call_end_slow(m);
 	store_rel(&m->xinside, false); /* R2 */
 }

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,10 +77,34 @@ static void read_spin(struct config *c, const char *name, const char *value)
 	c->spin = one_of(name, value, (const char *const[]){"off", "auto", "poll", NULL});
 }
 
-static void read_collector(struct config *c, const char *name, const char *value)
+static void read_gogc(struct config *c, const char *name, const char *value)
 {
-	(void)c;
-	refuse(name, value, "this build has no collector to tune");
+	char *end;
+	errno = 0;
+	long percent = strtol(value, &end, 10);
+	if (!strcmp(value, "off"))
+		percent = PACE_OFF;
+	else if (errno || *end || !isdigit((unsigned char)*value) || percent > INT_MAX)
+		refuse(name, value, "a percentage is wanted, or off");
+	c->pace.percent = (int)percent;
+}
+
+/* Bytes: a number, and perhaps a unit. */
+static void read_memlimit(struct config *c, const char *name, const char *value)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	char *end;
+	errno = 0;
+	unsigned long long n = strtoull(value, &end, 10);
+	unsigned unit = 0;
+	while (*end && unit < ARRAY_LEN(units) && strcmp(end, units[unit]))
+		unit++;
+	uint64_t bytes = n << 10 * (unit % ARRAY_LEN(units));
+	if (!strcmp(value, "off"))
+		bytes = PACE_NO_LIMIT;
+	else if (errno || !isdigit((unsigned char)*value) || unit == ARRAY_LEN(units) || bytes >> 10 * unit != n || bytes > INT64_MAX)
+		refuse(name, value, "a number of bytes is wanted (with B, KiB, MiB, GiB or TiB, if any), or off");
+	c->pace.limit = bytes;
 }
 
 static void read_net(struct config *c, const char *name, const char *value)
@@ -209,8 +234,8 @@ static const struct {
 	void (*read)(struct config *, const char *name, const char *value);
 } variables[] = {
 	{"WEFT_PROCS", read_procs}, {"WEFT_PIN", read_pin},     {"WEFT_SPIN", read_spin},
-	{"WEFT_NET", read_net},     {"WEFT_DEBUG", read_debug}, {"WEFT_GOGC", read_collector},
-	{"WEFT_MEMLIMIT", read_collector}, {"WEFT_MAXTHREADS", read_max_threads},
+	{"WEFT_NET", read_net},     {"WEFT_DEBUG", read_debug}, {"WEFT_GOGC", read_gogc},
+	{"WEFT_MEMLIMIT", read_memlimit}, {"WEFT_MAXTHREADS", read_max_threads},
 };
 
 static void read_variable(struct config *c, const char *entry)
@@ -249,7 +274,8 @@ static void check_together(struct config *c)
 
 void config_read(struct config *c)
 {
-	*c = (struct config){.spin = SPIN_AUTO, .steal = true, .preempt = true, .bias = true, .max_threads = THREADS_BY_DEFAULT};
+	*c = (struct config){.spin = SPIN_AUTO, .steal = true, .preempt = true, .bias = true, .max_threads = THREADS_BY_DEFAULT,
+			     .pace = {.percent = 100, .limit = PACE_NO_LIMIT}};
 	for (char **e = environ; *e; e++)
 		if (!strncmp(*e, "WEFT_", 5) && strchr(*e, '='))
 			read_variable(c, *e);

@@ -2,6 +2,7 @@
 #ifndef RUNTIME_CONFIG_H
 #define RUNTIME_CONFIG_H
 
+#include "gc/pace.h"
 #include "runtime/sched.h"
 
 enum { SIMULATED_PS = 4 }; /* unless WEFT_PROCS says otherwise: the machine has no say */
@@ -18,6 +19,7 @@ struct config {
 	bool bias;
 	unsigned max_threads; /* without a P */
 	unsigned schedtrace_ms; /* between two lines; 0: none */
+	struct pace_settings pace;
 	bool simulate;
 	uint64_t seed;
 	enum sim_delays delays;

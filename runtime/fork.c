@@ -11,6 +11,7 @@ static void in_child(void)
 	store_rlx(&sched.running, false);
 	store_rlx(&crash_hook, NULL); /* the goroutines are the parent's */
 	m_current = NULL;
+	weft_mutator_ = NULL;
 }
 
 void fork_init(void)

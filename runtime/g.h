@@ -15,14 +15,18 @@
 #ifndef RUNTIME_G_H
 #define RUNTIME_G_H
 
+#include "alloc/heap.h"
 #include "alloc/slab.h"
 #include "alloc/stack.h"
+#include "gc/mutator.h"
 #include "lockfree/runq.h"
 #include "lockfree/spin.h"
 #include "runtime/clock.h"
 #include "runtime/stats.h"
 #include "runtime/switch.h"
 #include "runtime/wheel.h"
+
+#include <weft/gc.h>
 
 #include <time.h>
 
@@ -53,6 +57,7 @@ enum { G_NAME = 32, G_INLINE_ARG = 64 };
 struct g_options {
 	struct g_options *next; /* in a free list; first, as struct slab_free wants it */
 	void *arg_copy;         /* heap memory, when it did not fit inline */
+	size_t arg_size;        /* bytes of the copy; 0: there is none */
 	_Atomic char name[G_NAME];
 	_Alignas(16) char inline_arg[G_INLINE_ARG];
 };
@@ -88,6 +93,7 @@ struct g {
 	};
 	_Atomic uint32_t xfutex; /* threads outside the runtime wait here */
 	bool joined; /* it was begun because its creator waits in a wait group */
+	_Atomic uint8_t scan; /* collect.h: in which cycle its stack was looked at */
 	_Atomic uint64_t ready_at; /* with a stamp */
 };
 _Static_assert(sizeof(struct g) == CACHE_LINE, "two lines");
@@ -134,7 +140,10 @@ struct suspect {
 	uint64_t since;
 };
 
-enum p_status { P_RUNNING, P_BLOCKED };
+enum p_status { P_RUNNING, P_BLOCKED, P_HELD }; /* held: by the collector, for a moment; a blocked one */
+
+/* Asleep, others may flush its cache; while one does, it is held. */
+enum p_gc { P_GC_AWAKE, P_GC_ASLEEP, P_GC_HELD };
 
 /* Counters that only the P's holder writes. */
 struct p_stats {
@@ -146,6 +155,7 @@ struct p_stats {
 
 struct p {
 	/* The holder's own. */
+	struct heap_run *runs; /* the cache's; first, as weft/gc.h wants it */
 	unsigned index;
 	_Atomic int cpu;
 	bool solo;         /* there is no other P: nobody steals */
@@ -180,6 +190,12 @@ struct p {
 	unsigned *victims; /* the other Ps, nearest first */
 	unsigned ring_end[STEAL_RINGS]; /* victims[ring_end[d-1] .. ring_end[d]) are at distance d */
 	struct stats_part seen;
+	struct heap_cache *cache; /* of collected objects */
+	struct gc_marker *marker;
+	_Atomic uint32_t gc_seen; /* gc.xstate, when it was even, and the cache was flushed for it */
+	uint32_t gc_cycle;        /* that gc_ns is about */
+	int64_t gc_ns;            /* given to it */
+	uint64_t gc_debt;         /* bytes to mark for what was allocated */
 
 	/* Others write too. */
 	ON_OWN_LINE _Atomic(struct g *) xrunnext; /* holder swaps, thieves CAS */
@@ -189,14 +205,17 @@ struct p {
 	uint32_t small_wakes;        /* holder: left out since the last one */
 	_Atomic uint32_t xwake;               /* futex: 1 when somebody has woken it */
 	_Atomic bool xin_poller;              /* asleep in the poller, not on the futex */
+	_Atomic uint32_t xgc;                 /* enum p_gc */
 	struct gqueue inbox; /* goroutines that are pinned here */
 	struct runq runq;
 	struct wheel wheel;
 };
 
+enum { SECTION_WORDS = 96 };
+
 struct m {
 	struct slab_free unused;
-	/* Every call into weft: call.h. */
+	/* Every call into weft: call.h. These two are a struct weft_mutator_. */
 	_Atomic(struct p *) p;  /* NULL: none. Marked, it is being taken: the M and sysmon CAS */
 	_Atomic bool xinside;   /* the M writes, sysmon reads */
 	_Atomic uint8_t xnote;  /* enum note; sysmon writes, the M clears */
@@ -218,9 +237,31 @@ struct m {
 	struct epoch_reader *reader;
 	_Atomic int tid;
 	_Atomic uint32_t note_tick; /* the P's tick that xnote is about */
+	struct gc_mutator shaded;
+	_Atomic uint32_t gc_passed;    /* the round of handshakes in which it has last passed */
+	_Atomic int64_t gc_signalled;  /* when it was last sent a signal */
+	/* In a blocking section (block.c): the goroutine's stack from here on, and what it had in registers. */
+	_Atomic(void *) section_sp;
+	uint32_t section_words;
+	uintptr_t section[SECTION_WORDS];
 	_Atomic bool lowered;   /* its P was taken while it computed: it gets no other */
 	_Atomic bool xdetached; /* and it is no reader any more */
 };
+
+_Static_assert(offsetof(struct m, xinside) - offsetof(struct m, p) == offsetof(struct weft_mutator_, inside) &&
+		       offsetof(struct weft_mutator_, p) == 0 && offsetof(struct p, runs) == offsetof(struct weft_p_, runs),
+	       "what weft/gc.h knows of them");
+_Static_assert(sizeof(struct heap_run) == sizeof(struct weft_run_) && offsetof(struct heap_run, at) == offsetof(struct weft_run_, at) &&
+		       offsetof(struct heap_run, end) == offsetof(struct weft_run_, end),
+	       "and of runs");
+
+/* What the inline forms of weft/gc.h go by: &m->p of the calling thread's M. */
+extern WEFT_API _Thread_local struct weft_mutator_ *weft_mutator_ __attribute__((tls_model("initial-exec")));
+
+static inline struct weft_mutator_ *m_as_mutator(struct m *m)
+{
+	return (struct weft_mutator_ *)(void *)&m->p;
+}
 
 /* The calling thread's M, NULL outside weft's threads. Read through assembly: a goroutine may wake on another
  * thread, and a compiler that knew this for a thread-local would keep its old address. */

@@ -34,6 +34,7 @@
 #include "lockfree/epoch.h"
 #include "lockfree/fence.h"
 #include "alloc/os.h"
+#include "runtime/collect.h"
 #include "runtime/dump.h"
 #include "runtime/park.h"
 #include "runtime/sched.h"
@@ -502,7 +503,9 @@ static void sleep_until_woken(struct p *p)
 		sim_point(SIM_DROWSE);
 	if (!work_anywhere(p) && load_seq(&sched.poller) == poller) {
 		check_deadlock();
+		gc_p_sleeps(p);
 		sleep_for(p, poller, until_threads_have_ended(time_to_next_chore(p)));
+		gc_p_wakes(p);
 	}
 	/* Claimed by a waker: it has counted us among those who look. Otherwise we count ourselves out. */
 	p->spinning = !claim(p->index);
@@ -540,6 +543,10 @@ struct g *find_work(struct m *m)
 		g = look_everywhere(p, now);
 		if (g)
 			break;
+		if (unlikely(gc_is_on(&collector)) && gc_spare_time(m)) {
+			now = spinning_since = weft_now();
+			continue;
+		}
 		if (now - spinning_since < spin_bound(p) && may_spin(p)) {
 			pause_between_looks(p);
 			now = weft_now();

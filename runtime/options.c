@@ -70,14 +70,17 @@ void *options_set(struct m *m, struct g *g, const weft_go_opts *wanted, void *ar
 	fiber_observe(o);
 	copy_name(o, wanted->name);
 	o->arg_copy = NULL;
+	o->arg_size = 0;
 	store_rel(&g->options, o);
 	if (!wanted->arg_size)
 		return arg;
 	void *copy = o->inline_arg;
 	if (wanted->arg_size > G_INLINE_ARG)
 		copy = o->arg_copy = weft_malloc(wanted->arg_size);
-	if (copy)
+	if (copy) {
 		memcpy(copy, arg, wanted->arg_size);
+		o->arg_size = wanted->arg_size;
+	}
 	return copy;
 }
 

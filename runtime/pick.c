@@ -1,6 +1,7 @@
 #include "runtime/pick.h"
 #include "lockfree/epoch.h"
 #include "lockfree/fence.h"
+#include "runtime/collect.h"
 #include "runtime/sim.h"
 
 enum {
@@ -129,6 +130,7 @@ static COLD void look_at_clock(struct p *p)
 	store_rlx(&p->now, now);
 	epoch_quiet();
 	free_dead_stacks(p);
+	gc_share(p, now);
 	fire_timers(p, now);
 	fire_late_timers_of_another(p, now);
 	if (p->helped % HELP_EVERY == 0)

@@ -92,6 +92,11 @@ static bool has_nodes(void)
 	return placement.topo.nnodes > 1 && !sim_on;
 }
 
+int placement_node(unsigned index)
+{
+	return has_nodes() ? node_of(index) : -1;
+}
+
 void *placement_alloc(unsigned index, size_t bytes)
 {
 	bytes = (bytes + OS_PAGE - 1) / OS_PAGE * OS_PAGE;

@@ -24,6 +24,9 @@ void placement_find(const struct config *);
 /* Memory for P `index`, zeroed, in whole pages of its own; on its NUMA node where there are several. NULL: no memory. */
 void *placement_alloc(unsigned index, size_t bytes);
 
+/* The NUMA node of P `index`; -1: there are not several. */
+int placement_node(unsigned index);
+
 /* Fills in what depends on where the P lies: its CPU, whence its stacks come, the order of its victims. */
 void placement_of(struct p *);
 

@@ -12,6 +12,7 @@
 #include "lockfree/epoch.h"
 #include "lockfree/fence.h"
 #include "runtime/call.h"
+#include "runtime/collect.h"
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
 #include "runtime/options.h"
@@ -35,6 +36,7 @@ enum {
 
 struct sched sched;
 _Thread_local struct m *m_current;
+_Thread_local struct weft_mutator_ *weft_mutator_;
 
 /* ---- switching ---- */
 
@@ -74,6 +76,7 @@ static inline struct context *prepare(struct m *m, struct g *next)
 	}
 	context_wait_off_cpu(&next->ctx);
 	fiber_observe(&next->ctx);
+	gc_before_run(m, next);
 	if (!load_rlx(&next->stack))
 		give_stack(m_p(m), next);
 	store_rlx(&next->ctx.xon_cpu, 1);
@@ -438,8 +441,12 @@ void weft_yield(void)
 		store_rlx(&g->stamp, STAMP_NONE);
 	}
 	sched_leave(me);
-	if (outermost)
-		store_rel(&m_self()->xinside, false); /* whatever was asked of us has been done */
+	if (!outermost)
+		return;
+	m = m_self();
+	if (unlikely(load_rlx(&m->xnote) & NOTE_GC))
+		gc_safe_point(m);
+	store_rel(&m->xinside, false); /* whatever else was asked of us has been done */
 }
 
 /* The program has ended: the M goes home, and the goroutine that runs on it is abandoned. */
@@ -557,6 +564,7 @@ void start_goroutine(struct p *p, void (*fn)(void *), void *arg)
 	bump(&p->stats.started, 1);
 	fiber_publish(g);
 	g_init(g, fn, arg, 0, NULL);
+	gc_born(m_self(), g);
 	run_queue_put_new(p, g);
 }
 
@@ -620,6 +628,7 @@ void weft_go(void (*fn)(void *), void *arg)
 	fiber_publish(g); /* what came before the go statement is ordered before the goroutine */
 	void *me = sched_enter(m);
 	g_init(g, fn, arg, my_id(m), __builtin_return_address(0));
+	gc_born(m, g);
 	g_launch(m, g);
 	sched_leave(me);
 	if (likely(m != NULL))
@@ -687,6 +696,7 @@ int weft_go_with(const weft_go_opts *opts, void (*fn)(void *), void *arg)
 		store_rlx(&g->pin, pin);
 		g->stack_want = stack;
 		g->extras = true;
+		gc_born(m, g);
 		g_launch(m, g);
 	}
 	sched_leave(me);
@@ -720,12 +730,14 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 {
 	struct p *p = m_p(m);
 	struct stack *s = load_rlx(&g->stack);
+	gc_ends(g);
 	store_rlx(&g->stack, NULL);
 	store_rlx(&g->ctx.xon_cpu, 0);
 	p->joined = g->joined ? load_rlx(&g->creator) : 0;
 	g_recycle(p, g);
 	struct g *n = *next = pick(p, TREE);
 	if (n && !load_rlx(&n->stack) && is_wanted(s, n->stack_want)) {
+		gc_before_run(m, n);
 		store_rel(&n->stack, s); /* overflow.c: R1 */
 		store_rlx(&n->ctx.xon_cpu, 1);
 		g_set_state(n, G_RUNNING);
@@ -794,6 +806,7 @@ void weft_exit_goroutine(void)
 	fiber_forget(&g->fiber); /* with the calls that will not return on it */
 	struct p *p = m_p(m);
 	struct stack *s = load_rlx(&g->stack);
+	gc_ends(g);
 	store_rlx(&g->stack, NULL);
 	store_rlx(&g->ctx.xon_cpu, 0);
 	p->joined = g->joined ? load_rlx(&g->creator) : 0;

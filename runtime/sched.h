@@ -119,6 +119,9 @@ _Noreturn void panic_in_section(void);
 struct g *stand_in(void);
 void stand_in_drop(void);
 
+/* start.c: every struct m that there ever was, on a thread (tid) or not. */
+void m_each(void (*see)(void *m, void *arg), void *arg);
+
 /* start.c: how many threads there are that weft did not make. */
 int foreign_threads(void);
 

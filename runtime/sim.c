@@ -338,6 +338,7 @@ static void go_to(struct sim_m *to)
 	sim.running = to;
 	sim.left = from;
 	m_current = to == &thread ? NULL : &to->m;
+	weft_mutator_ = m_current ? m_as_mutator(m_current) : NULL;
 	fiber_leave_stack(&from->fake_stack, to->bottom, to->size);
 	context_switch(&from->ctx, &to->ctx);
 	fiber_enter_stack_from(from->fake_stack, &sim.left->bottom, &sim.left->size);

@@ -8,6 +8,7 @@
 #include "lockfree/epoch.h"
 #include "runtime/bias.h"
 #include "runtime/call.h"
+#include "runtime/collect.h"
 #include "runtime/config.h"
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
@@ -130,6 +131,11 @@ static void see_m(void *object, void *arg)
 		s->see(p, thread, s->arg);
 }
 
+void m_each(void (*see)(void *m, void *arg), void *arg)
+{
+	slab_each(&ms, see, arg);
+}
+
 void m_each_with_p(void (*see)(struct p *, int thread, void *arg), void *arg)
 {
 	slab_each(&ms, see_m, &(struct see_m){see, arg});
@@ -141,6 +147,7 @@ static void m_run(struct m *m)
 	struct overflow_part overflow;
 	overflow_open(&overflow);
 	m_current = m;
+	weft_mutator_ = m_as_mutator(m);
 	store_rlx(&m->xinside, true);
 	store_rlx(&m->fiber, fiber_current());
 	store_rlx(&m->tid, os_thread());
@@ -156,6 +163,7 @@ static void m_run(struct m *m)
 	epoch_unregister();
 	store_rlx(&m->tid, 0);
 	m_current = NULL;
+	weft_mutator_ = NULL;
 	overflow_close(&overflow);
 }
 
@@ -233,6 +241,7 @@ static struct p *p_make(unsigned index)
 	store_rlx(&p->now, weft_now());
 	p->random = index * 2654435761u + 1;
 	wheel_init(&p->wheel, load_rlx(&p->now));
+	gc_start_p(p);
 	return p;
 }
 _Static_assert(sizeof(struct p) % _Alignof(struct suspect) == 0, "suspects stand right behind");
@@ -294,6 +303,7 @@ static void prepare(void)
 	if (config.bias && (membarrier || config.simulate))
 		bias_allow();
 	make_ps(&config);
+	gc_start(&config);
 	if (sim_on)
 		sim_make_ms();
 	clock_start();

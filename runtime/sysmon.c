@@ -24,6 +24,7 @@
 #include "lockfree/assert.h"
 #include "runtime/block.h"
 #include "runtime/call.h"
+#include "runtime/collect.h"
 #include "runtime/takeover.h"
 #include "runtime/watch.h"
 
@@ -39,6 +40,7 @@ enum {
 	BLOCKED_PATIENCE = 50, /* looks without a hand-over before they become rarer */
 	COMPUTING_EVERY = 5000000,
 	WATCH_SELDOM = 5000000,
+	COLLECTING_EVERY = 200000,
 	PATIENCE = 10000000,
 	GRACE = 100000,
 	IDLE_AFTER = 1000000000,
@@ -134,16 +136,16 @@ static enum blocked_look look_at_blocked(int64_t now, int64_t *due)
 	return saw;
 }
 
-int64_t pace_next(struct pace *p, enum blocked_look saw)
+int64_t look_pace_next(struct look_pace *p, enum blocked_look saw)
 {
 	int64_t most = saw == LOOK_SOMETHING_WAITS || saw == LOOK_ONE_IS_ON ? BLOCKED_EVERY_WAITED : BLOCKED_EVERY_MOST;
 	p->idle = saw == LOOK_NO_SECTIONS ? p->idle + 1 : 0;
 	if (saw == LOOK_NO_SECTIONS && (p->every == 0 || p->idle > NO_SECTIONS_PATIENCE)) {
-		*p = (struct pace){0};
+		*p = (struct look_pace){0};
 		return 0;
 	}
 	if (saw == LOOK_HANDED_ON || p->every == 0)
-		*p = (struct pace){.every = BLOCKED_EVERY};
+		*p = (struct look_pace){.every = BLOCKED_EVERY};
 	else if (p->useless < BLOCKED_PATIENCE)
 		p->useless++;
 	else
@@ -185,7 +187,7 @@ static void *sysmon_run(void *unused)
 {
 	(void)unused;
 	int64_t now = weft_now(), busy_at = now, computing_at = now, watch_at = now, due;
-	struct pace pace = {0};
+	struct look_pace pace = {0};
 	struct watch_look seen = {0};
 	os_exact_timers();
 	os_short_slice();
@@ -207,7 +209,9 @@ static void *sysmon_run(void *unused)
 		if (now >= computing_at)
 			computing_at = now + look_at_all(now, &seen.unhelped);
 		int64_t pause = sooner(computing_at, watch_at) - now;
-		int64_t until_look = pace_next(&pace, saw);
+		if (gc_watch())
+			pause = sooner(pause, COLLECTING_EVERY);
+		int64_t until_look = look_pace_next(&pace, saw);
 		if (until_look == 0) {
 			rest(SYSMON_NAPPING, pause);
 			continue;

@@ -22,7 +22,7 @@ extern struct sysmon sysmon;
 enum blocked_look { LOOK_NO_SECTIONS, LOOK_NOTHING_WAITS, LOOK_SOMETHING_WAITS, LOOK_ONE_IS_ON, LOOK_HANDED_ON };
 
 /* How far apart the looks are. Zeroed at first. */
-struct pace {
+struct look_pace {
 	int useless;    /* looks in a row */
 	int idle;       /* looks in a row that saw no sections */
 	int64_t every;  /* ns; 0: as often as can be */
@@ -30,7 +30,7 @@ struct pace {
 };
 
 /* The pause after a look, in ns; 0: there are no sections any more, whoever begins one is to wake sysmon. */
-int64_t pace_next(struct pace *, enum blocked_look);
+int64_t look_pace_next(struct look_pace *, enum blocked_look);
 
 void sysmon_start(void);
 COLD void sysmon_wake(void);

@@ -23,6 +23,7 @@
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
 #include "runtime/call.h"
+#include "runtime/collect.h"
 #include "runtime/fork.h"
 #include "runtime/panic.h"
 #include "runtime/spare.h"
@@ -185,21 +186,26 @@ static bool note_holds(struct m *m)
 
 void call_end_slow(struct m *m)
 {
+	if (load_rlx(&m->xnote) & NOTE_GC)
+		gc_safe_point(m);
 	if (!m_p(m))
 		epoch_offline();
 	else if (unlikely(sim_on))
 		sim_call_ends(m);
-	else if (note_holds(m))
+	else if (load_rlx(&m->xnote) == NOTE_GIVE_UP && note_holds(m))
 		give_up_p(m);
 }
 
 void call_end_blocking_slow(void)
 {
+	struct m *m = m_self();
+	if (load_rlx(&m->xnote) & NOTE_GC)
+		gc_safe_point(m);
 	if (unlikely(sim_on)) {
 		sim_blocking_call_ends();
 		return;
 	}
-	if (!note_holds(m_self()))
+	if (!note_holds(m))
 		return;
 	add_rlx(&sched.asked, 1);
 	weft_yield();

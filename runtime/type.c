@@ -6,13 +6,15 @@
 #include <weft/panic.h>
 
 #define BUILT_IN(noun, c, is)                                                 \
+	static struct weft_worked_out_ noun##_lazy;                           \
 	const weft_type weft_type_##noun##_ = {.version_ = sizeof(weft_type), \
 					       .kind = (is),                  \
 					       .align = _Alignof(c),          \
 					       .size = sizeof(c),             \
 					       .name = #noun,                 \
 					       .c_name = #c,                  \
-					       .where = "weft"};              \
+					       .where = "weft",               \
+					       .lazy_ = &noun##_lazy};        \
 	const struct weft_methods_ weft_methods_of_##noun##_ = {&weft_type_##noun##_}
 
 BUILT_IN(bool, bool, WEFT_KIND_BOOL);

@@ -266,7 +266,7 @@ struct weft_type_switch_ {
 	WEFT_OWN_BEGIN_                                                                                                          \
 	WEFT_OWN_FORWARD_ struct weft_methods_ weft_methods_of_##name##_ __attribute__((unused));                                \
 	WEFT_OWN_END_                                                                                                            \
-	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_ANY, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL)
+	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_ANY, 0, NULL, 0, NULL, NULL, NULL, NULL)
 
 #define WEFT_IMPLEMENTS(type, interface)                                                                                       \
 	WEFT_RETURNS_NOTHING_BEGIN_                                                                                            \

@@ -100,12 +100,11 @@ WEFT_API void weft_value_fini(const weft_type *, void *value);
 #define WEFT_STRUCT(name, type, ...)                                                                             \
 	WEFT_TYPE_NAMES_(name, type);                                                                            \
 	WEFT_STRUCT_FIELDS_(name, __VA_ARGS__);                                                                  \
-	WEFT_TYPE_DEFINE_(name, #type, 0, WEFT_KIND_STRUCT, 0, NULL, 0, NULL, NULL, NULL, weft_fields_##name##_, \
-			  &weft_lazy_##name##_)
+	WEFT_TYPE_DEFINE_(name, #type, 0, WEFT_KIND_STRUCT, 0, NULL, 0, NULL, NULL, NULL, weft_fields_##name##_)
 #define WEFT_STRUCT_TRACED(name, type, pointers, ...) \
 	WEFT_TYPE_NAMES_(name, type);                 \
 	WEFT_STRUCT_FIELDS_(name, __VA_ARGS__);       \
-	WEFT_TYPE_TRACED_(name, #type, WEFT_KIND_STRUCT, weft_fields_##name##_, &weft_lazy_##name##_, WEFT_BARE_ pointers)
+	WEFT_TYPE_TRACED_(name, #type, WEFT_KIND_STRUCT, weft_fields_##name##_, WEFT_BARE_ pointers)
 #define WEFT_BARE_(...) __VA_ARGS__
 
 #ifdef __cplusplus
@@ -119,7 +118,6 @@ WEFT_API void weft_value_fini(const weft_type *, void *value);
 /* In a function, whose scope can have a name for the struct. */
 #define WEFT_STRUCT_FIELDS_(name, ...)                                          \
 	WEFT_AS_C_HAS_IT_(weft_c_##name##_);                                    \
-	static struct weft_worked_out_ weft_lazy_##name##_;                     \
 	static weft_fields weft_fields_##name##_(void)                          \
 	{                                                                       \
 		typedef weft_c_##name##_ weft_self_;                            \
@@ -290,16 +288,16 @@ WEFT_BEGIN_DECLS
 #define WEFT_TYPE_SLICE(name, elem)                                                                                     \
 	WEFT_TYPE_NAMES_(name, name);                                                                                   \
 	WEFT_STATIC_ASSERT_(WEFT_SAME_(WEFT_ELEMENTS_(name), weft_c_##elem##_), #name " has elements of another type"); \
-	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_SLICE, 0, NULL, 0, &weft_type_##elem##_, NULL, NULL, NULL, NULL)
+	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_SLICE, 0, NULL, 0, &weft_type_##elem##_, NULL, NULL, NULL)
 #define WEFT_TYPE_MAP(name, key, elem)                                                                                         \
 	WEFT_TYPE_NAMES_(name, name);                                                                                          \
 	WEFT_STATIC_ASSERT_(WEFT_SAME_(name##_given_, weft_c_##key##_), #name " has keys of another type");                    \
 	WEFT_STATIC_ASSERT_(WEFT_SAME_(name##_value_, weft_c_##elem##_), #name " has values of another type");                 \
 	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_MAP, 0, NULL, 0, &weft_type_##elem##_, &weft_type_##key##_, &name##_type_, \
-			  NULL, NULL)
+			  NULL)
 #define WEFT_TYPE_POINTER(name, elem)               \
 	WEFT_TYPE_NAMES_(name, weft_c_##elem##_ *); \
-	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_POINTER, 0, NULL, 0, &weft_type_##elem##_, NULL, NULL, NULL, NULL)
+	WEFT_TYPE_DEFINE_(name, #name, 0, WEFT_KIND_POINTER, 0, NULL, 0, &weft_type_##elem##_, NULL, NULL, NULL)
 
 WEFT_END_DECLS
 

@@ -53,11 +53,13 @@ typedef struct weft_fields {
 	size_t n;
 } weft_fields;
 
-/* What the library works out of a type once. Its own to write. */
+/* What the library works out of a type once. Its own to write; that of one type in several files is worked out in each. */
 struct weft_worked_out_ {
 	void *json;
 	bool checked;	   /* its fields lie apart */
 	bool json_checked; /* so do its parts' types, and their tags are right */
+	uint64_t place;	   /* where its objects are allocated: the heap's cell, and from bit 32 on a slot's size; 0: not known */
+	const void *scan;  /* of a type larger than its map: what the collector reads */
 };
 
 enum { WEFT_TYPE_CONSERVATIVE_ = 1 };
@@ -194,7 +196,8 @@ WEFT_BEGIN_DECLS
 	WEFT_OWN_END_                                                                             \
 	WEFT_TYPE_CASTS_(name)
 
-#define WEFT_TYPE_DEFINE_(name, c_name, flags, kind, map, pointers, npointers, elem, key, map_type, fields, lazy) \
+#define WEFT_TYPE_DEFINE_(name, c_name, flags, kind, map, pointers, npointers, elem, key, map_type, fields)       \
+	static struct weft_worked_out_ weft_lazy_##name##_;                                                        \
 	WEFT_OWN_BEGIN_                                                                                           \
 	WEFT_OWN_ weft_type weft_type_##name##_ = {(uint32_t)sizeof(weft_type),                                   \
 						   (flags),                                                       \
@@ -211,7 +214,7 @@ WEFT_BEGIN_DECLS
 						   (key),                                                         \
 						   (map_type),                                                    \
 						   (fields),                                                      \
-						   (lazy)};                                                       \
+						   &weft_lazy_##name##_};                                                       \
 	WEFT_OWN_ struct weft_methods_ weft_methods_of_##name##_ = {&weft_type_##name##_};                        \
 	WEFT_OWN_END_                                                                                             \
 	typedef weft_c_##name##_ weft_declared_##name##_
@@ -221,21 +224,21 @@ WEFT_BEGIN_DECLS
 	WEFT_EACH_(WEFT_POINTERS_CHECK_, weft_c_##name##_, __VA_ARGS__) \
 	static const weft_pointers weft_pointers_##name##_[] = {WEFT_EACH_(WEFT_POINTERS_, weft_c_##name##_, __VA_ARGS__)}
 
-#define WEFT_TYPE_TRACED_(name, c_name, kind, fields, lazy, ...)                                                                 \
+#define WEFT_TYPE_TRACED_(name, c_name, kind, fields, ...)                                                                 \
 	WEFT_TYPE_POINTERS_(name, __VA_ARGS__);                                                                                  \
 	WEFT_TYPE_DEFINE_(name, c_name, 0, kind, 0 WEFT_EACH_(WEFT_POINTERS_MAP_, weft_c_##name##_, __VA_ARGS__),                \
 			  weft_pointers_##name##_, sizeof weft_pointers_##name##_ / sizeof *weft_pointers_##name##_, NULL, NULL, \
-			  NULL, fields, lazy)
+			  NULL, fields)
 
 #define WEFT_TYPE(name, type, ...)    \
 	WEFT_TYPE_NAMES_(name, type); \
-	WEFT_TYPE_TRACED_(name, #type, WEFT_KIND_OPAQUE, NULL, NULL, __VA_ARGS__)
+	WEFT_TYPE_TRACED_(name, #type, WEFT_KIND_OPAQUE, NULL, __VA_ARGS__)
 #define WEFT_TYPE_LEAF(name, type)    \
 	WEFT_TYPE_NAMES_(name, type); \
-	WEFT_TYPE_DEFINE_(name, #type, 0, WEFT_KIND_OPAQUE, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL)
-#define WEFT_TYPE_CONSERVATIVE(name, type) \
-	WEFT_TYPE_NAMES_(name, type);      \
-	WEFT_TYPE_DEFINE_(name, #type, WEFT_TYPE_CONSERVATIVE_, WEFT_KIND_OPAQUE, 0, NULL, 0, NULL, NULL, NULL, NULL, NULL)
+	WEFT_TYPE_DEFINE_(name, #type, 0, WEFT_KIND_OPAQUE, 0, NULL, 0, NULL, NULL, NULL, NULL)
+#define WEFT_TYPE_CONSERVATIVE(name, type)                                                                              \
+	WEFT_TYPE_NAMES_(name, type);                                                                                   \
+	WEFT_TYPE_DEFINE_(name, #type, WEFT_TYPE_CONSERVATIVE_, WEFT_KIND_OPAQUE, 0, NULL, 0, NULL, NULL, NULL, NULL)
 
 /* ---- what is described already ---- */
 

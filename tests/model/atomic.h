@@ -26,6 +26,8 @@
 #define sub_rlx(p, v)     MODIFY_(p, VERB_ADD, -(uint64_t)(v), RELAXED)
 #define sub_acqrel(p, v)  MODIFY_(p, VERB_ADD, -(uint64_t)(v), ACQ_REL)
 #define sub_seq(p, v)     MODIFY_(p, VERB_ADD, -(uint64_t)(v), SEQ_CST)
+#define or_rlx(p, v)      MODIFY_(p, VERB_OR, v, RELAXED)
+#define and_rlx(p, v)     MODIFY_(p, VERB_AND, v, RELAXED)
 #define or_seq(p, v)      MODIFY_(p, VERB_OR, v, SEQ_CST)
 #define and_seq(p, v)     MODIFY_(p, VERB_AND, v, SEQ_CST)
 #define swap_acq(p, v)    MODIFY_(p, VERB_SWAP, v, ACQUIRE)

@@ -6,10 +6,12 @@
 #define TESTS_MODEL_SCHEDULER_H
 
 #include "tests/model/atomic.h"
+#include "tests/model/collect.h"
 #include "tests/model/fence.h"
 
 /* Nothing switches, so the sanitizers are told nothing: runtime/fiber.h, empty in every flavour. */
 #define RUNTIME_FIBER_H
+#define LOCKFREE_SANITIZE_H
 #define WEFT_TSAN 0
 #define WEFT_ASAN 0
 #define NO_TSAN

@@ -16,6 +16,7 @@
 #define sim_refuse_outside()     ((void)0)
 
 #include "tests/model/atomic.h"
+#include "tests/model/collect.h"
 #include "tests/model/fence.h"
 
 #include "lockfree/assert.h"

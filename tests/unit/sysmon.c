@@ -8,66 +8,66 @@
 
 enum { SOON = 20 * WEFT_US, HANDED_ON_WITHIN = 100 * WEFT_US, RAREST = 640 * WEFT_US, MANY = 1000 };
 
-static int64_t pause_after_many(struct pace *p, enum blocked_look saw)
+static int64_t pause_after_many(struct look_pace *p, enum blocked_look saw)
 {
 	int64_t pause = 0;
 	for (int i = 0; i < MANY; i++)
-		pause = pace_next(p, saw);
+		pause = look_pace_next(p, saw);
 	return pause;
 }
 
 TEST(looks_become_rare_while_nothing_waits)
 {
-	struct pace p = {0};
-	CHECK_EQ(pace_next(&p, LOOK_NOTHING_WAITS), SOON);
+	struct look_pace p = {0};
+	CHECK_EQ(look_pace_next(&p, LOOK_NOTHING_WAITS), SOON);
 	CHECK_EQ(pause_after_many(&p, LOOK_NOTHING_WAITS), RAREST);
 }
 
 /* A section begins somewhere in a pause; the look behind it sees it, and the one after that sees it again. */
 TEST(two_looks_in_a_row_are_within_100_us_while_something_waits)
 {
-	struct pace p = {0};
+	struct look_pace p = {0};
 	int64_t last = pause_after_many(&p, LOOK_ONE_IS_ON);
 	int64_t each = 0;
 	for (int i = 0; i < 10; i++) {
-		int64_t next = pace_next(&p, LOOK_ONE_IS_ON);
+		int64_t next = look_pace_next(&p, LOOK_ONE_IS_ON);
 		CHECK(last + next <= HANDED_ON_WITHIN);
 		each += next;
 		last = next;
 	}
 	CHECK(each / 10 >= 2 * SOON); /* and they cost no more than half of what they do at first */
 	last = pause_after_many(&p, LOOK_SOMETHING_WAITS);
-	CHECK(last + pace_next(&p, LOOK_ONE_IS_ON) <= HANDED_ON_WITHIN);
+	CHECK(last + look_pace_next(&p, LOOK_ONE_IS_ON) <= HANDED_ON_WITHIN);
 	CHECK(last >= 4 * SOON);
 }
 
 TEST(the_look_that_sees_something_wait_is_the_last_rare_one)
 {
-	struct pace p = {0};
+	struct look_pace p = {0};
 	pause_after_many(&p, LOOK_NOTHING_WAITS);
-	CHECK_EQ(pace_next(&p, LOOK_ONE_IS_ON), SOON);
-	CHECK(SOON + pace_next(&p, LOOK_ONE_IS_ON) <= HANDED_ON_WITHIN);
+	CHECK_EQ(look_pace_next(&p, LOOK_ONE_IS_ON), SOON);
+	CHECK(SOON + look_pace_next(&p, LOOK_ONE_IS_ON) <= HANDED_ON_WITHIN);
 }
 
 /* Not at once: the next section may begin before sysmon sleeps, and would have to wake it. */
 TEST(looks_end_some_time_after_the_sections)
 {
-	struct pace p = {0};
-	CHECK_EQ(pace_next(&p, LOOK_NO_SECTIONS), 0);
-	CHECK_EQ(pace_next(&p, LOOK_NOTHING_WAITS), SOON);
+	struct look_pace p = {0};
+	CHECK_EQ(look_pace_next(&p, LOOK_NO_SECTIONS), 0);
+	CHECK_EQ(look_pace_next(&p, LOOK_NOTHING_WAITS), SOON);
 	int more = 0;
-	while (pace_next(&p, LOOK_NO_SECTIONS))
+	while (look_pace_next(&p, LOOK_NO_SECTIONS))
 		CHECK(++more < 10);
 	CHECK(more > 1);
-	CHECK_EQ(pace_next(&p, LOOK_NOTHING_WAITS), SOON);
+	CHECK_EQ(look_pace_next(&p, LOOK_NOTHING_WAITS), SOON);
 }
 
 TEST(looks_are_frequent_again_after_a_hand_over)
 {
-	struct pace p = {0};
+	struct look_pace p = {0};
 	pause_after_many(&p, LOOK_NOTHING_WAITS);
-	CHECK_EQ(pace_next(&p, LOOK_HANDED_ON), SOON);
-	CHECK_EQ(pace_next(&p, LOOK_NOTHING_WAITS), SOON);
+	CHECK_EQ(look_pace_next(&p, LOOK_HANDED_ON), SOON);
+	CHECK_EQ(look_pace_next(&p, LOOK_NOTHING_WAITS), SOON);
 }
 
 /* ---- the thread ---- */

@@ -1,0 +1,19 @@
+#include "gc/mutator.h"
+
+#include <assert.h>
+
+static_assert((GC_RING & (GC_RING - 1)) == 0, "indices wrap");
+
+size_t gc_mutator_drain(struct gc_mutator *m, struct gc_words *words)
+{
+	struct gc_filling filling = {.words = words};
+	spin_lock(&m->lock);
+	uint32_t put = load_acq(&m->xput), taken = load_rlx(&m->xtaken); /* A1 */
+	uint32_t n = put - taken;
+	for (; taken != put; taken++)
+		gc_fill(&filling, load_rlx(&m->ring[taken % GC_RING]));
+	store_rel(&m->xtaken, put); /* R2 */
+	spin_unlock(&m->lock);
+	gc_fill_end(&filling);
+	return n;
+}

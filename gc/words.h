@@ -1,0 +1,58 @@
+/* Words that are to be marked: what stacks held when they were looked at, and what mutators have shaded. They wait in chunks, so that
+ * whoever holds a goroutine up only copies, and marking is done by those who mark.
+ *
+ *     a chunk is    its filler's    or full: in the list    or a marker's    or free
+ */
+#ifndef GC_WORDS_H
+#define GC_WORDS_H
+
+#include "alloc/slab.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GC_CHUNK_WORDS = 509 };
+
+struct gc_chunk {
+	struct gc_chunk *next; /* first, as struct slab_free wants it */
+	size_t n;
+	uintptr_t word[GC_CHUNK_WORDS];
+};
+
+struct gc_words {
+	struct slab chunks;
+	struct spin lock;
+	struct gc_chunk *full;	   /* the lock */
+	_Atomic uint32_t xwaiting; /* how many those are */
+};
+
+/* What is being filled; zeroed: nothing yet. */
+struct gc_filling {
+	struct gc_words *words;
+	struct gc_chunk *chunk;
+};
+
+void gc_words_init(struct gc_words *);
+
+/* Adds a word. Out of memory is fatal. In signal handlers too, of threads that are outside weft. */
+void gc_fill_slow(struct gc_filling *);
+static inline void gc_fill(struct gc_filling *f, uintptr_t word)
+{
+	if (!f->chunk || f->chunk->n == GC_CHUNK_WORDS)
+		gc_fill_slow(f);
+	f->chunk->word[f->chunk->n++] = word;
+}
+
+/* What has been filled is there for markers. */
+void gc_fill_end(struct gc_filling *);
+
+/* A full chunk, or NULL; and back, when it has been marked. */
+struct gc_chunk *gc_words_take(struct gc_words *);
+void gc_words_give(struct gc_words *, struct gc_chunk *);
+
+static inline bool gc_words_wait(struct gc_words *w)
+{
+	return load_acq(&w->xwaiting) != 0;
+}
+
+#endif

@@ -1,0 +1,148 @@
+/* The collector, as the rest of the runtime sees it: what is to be told of goroutines, Ps and calls. All of it is one load and a
+ * branch while nothing is being collected. gchost.c is the host that gc/ asks for.
+ *
+ * Whose stack has been looked at. A goroutine's `scan` byte says in which cycle it was looked at last; whoever looks *claims* it first, and
+ * whoever is about to run it, or to come back from a blocking section, passes by the claim: it waits for one who is looking, or looks
+ * itself.
+ *
+ *     not this cycle's --claim--> claimed --looked at--> this cycle's
+ *                        claimed --it is running--> not this cycle's
+ *
+ *     who looks (gc_host.scan)                  who runs it (gc_before_run)
+ *     claim                                     claim, or wait while somebody else has it
+ *     on a CPU? then give the claim back        look at it
+ *     look at it, from its saved stack pointer  this cycle's
+ *     this cycle's                              on a CPU
+ *
+ * A goroutine that was running already when marking began looks at itself at the end of its next call (NOTE_GC), or is looked at by a
+ * signal's handler on its thread, if it makes none; one in a blocking section by its saved registers.
+ *
+ * A P's cache allocates white until a goroutine that has been looked at runs there, and black from then on, until it is flushed after
+ * marking (p->gc_seen); a P looks at gc.xstate before each goroutine that it runs.
+ *
+ * R1 gc_looked_at: store_rel(scan)  ->  A1 gc_claim: load_acq(scan), cas_acq(scan)   what whoever looked has noted
+ */
+#ifndef RUNTIME_COLLECT_H
+#define RUNTIME_COLLECT_H
+
+#include "gc/cycle.h"
+#include "lockfree/fence.h"
+#include "runtime/g.h"
+
+#include <weft/gc.h>
+
+struct config;
+
+extern struct gc collector;
+
+enum { GC_CODES = 127 };
+
+/* As a goroutine has it that was looked at in this cycle. */
+static inline uint8_t gc_code(void)
+{
+	return (uint8_t)(load_rlx(&collector.xcycle) % GC_CODES + 1);
+}
+
+static inline bool gc_shades(void)
+{
+	return unlikely(__atomic_load_n(&weft_marking_, __ATOMIC_RELAXED));
+}
+
+/* Has its stack been looked at in this cycle? Asked by itself. */
+static inline bool gc_is_black(const struct g *g)
+{
+	return g && gc_is_marking(&collector) && load_rlx(&g->scan) == gc_code();
+}
+
+/* ---- start.c ---- */
+
+void gc_start(const struct config *);
+/* The P's part: before it runs anything. */
+void gc_start_p(struct p *);
+
+/* ---- sched.c ---- */
+
+COLD void gc_before_run_slow(struct m *, struct g *next);
+COLD void gc_born_slow(struct m *, struct g *);
+COLD void gc_ends_slow(struct g *);
+
+/* `next`, which is on no CPU, runs on the M's P from here on. */
+static inline void gc_before_run(struct m *m, struct g *next)
+{
+	if (unlikely(load_rlx(&collector.xstate) != load_rlx(&m_p(m)->gc_seen)))
+		gc_before_run_slow(m, next);
+}
+
+/* It has been made, with its argument, and nobody else knows it yet. */
+static inline void gc_born(struct m *m, struct g *g)
+{
+	if (gc_shades())
+		gc_born_slow(m, g);
+}
+
+/* It will not run any more; before it is on no CPU. */
+static inline void gc_ends(struct g *g)
+{
+	if (gc_shades())
+		gc_ends_slow(g);
+}
+
+/* ---- takeover.c, idle.c ---- */
+
+/* At the end of a call, or in the scheduler: what the collector has asked of the M. */
+COLD void gc_safe_point(struct m *);
+
+/* ---- gc.c ---- */
+
+/* In a call, after the P's cache has got so many bytes more. May mark for some microseconds. */
+void gc_note_allocated(struct p *, uint64_t bytes);
+
+/* A cache for who has no P, to be given back with the number of bytes that it has got more. Its colour is the calling goroutine's. */
+struct heap_cache *gc_take_shared(void);
+void gc_give_shared(uint64_t bytes);
+
+/* Of which a goroutine was held, and who has marked for how long; ns. */
+struct gc_times {
+	int64_t hold_max, hold_total, spent[GC_WHOSE];
+};
+struct gc_times gc_times(void);
+
+/* ---- block.c ---- */
+
+/* A goroutine is back from a blocking section, and G_RUNNING. */
+COLD void gc_back_slow(struct m *);
+static inline void gc_back(struct m *m)
+{
+	fence_compiler(); /* the other half is os_membarrier, in `ask` */
+	if (unlikely(gc_is_marking(&collector)))
+		gc_back_slow(m);
+}
+
+/* ---- idle.c ---- */
+
+/* The P has nothing to run: it works for the collector. False: there is nothing to do. */
+bool gc_spare_time(struct m *);
+/* The P's M sleeps, and others may flush its cache. */
+void gc_p_sleeps(struct p *);
+void gc_p_wakes(struct p *);
+
+/* ---- pick.c, sysmon.c ---- */
+
+/* A P that has goroutines to run gives the collector its share. */
+COLD void gc_share_slow(struct p *, int64_t now);
+static inline void gc_share(struct p *p, int64_t now)
+{
+	if (unlikely(gc_is_on(&collector)))
+		gc_share_slow(p, now);
+}
+
+/* Moves on what waits for nobody but time. True: a cycle is on. */
+bool gc_watch(void);
+
+/* ---- whatever copies what may be collected pointers for somebody else ---- */
+
+/* In a call, if gc_shades(): all words of it. */
+COLD void gc_shade_words(const void *at, size_t bytes);
+COLD void gc_shade_word(const void *word);
+
+#endif

@@ -1,0 +1,353 @@
+/* weft/gc.h: allocating collected objects, storing pointers to them, and what can be asked of the collector. */
+#include "lockfree/assert.h"
+#include "runtime/call.h"
+#include "runtime/collect.h"
+#include "runtime/panic.h"
+
+#include <weft/gc.h>
+#include <weft/go.h>
+#include <weft/mem.h>
+
+#include <string.h>
+
+enum { WORD = sizeof(uintptr_t), MAP_WORDS = 64, ALIGN_MOST = 64 };
+
+/* ---- shapes ---- */
+
+static bool holds_pointers(const weft_type *t)
+{
+	return t->npointers || t->flags_ & WEFT_TYPE_CONSERVATIVE_;
+}
+
+/* The type as markers read it, for those that are larger than a map. */
+static const struct gc_type *scan_of(const weft_type *t)
+{
+	const struct gc_type *there = __atomic_load_n(&t->lazy_->scan, __ATOMIC_ACQUIRE);
+	if (there)
+		return there;
+	struct gc_type *mine = weft_malloc(sizeof *mine + t->npointers * sizeof(struct gc_range));
+	if (!mine)
+		fatal("out of memory for the type %s", t->name);
+	struct gc_range *ranges = (struct gc_range *)(mine + 1);
+	for (size_t i = 0; i < t->npointers; i++)
+		ranges[i] = (struct gc_range){t->pointers[i].offset, t->pointers[i].n};
+	*mine = (struct gc_type){t->size, t->npointers, ranges};
+	const void *none = NULL;
+	if (!__atomic_compare_exchange_n(&t->lazy_->scan, &none, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		weft_free(mine);
+		return none;
+	}
+	return mine;
+}
+
+static struct shape shape_of(const weft_type *t)
+{
+	if (t->flags_ & WEFT_TYPE_CONSERVATIVE_)
+		return (struct shape){.kind = SHAPE_CONSERVATIVE};
+	if (!t->npointers)
+		return (struct shape){.kind = SHAPE_LEAF};
+	if (t->size > MAP_WORDS * WORD)
+		return (struct shape){.kind = SHAPE_TYPED};
+	return (struct shape){SHAPE_MAP, (uint32_t)(t->size / WORD), t->map};
+}
+
+static _Noreturn void too_large(size_t count, size_t size)
+{
+	weft_panic("allocation of %zu objects of %zu bytes: more than a heap can be", count, size);
+}
+
+/* Bytes of a slot for so many of them, in which each is aligned; SIZE_MAX: no heap is so large. */
+static size_t bytes_for(const weft_type *t, size_t count, const struct shape *shape)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(t->size, count, &bytes) || bytes > PTRDIFF_MAX)
+		return SIZE_MAX;
+	if (shape->kind == SHAPE_TYPED)
+		bytes = (bytes + WORD - 1) / WORD * WORD + WORD;
+	size_t align = t->align < ALIGN_MOST ? t->align : ALIGN_MOST;
+	bytes = (bytes + align - 1) / align * align;
+	return bytes ? bytes : 1;
+}
+
+/* ---- allocating ---- */
+
+static COLD _Noreturn void no_memory(size_t bytes)
+{
+	fatal("out of memory for a collected object of %zu bytes", bytes);
+}
+
+static uint32_t cell_for(size_t bytes, const struct shape *shape)
+{
+	uint32_t cell = heap_cell(&collector.heap, bytes, shape);
+	if (cell != HEAP_NO_CELL)
+		return cell;
+	struct shape general = {.kind = SHAPE_CONSERVATIVE}; /* more shapes than there are cells: any word may be a pointer */
+	cell = heap_cell(&collector.heap, bytes, &general);
+	if (cell == HEAP_NO_CELL)
+		fatal("too many kinds of collected objects");
+	return cell;
+}
+
+static void *new_in(struct heap_cache *c, size_t bytes, const struct shape *shape, uint32_t cell)
+{
+	void *object = cell ? heap_new_slow(c, cell) : heap_new_large(c, bytes, shape);
+	if (!object)
+		no_memory(bytes);
+	return object;
+}
+
+static void *new_on(struct p *p, size_t bytes, const struct shape *shape, uint32_t cell)
+{
+	uint64_t before = p->cache->allocated;
+	void *object = new_in(p->cache, bytes, shape, cell);
+	if (p->cache->allocated != before)
+		gc_note_allocated(p, p->cache->allocated - before);
+	return object;
+}
+
+/* On a thread whose P was taken. */
+static COLD void *new_without_p(size_t bytes, const struct shape *shape, uint32_t cell)
+{
+	struct heap_cache *c = gc_take_shared();
+	uint64_t before = c->allocated;
+	void *object = new_in(c, bytes, shape, cell);
+	gc_give_shared(c->allocated - before);
+	return object;
+}
+
+static void *new_inside(struct m *m, size_t bytes, const struct shape *shape, uint32_t cell)
+{
+	struct p *p = m_p(m);
+	return p ? new_on(p, bytes, shape, cell) : new_without_p(bytes, shape, cell);
+}
+
+static COLD _Noreturn void panic_outside(void)
+{
+	weft_panic("collected memory is for goroutines and attached threads (weft_attach)");
+}
+
+/* cell HEAP_NO_CELL: it is to be looked for, or a large one. */
+static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
+{
+	struct m *m = m_self();
+	if (unlikely(!m || !m_g(m)))
+		panic_outside();
+	bool outermost = m_call_begin(m);
+	if (bytes <= SMALL_MOST && !cell)
+		cell = cell_for(bytes, shape);
+	void *me = sched_enter(m);
+	void *object = new_inside(m, bytes, shape, cell);
+	sched_leave(me);
+	m_call_end(m, outermost);
+	return object;
+}
+
+void *weft_new_slow_(const weft_type *t)
+{
+	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_RELAXED);
+	struct shape shape = shape_of(t);
+	if (place)
+		return new_object(0, &shape, (uint32_t)place);
+	if (t->size > SMALL_MOST - 2 * WORD || shape.kind == SHAPE_TYPED)
+		return weft_new_array_(t, 1);
+	size_t bytes = bytes_for(t, 1, &shape);
+	if (!m_self() || !m_g(m_self()))
+		panic_outside();
+	uint32_t cell = cell_for(bytes, &shape);
+	uint64_t slot = size_classes[size_class_of(bytes)].size;
+	__atomic_store_n(&t->lazy_->place, slot << 32 | cell, __ATOMIC_RELAXED);
+	return new_object(bytes, &shape, cell);
+}
+
+void *weft_new_array_(const weft_type *t, size_t count)
+{
+	struct shape shape = shape_of(t);
+	size_t bytes = bytes_for(t, count, &shape);
+	if (bytes > collector.heap.pages.npages << PAGE_SHIFT)
+		too_large(count, t->size);
+	char *object = new_object(bytes, &shape, HEAP_NO_CELL);
+	if (shape.kind == SHAPE_TYPED) {
+		size_t slot = bytes > SMALL_MOST ? (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES
+						 : size_classes[size_class_of(bytes)].size;
+		__atomic_store_n((const void **)(void *)(object + slot - WORD), scan_of(t), __ATOMIC_RELEASE);
+	}
+	return object;
+}
+
+void *weft_new_bytes(size_t size)
+{
+	static const struct shape leaf = {.kind = SHAPE_LEAF};
+	if (size > collector.heap.pages.npages << PAGE_SHIFT)
+		too_large(size, 1);
+	return new_object(size ? size : 1, &leaf, HEAP_NO_CELL);
+}
+
+void **weft_new_ptrs(size_t count)
+{
+	static const struct shape pointers = {SHAPE_MAP, 1, 1};
+	if (count > (collector.heap.pages.npages << PAGE_SHIFT) / WORD)
+		too_large(count, WORD);
+	return new_object(count ? count * WORD : WORD, &pointers, HEAP_NO_CELL);
+}
+
+/* ---- storing ---- */
+
+static void must_be_manual(const void *value)
+{
+	if (pages_has(&collector.heap.pages, (uintptr_t)value))
+		panic_outside();
+}
+
+/* As weft/gc.h's inline form: inside from the look at the flag to the store. */
+static bool begin_store(struct m *m)
+{
+	bool outermost = !load_rlx(&m->xinside);
+	store_rlx(&m->xinside, true);
+	fence_compiler();
+	return outermost;
+}
+
+static void end_store(struct m *m, bool outermost)
+{
+	if (outermost)
+		store_rel(&m->xinside, false);
+}
+
+/* The new value too, while the stack that it comes from has not been looked at. */
+static void shade_store(const void *slot, void *const *value)
+{
+	gc_shade_word(slot);
+	if (!gc_is_black(m_g(m_self())))
+		gc_shade_word(value);
+}
+
+void weft_set_slow_(void *slot, void *value)
+{
+	struct m *m = m_self();
+	if (unlikely(!m)) {
+		must_be_manual(value);
+		__atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
+		return;
+	}
+	bool outermost = begin_store(m);
+	if (gc_shades())
+		shade_store(slot, &value);
+	__atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
+	end_store(m, outermost);
+}
+
+void *weft_swap_(void *slot, void *value)
+{
+	struct m *m = m_self();
+	if (unlikely(!m)) {
+		must_be_manual(value);
+		return __atomic_exchange_n((void **)slot, value, __ATOMIC_ACQ_REL);
+	}
+	bool outermost = begin_store(m);
+	if (gc_shades() && !gc_is_black(m_g(m)))
+		gc_shade_word(&value);
+	void *old = __atomic_exchange_n((void **)slot, value, __ATOMIC_ACQ_REL);
+	if (gc_shades())
+		gc_shade_word(&old);
+	end_store(m, outermost);
+	return old;
+}
+
+bool weft_cas_(void *slot, void *expected, void *value)
+{
+	struct m *m = m_self();
+	if (unlikely(!m)) {
+		must_be_manual(value);
+		return __atomic_compare_exchange_n((void **)slot, &expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	}
+	bool outermost = begin_store(m);
+	if (gc_shades() && !gc_is_black(m_g(m)))
+		gc_shade_word(&value);
+	void *was = expected;
+	bool done = __atomic_compare_exchange_n((void **)slot, &was, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	if (done && gc_shades())
+		gc_shade_word(&expected);
+	end_store(m, outermost);
+	return done;
+}
+
+/* What is about to be overwritten, and what comes in. */
+static void shade_copy(const weft_type *t, const char *to, const char *from, size_t count)
+{
+	bool black = gc_is_black(m_g(m_self()));
+	struct shape shape = shape_of(t);
+	if (shape.kind == SHAPE_CONSERVATIVE) {
+		gc_shade_words(to, count * t->size);
+		if (!black)
+			gc_shade_words(from, count * t->size);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		for (size_t r = 0; r < t->npointers; r++) {
+			size_t at = i * t->size + t->pointers[r].offset, bytes = t->pointers[r].n * WORD;
+			gc_shade_words(to + at, bytes);
+			if (!black)
+				gc_shade_words(from + at, bytes);
+		}
+}
+
+static void copy_word(char *to, const char *from)
+{
+	uintptr_t word = __atomic_load_n((const uintptr_t *)(const void *)from, __ATOMIC_RELAXED);
+	__atomic_store_n((uintptr_t *)(void *)to, word, __ATOMIC_RELEASE);
+}
+
+static void copy_words(char *to, const char *from, size_t bytes)
+{
+	size_t words = bytes / WORD;
+	if (to <= from || to >= from + bytes) {
+		for (size_t i = 0; i < words; i++)
+			copy_word(to + i * WORD, from + i * WORD);
+	} else {
+		for (size_t i = words; i-- > 0;)
+			copy_word(to + i * WORD, from + i * WORD);
+	}
+}
+
+void weft_copy_(const weft_type *t, void *to, const void *from, size_t count)
+{
+	size_t bytes = t->size * count;
+	if (!holds_pointers(t) || t->size % WORD) {
+		memmove(to, from, bytes);
+		return;
+	}
+	struct m *m = m_self();
+	bool outermost = m && begin_store(m);
+	if (m && gc_shades())
+		shade_copy(t, to, from, count);
+	copy_words(to, from, bytes);
+	if (m)
+		end_store(m, outermost);
+}
+
+/* ---- asking the collector ---- */
+
+static bool has_ended(uint32_t cycle)
+{
+	return (int32_t)(load_acq(&collector.xended) - cycle) >= 0;
+}
+
+void weft_gc(void)
+{
+	enum { PAUSE_NS = 20000, STEP = 64 * 1024 };
+	if (!m_self())
+		weft_panic("weft_gc outside a goroutine");
+	uint32_t cycle = gc_ask(&collector, GC_WHY_ASKED);
+	while (!has_ended(cycle)) {
+		bool outermost = call_begin_blocking();
+		struct m *m = m_self();
+		void *me = sched_enter(m);
+		bool did = gc_step(&collector, m_p(m)->marker, STEP, GC_ASSIST);
+		sched_leave(me);
+		call_end_blocking(outermost);
+		if (!did)
+			weft_sleep(PAUSE_NS);
+		else
+			weft_yield();
+	}
+}

@@ -1,0 +1,838 @@
+/* The runtime as the collector's host: handshakes with Ms, stacks of goroutines, and who gives the collector time.
+ *
+ * A handshake is a round. `ask` begins it, and passes a membarrier; then each M is known to have passed if
+ *
+ *     it is outside calls        its next one reads what was written before the round (call.h has the same argument)
+ *     it has said so             at the end of a call, or in the scheduler (gc_safe_point)
+ *     it has neither a goroutine nor a P; its goroutine is in a blocking section; its P sleeps
+ *
+ * The others find a note, and pass at the end of their call, which is short. Nobody is interrupted for it.
+ *
+ * Signals (SIGURG) are for what an M alone can do, and its goroutine makes no call: to have its registers and its stack looked at, and to
+ * flush its P's cache. The handler is a call: it sets xinside, and does nothing if that was set, for then a note is enough. What it
+ * interrupts holds none of weft's locks.
+ */
+#include "alloc/os.h"
+#include "gc/host.h"
+#include "lockfree/fence.h"
+#include "runtime/call.h"
+#include "runtime/collect.h"
+#include "runtime/config.h"
+#include "runtime/panic.h"
+#include "runtime/placement.h"
+#include "runtime/sysmon.h"
+
+#include <weft/mem.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	STEP_BYTES = 8 * 1024,	 /* to look at in a step: some microseconds */
+	SCAN_GOROUTINES = 64,	 /* in a step */
+	SIGNAL_AFTER_NS = 50000, /* in which Ms may pass by themselves */
+	SIGNAL_EVERY_NS = 500000,
+	DEBT_MOST = 1 << 20,
+	RED_ZONE = 128,
+	HEAP_LEAST = 1 << 30,
+	CLAIMED = 128, /* beside a code */
+	PENDING_MOST = 4096,
+};
+
+/* A P that has others to run gives a quarter of its time. */
+enum { SHARE_PART = 4 };
+
+struct gc collector;
+_Static_assert((int)GC_CODES < (int)CLAIMED, "a code leaves the claim's bit alone");
+
+static struct {
+	_Atomic uint32_t round;
+	enum gc_ask what;
+	int64_t asked_at;
+	struct slab_chunk *chunk; /* of goroutines: the next to look at */
+	size_t at;
+	struct weft_root_ *root;
+	/* Were running when they came to be looked at. */
+	struct g *pending[PENDING_MOST];
+	unsigned npending;
+	bool again; /* there were more */
+	_Atomic int64_t hold_max, hold_total, spent[GC_WHOSE];
+} host;
+
+/* ---- holds ---- */
+
+static void held(int64_t ns)
+{
+	int64_t most = load_rlx(&host.hold_max);
+	(void)add_rlx(&host.hold_total, ns);
+	while (ns > most && !cas_rlx(&host.hold_max, &most, ns))
+		;
+}
+
+/* ---- claims ---- */
+
+enum claim { CLAIM_MINE, CLAIM_DONE, CLAIM_OTHERS };
+
+static enum claim try_claim(struct g *g)
+{
+	uint8_t done = gc_code(), was = load_acq(&g->scan); /* A1 */
+	if (was == done)
+		return CLAIM_DONE;
+	if (was & CLAIMED || !cas_acq(&g->scan, &was, (uint8_t)(done | CLAIMED))) /* A1 */
+		return CLAIM_OTHERS;
+	return CLAIM_MINE;
+}
+
+/* True: the caller looks at it. */
+static bool gc_claim(struct g *g)
+{
+	enum claim c;
+	for (unsigned spins = 1; (c = try_claim(g)) == CLAIM_OTHERS; spins++) {
+		cpu_relax();
+		if (spins % 256 == 0)
+			sched_yield();
+	}
+	return c == CLAIM_MINE;
+}
+
+static void gc_looked_at(struct g *g)
+{
+	store_rel(&g->scan, gc_code()); /* R1 */
+}
+
+static void unclaim(struct g *g)
+{
+	store_rel(&g->scan, 0);
+}
+
+/* ---- stacks ---- */
+
+static struct gc_filling filling(void)
+{
+	return (struct gc_filling){.words = &collector.words};
+}
+
+/* Words that point into the heap; the rest is of no interest. */
+static NOT_INSTRUMENTED void note_words(struct gc_filling *f, const void *from, const void *to)
+{
+	const struct pages *pages = &collector.heap.pages;
+	uintptr_t base = (uintptr_t)pages->base, size = pages->npages << PAGE_SHIFT;
+	const volatile uintptr_t *at = (const uintptr_t *)((uintptr_t)from & ~(sizeof(uintptr_t) - 1));
+	for (; at < (const volatile uintptr_t *)to; at++) {
+		uintptr_t word = *at;
+		if (word - base < size)
+			gc_fill(f, word);
+	}
+	(void)add_rlx(&collector.xstacks, (uint64_t)((const char *)to - (const char *)from));
+}
+
+static void note_copied_argument(struct gc_filling *f, const struct g *g)
+{
+	const struct g_options *o = load_acq(&g->options);
+	if (!o || !o->arg_size)
+		return;
+	const char *copy = o->arg_copy ? (const char *)o->arg_copy : o->inline_arg;
+	note_words(f, copy, copy + o->arg_size);
+}
+
+/* A claimed goroutine that is on no CPU. */
+static void note_parked(struct gc_filling *f, struct g *g)
+{
+	struct stack *s = load_acq(&g->stack);
+	fiber_observe(&g->ctx);
+	note_copied_argument(f, g);
+	if (s)
+		note_words(f, g->ctx.sp, stack_top(s));
+	else if (load_rlx(&g->state) != G_FREE)
+		note_words(f, &g->arg, &g->arg + 1);
+}
+
+/* The calling goroutine, claimed: from the caller's frame on, and what it has in registers. */
+static NOT_INSTRUMENTED __attribute__((noinline)) void note_self(struct gc_filling *f, struct g *g)
+{
+	__builtin_unwind_init();
+	note_copied_argument(f, g);
+	const char *sp;
+#if defined(__x86_64__)
+	__asm__ volatile("movq %%rsp, %0" : "=r"(sp));
+#elif defined(__aarch64__)
+	__asm__ volatile("mov %0, sp" : "=r"(sp));
+#endif
+	note_words(f, sp, stack_top(load_rlx(&g->stack)));
+}
+
+static void look_at_parked(struct g *g)
+{
+	struct gc_filling f = filling();
+	note_parked(&f, g);
+	gc_fill_end(&f);
+	gc_looked_at(g);
+}
+
+static void look_at_self(struct g *g)
+{
+	struct gc_filling f = filling();
+	note_self(&f, g);
+	gc_fill_end(&f);
+	fiber_publish(&collector);
+	gc_looked_at(g);
+}
+
+/* ---- a P's cache ---- */
+
+static void blacken(struct p *p)
+{
+	if (p && p->cache->colour != HEAP_BLACK)
+		heap_recolour(p->cache, HEAP_BLACK);
+}
+
+static void flush(struct p *p)
+{
+	uint32_t state = load_acq(&collector.xstate);
+	if (state & 1 || load_rlx(&p->gc_seen) == state)
+		return;
+	heap_flush(p->cache);
+	p->cache->colour = HEAP_WHITE;
+	store_rel(&p->gc_seen, state);
+}
+
+void gc_before_run_slow(struct m *m, struct g *next)
+{
+	struct p *p = m_p(m);
+	if (!gc_is_marking(&collector)) {
+		flush(p);
+		return;
+	}
+	int64_t began = weft_now();
+	if (gc_claim(next)) {
+		if (next == m_g(m)) /* it runs already, and has got a P */
+			look_at_self(next);
+		else
+			look_at_parked(next);
+	}
+	held(weft_now() - began);
+	blacken(p);
+}
+
+/* It is as if its stack were looked at, and there is nothing on it but what its creator has given. */
+void gc_born_slow(struct m *m, struct g *g)
+{
+	(void)m;
+	if (!gc_is_marking(&collector))
+		return; /* it will be looked at */
+	const struct g_options *o = load_rlx(&g->options);
+	gc_shade_word(&g->arg);
+	if (o && o->arg_size)
+		gc_shade_words(o->arg_copy ? o->arg_copy : o->inline_arg, o->arg_size);
+	if (gc_claim(g))
+		gc_looked_at(g);
+}
+
+void gc_ends_slow(struct g *g)
+{
+	if (gc_is_marking(&collector) && gc_claim(g))
+		gc_looked_at(g);
+}
+
+/* For threads whose P was taken. */
+static struct {
+	struct spin lock;
+	struct heap_cache cache;
+	_Atomic uint32_t seen; /* as p->gc_seen */
+} shared;
+
+/* Under its lock. */
+static void flush_shared(void)
+{
+	uint32_t state = load_acq(&collector.xstate);
+	if (state & 1 || load_rlx(&shared.seen) == state)
+		return;
+	heap_flush(&shared.cache);
+	shared.cache.colour = HEAP_WHITE;
+	store_rlx(&shared.seen, state);
+}
+
+struct heap_cache *gc_take_shared(void)
+{
+	enum heap_colour colour = gc_is_black(m_g(m_self())) ? HEAP_BLACK : HEAP_WHITE;
+	spin_lock(&shared.lock);
+	flush_shared();
+	if (shared.cache.colour != colour)
+		heap_recolour(&shared.cache, colour);
+	return &shared.cache;
+}
+
+void gc_give_shared(uint64_t bytes)
+{
+	spin_unlock(&shared.lock);
+	(void)gc_allocated(&collector, bytes);
+}
+
+/* ---- an M's own part ---- */
+
+static void do_what_is_asked(struct m *m)
+{
+	struct g *g = m_g(m);
+	struct p *p = m_p(m);
+	if (gc_is_marking(&collector)) {
+		if (g && gc_claim(g))
+			look_at_self(g);
+		if (g)
+			blacken(p);
+	} else if (p) {
+		flush(p);
+	}
+	store_rel(&m->gc_passed, load_acq(&host.round));
+}
+
+void gc_safe_point(struct m *m)
+{
+	int64_t began = weft_now();
+	(void)and_rlx(&m->xnote, (uint8_t)~NOTE_GC);
+	do_what_is_asked(m);
+	held(weft_now() - began);
+}
+
+void gc_back_slow(struct m *m)
+{
+	struct g *g = m_g(m);
+	if (gc_claim(g))
+		look_at_self(g);
+}
+
+/* ---- the signal ---- */
+
+/* The frame that the kernel has made for it has all registers. */
+static NOT_INSTRUMENTED void look_from_handler(struct g *g, const ucontext_t *context, const void *frame_end)
+{
+	struct stack *s = load_acq(&g->stack);
+#if defined(__x86_64__)
+	uintptr_t sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
+#else
+	uintptr_t sp = (uintptr_t)context->uc_mcontext.sp;
+#endif
+	if (!s || sp - (uintptr_t)stack_base(s) >= stack_size(s)) {
+		unclaim(g); /* it stands elsewhere for the moment */
+		return;
+	}
+	struct gc_filling f = filling();
+	note_copied_argument(&f, g);
+	note_words(&f, (const void *)sp, stack_top(s));
+	note_words(&f, context, frame_end);
+	gc_fill_end(&f);
+	fiber_publish(&collector);
+	gc_looked_at(g);
+}
+
+static const void *end_of_signal_stack(const void *here)
+{
+	stack_t stack;
+	if (sigaltstack(NULL, &stack) || !(stack.ss_flags & SS_ONSTACK))
+		return (const char *)here + sizeof(ucontext_t);
+	return (char *)stack.ss_sp + stack.ss_size;
+}
+
+/* Outside, the M's P may be taken while we look: then it has none. */
+static struct p *p_for_handler(struct m *m)
+{
+	struct p *p = load_acq(&m->p);
+	while (p_is_marked(p)) {
+		struct p *whole = (struct p *)((uintptr_t)p & ~(uintptr_t)1);
+		if (cas_acqrel(&m->p, &p, whole))
+			return whole;
+	}
+	return p;
+}
+
+static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info;
+	int error = errno;
+	struct m *m = m_self();
+	if (!m || load_rlx(&m->xinside))
+		return;
+	store_rlx(&m->xinside, true);
+	fence_compiler();
+	struct g *g = m_g(m);
+	if (g && load_rlx(&g->state) == G_RUNNING) {
+		int64_t began = weft_now();
+		struct p *p = p_for_handler(m);
+		if (gc_is_marking(&collector)) {
+			if (try_claim(g) == CLAIM_MINE)
+				look_from_handler(g, context, end_of_signal_stack(context));
+			if (load_rlx(&g->scan) == gc_code())
+				blacken(p);
+		} else if (p) {
+			flush(p);
+		}
+		held(weft_now() - began);
+	}
+	store_rel(&m->xinside, false);
+	errno = error;
+}
+
+static void push(struct m *m)
+{
+	if (!(load_rlx(&m->xnote) & NOTE_GC))
+		(void)or_rlx(&m->xnote, NOTE_GC);
+}
+
+/* It may be in a goroutine that makes no call. */
+static void push_by_signal(struct m *m, int64_t now)
+{
+	push(m);
+	if (sim_on || now - host.asked_at < SIGNAL_AFTER_NS || now - load_rlx(&m->gc_signalled) < SIGNAL_EVERY_NS ||
+	    load_acq(&m->xinside))
+		return;
+	store_rlx(&m->gc_signalled, now);
+	os_signal(load_rlx(&m->tid), SIGURG);
+}
+
+/* ---- handshakes ---- */
+
+static void ask(struct gc *gc, enum gc_ask what)
+{
+	(void)gc;
+	host.what = what;
+	host.asked_at = weft_now();
+	store_seq(&host.round, load_rlx(&host.round) + 1);
+	if (what == GC_ASK_SCAN) {
+		host.chunk = load_acq(&sched.gs.newest);
+		host.at = 0;
+		host.npending = 0;
+		host.again = false;
+		host.root = NULL;
+	}
+	if (!sim_on)
+		os_membarrier();
+}
+
+static bool is_asleep_for_gc(const struct p *p)
+{
+	return load_acq(&p->xgc) != P_GC_AWAKE;
+}
+
+static bool has_passed(struct m *m)
+{
+	if (!load_acq(&m->xinside) || load_acq(&m->gc_passed) == load_rlx(&host.round))
+		return true;
+	struct g *g = m_g(m);
+	struct p *p = m_p(m);
+	if (g)
+		return load_acq(&g->state) == G_SYSCALL;
+	return !p || is_asleep_for_gc(p);
+}
+
+struct look {
+	int64_t now;
+	bool all;
+	struct g *of; /* whose M is looked for */
+	struct m *m;
+};
+
+static void look_whether_passed(void *object, void *arg)
+{
+	struct m *m = object;
+	struct look *l = arg;
+	if (!load_acq(&m->tid) || has_passed(m))
+		return;
+	l->all = false;
+	push(m);
+}
+
+static void look_whose(void *object, void *arg)
+{
+	struct m *m = object;
+	struct look *l = arg;
+	if (load_acq(&m->tid) && m_g(m) == l->of)
+		l->m = m;
+}
+
+/* By its registers as they were when the section began. */
+static bool scan_section(struct g *g, struct m *m)
+{
+	if (load_acq(&g->state) != G_SYSCALL || m_g(m) != g) /* block.c: A2 */
+		return false;
+	struct gc_filling f = filling();
+	note_copied_argument(&f, g);
+	note_words(&f, m->section, m->section + m->section_words);
+	note_words(&f, load_rlx(&m->section_sp), stack_top(load_acq(&g->stack)));
+	gc_fill_end(&f);
+	gc_looked_at(g);
+	return true;
+}
+
+/* Looked at by itself, or now. */
+static bool is_scanned(struct g *g, int64_t now)
+{
+	switch (try_claim(g)) {
+	case CLAIM_DONE:
+		return true;
+	case CLAIM_OTHERS:
+		return false;
+	case CLAIM_MINE:
+		break;
+	}
+	if (!load_acq(&g->ctx.xon_cpu)) {
+		look_at_parked(g);
+		return true;
+	}
+	struct look l = {.of = g};
+	m_each(look_whose, &l);
+	if (l.m && scan_section(g, l.m))
+		return true;
+	unclaim(g);
+	if (l.m)
+		push_by_signal(l.m, now);
+	return false;
+}
+
+static bool all_scanned(int64_t now)
+{
+	for (unsigned i = 0; i < host.npending;) {
+		if (is_scanned(host.pending[i], now))
+			host.pending[i] = host.pending[--host.npending];
+		else
+			i++;
+	}
+	return host.npending == 0;
+}
+
+/* A P that nobody runs on can be flushed by anybody who holds it. */
+static bool flush_if_idle(struct p *p)
+{
+	uint32_t asleep = P_GC_ASLEEP, blocked = P_BLOCKED;
+	if (cas_acqrel(&p->xgc, &asleep, P_GC_HELD)) {
+		flush(p);
+		store_rel(&p->xgc, P_GC_ASLEEP);
+		return true;
+	}
+	if (cas_acqrel(&p->xstatus, &blocked, P_HELD)) {
+		flush(p);
+		store_rel(&p->xstatus, P_BLOCKED);
+		return true;
+	}
+	return false;
+}
+
+static bool all_flushed(int64_t now)
+{
+	bool all = true;
+	spin_lock(&shared.lock);
+	flush_shared();
+	spin_unlock(&shared.lock);
+	for (unsigned i = 0; i < sched.nprocs; i++) {
+		struct p *p = sched.ps[i];
+		if (load_acq(&p->gc_seen) == load_rlx(&collector.xstate) || flush_if_idle(p))
+			continue;
+		struct m *m = load_acq(&p->xm);
+		if (m && load_acq(&m->tid))
+			push_by_signal(m, now);
+		all = false;
+	}
+	return all;
+}
+
+static bool answered(struct gc *gc)
+{
+	struct look l = {.now = weft_now(), .all = true};
+	(void)gc;
+	switch (host.what) {
+	case GC_ASK_PASS:
+		m_each(look_whether_passed, &l);
+		return l.all;
+	case GC_ASK_SCAN:
+		return all_scanned(l.now);
+	case GC_ASK_FLUSH:
+		return all_flushed(l.now);
+	}
+	return false;
+}
+
+/* ---- roots ---- */
+
+static struct {
+	struct spin lock;
+	struct weft_root_ *first;
+} roots;
+
+void weft_root_add_(struct weft_root_ *r)
+{
+	spin_lock(&roots.lock);
+	r->next = roots.first;
+	r->link = &roots.first;
+	if (r->next)
+		r->next->link = &r->next;
+	roots.first = r;
+	spin_unlock(&roots.lock);
+}
+
+void weft_root_drop_(struct weft_root_ *r)
+{
+	spin_lock(&roots.lock);
+	*r->link = r->next;
+	if (r->next)
+		r->next->link = r->link;
+	spin_unlock(&roots.lock);
+}
+
+static void note_roots(void)
+{
+	struct gc_filling f = filling();
+	spin_lock(&roots.lock);
+	for (struct weft_root_ *r = roots.first; r; r = r->next)
+		note_words(&f, r->at, (const char *)r->at + r->bytes);
+	spin_unlock(&roots.lock);
+	gc_fill_end(&f);
+}
+
+/* ---- looking through goroutines ---- */
+
+static void scan_goroutine(struct g *g)
+{
+	if (try_claim(g) != CLAIM_MINE)
+		return; /* whoever has the claim will have looked */
+	if (!load_acq(&g->ctx.xon_cpu)) {
+		look_at_parked(g);
+		return;
+	}
+	unclaim(g);
+	if (host.npending == PENDING_MOST)
+		host.again = true;
+	else
+		host.pending[host.npending++] = g;
+}
+
+/* The next ones; false: there are none. */
+static bool scan_goroutines(void)
+{
+	struct slab_chunk *c = host.chunk;
+	if (!c)
+		return false;
+	size_t used = load_acq(&c->used), size = sched.gs.object_size;
+	for (unsigned n = 0; n < SCAN_GOROUTINES && host.at < used; n++, host.at += size)
+		scan_goroutine((struct g *)(void *)(c->objects + host.at));
+	if (host.at >= used) {
+		host.chunk = c->older;
+		host.at = 0;
+	}
+	return true;
+}
+
+static bool scan(struct gc *gc, struct gc_marker *m, uint64_t budget)
+{
+	(void)gc, (void)m, (void)budget;
+	if (scan_goroutines())
+		return true;
+	if (!host.again) {
+		note_roots();
+		return false;
+	}
+	host.again = false;
+	host.chunk = load_acq(&sched.gs.newest);
+	return true;
+}
+
+/* ---- shading ---- */
+
+/* For threads without an M. */
+static struct {
+	struct spin lock;
+	struct gc_mutator shaded;
+} outside;
+
+static void shade(uintptr_t word)
+{
+	if (!pages_has(&collector.heap.pages, word))
+		return;
+	struct m *m = m_self();
+	if (m) {
+		gc_shade(&m->shaded, &collector.words, word);
+		return;
+	}
+	spin_lock(&outside.lock);
+	gc_shade(&outside.shaded, &collector.words, word);
+	spin_unlock(&outside.lock);
+}
+
+NO_TSAN void gc_shade_word(const void *word)
+{
+	shade(load_rlx((const _Atomic uintptr_t *)word));
+}
+
+NO_TSAN void gc_shade_words(const void *at, size_t bytes)
+{
+	uintptr_t from = ((uintptr_t)at + sizeof from - 1) & ~(sizeof from - 1), to = (uintptr_t)at + bytes;
+	for (; from + sizeof from <= to; from += sizeof from)
+		shade(load_rlx((const _Atomic uintptr_t *)from));
+}
+
+static void drain_m(void *object, void *arg)
+{
+	struct m *m = object;
+	(void)arg;
+	gc_mutator_drain(&m->shaded, &collector.words);
+}
+
+static void drain(struct gc *gc)
+{
+	(void)gc;
+	m_each(drain_m, NULL);
+	gc_mutator_drain(&outside.shaded, &collector.words);
+}
+
+/* ---- who gives it time ---- */
+
+bool gc_spare_time(struct m *m)
+{
+	struct p *p = m_p(m);
+	if (load_rlx(&m->xnote) & NOTE_GC)
+		gc_safe_point(m);
+	flush(p);
+	return !is_resting(p) && gc_step(&collector, p->marker, STEP_BYTES, GC_SPARE);
+}
+
+void gc_p_sleeps(struct p *p)
+{
+	flush(p);
+	store_seq(&p->xgc, P_GC_ASLEEP);
+}
+
+void gc_p_wakes(struct p *p)
+{
+	uint32_t asleep = P_GC_ASLEEP;
+	while (!cas_acqrel(&p->xgc, &asleep, P_GC_AWAKE)) {
+		asleep = P_GC_ASLEEP;
+		cpu_relax();
+	}
+}
+
+static void step_of(struct p *p, uint64_t budget, enum gc_whose whose)
+{
+	int64_t began = weft_now();
+	gc_step(&collector, p->marker, budget, whose);
+	int64_t ns = weft_now() - began;
+	p->gc_ns += ns;
+	(void)add_rlx(&host.spent[whose], ns);
+	held(ns);
+}
+
+static void begin_share(struct p *p)
+{
+	uint32_t cycle = load_rlx(&collector.xcycle);
+	if (p->gc_cycle != cycle) {
+		p->gc_cycle = cycle;
+		p->gc_ns = 0;
+		p->gc_debt = 0;
+	}
+}
+
+void gc_share_slow(struct p *p, int64_t now)
+{
+	begin_share(p);
+	if (p->gc_ns * SHARE_PART <= now - load_rlx(&collector.xbegan))
+		step_of(p, STEP_BYTES, GC_SHARE);
+}
+
+/* Whoever allocates pays for it at once, step by step. */
+static COLD void pay(struct p *p, uint64_t owed)
+{
+	begin_share(p);
+	p->gc_debt += owed;
+	if (p->gc_debt > DEBT_MOST)
+		p->gc_debt = DEBT_MOST;
+	if (gc_phase(&collector) != GC_MARKING) {
+		step_of(p, STEP_BYTES, GC_ASSIST);
+		return;
+	}
+	if (p->gc_debt == 0) {
+		gc_share_slow(p, weft_now());
+		return;
+	}
+	uint64_t before = p->marker->work, budget = p->gc_debt < STEP_BYTES ? p->gc_debt : STEP_BYTES;
+	step_of(p, budget, GC_ASSIST);
+	uint64_t did = p->marker->work - before;
+	p->gc_debt -= did < p->gc_debt ? did : p->gc_debt;
+}
+
+void gc_note_allocated(struct p *p, uint64_t bytes)
+{
+	uint64_t owed = gc_allocated(&collector, bytes);
+	if (unlikely(gc_is_on(&collector)) || load_rlx(&collector.xheap) >= load_rlx(&collector.trigger))
+		pay(p, owed);
+}
+
+struct gc_times gc_times(void)
+{
+	struct gc_times t = {load_rlx(&host.hold_max), load_rlx(&host.hold_total), {0}};
+	for (unsigned i = 0; i < GC_WHOSE; i++)
+		t.spent[i] = load_rlx(&host.spent[i]);
+	return t;
+}
+
+bool gc_watch(void)
+{
+	if (!gc_is_on(&collector))
+		return false;
+	gc_step(&collector, NULL, 0, GC_SPARE);
+	return true;
+}
+
+static void work(struct gc *gc)
+{
+	(void)gc;
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		if (!is_resting(sched.ps[i]) && is_asleep(sched.ps[i]))
+			wake_for_a_look(sched.ps[i]);
+}
+
+/* ---- beginning and end of a cycle ---- */
+
+static void ended(struct gc *gc, const struct gc_report *r)
+{
+	(void)gc, (void)r;
+}
+
+static const struct gc_host the_host = {
+    .ask = ask, .answered = answered, .scan = scan, .drain = drain, .work = work, .ended = ended, .now = weft_now};
+
+static void *must(void *memory, const char *what)
+{
+	if (!memory)
+		fatal("out of memory for %s", what);
+	return memory;
+}
+
+void gc_start_p(struct p *p)
+{
+	p->cache = must(placement_alloc(p->index, sizeof *p->cache), "a P's cache");
+	p->marker = must(placement_alloc(p->index, sizeof *p->marker), "a P's marker");
+	p->runs = p->cache->runs;
+}
+
+static size_t heap_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	size_t bytes = pages > 0 && size > 0 ? 2 * (size_t)pages * (size_t)size : 0;
+	return bytes > HEAP_LEAST ? bytes : HEAP_LEAST;
+}
+
+void gc_start(const struct config *config)
+{
+	static struct gc_marker *markers[MAX_PS + 1];
+	markers[0] = must(weft_calloc(1, sizeof *markers[0]), "the collector");
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		markers[1 + i] = sched.ps[i]->marker;
+	if (gc_init(&collector, &the_host, heap_bytes(), markers, 1 + sched.nprocs, &config->pace))
+		fatal("no address space for a collected heap");
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		heap_cache_init(sched.ps[i]->cache, &collector.heap, placement_node(i));
+	heap_cache_init(&shared.cache, &collector.heap, -1);
+	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART | SA_SIGINFO};
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGURG, &action, NULL);
+}
