@@ -7,7 +7,7 @@
  *   HEAP_BYTES(size)                     bytes that point nowhere; not zeroed where the heap does not
  *   HEAP_SET(slot, pointer)              a store into an object that others may see
  *   HEAP_FREE(pointer)                   nothing where there is a collector
- *   HEAP_COLLECT()                       a whole collection, where there is a collector
+ *   HEAP_COLLECT()                       a whole collection; nothing where there is no collector
  */
 #ifndef BENCH_MEMORY_HEAP_H
 #define BENCH_MEMORY_HEAP_H
@@ -20,6 +20,7 @@
 
 #if defined(HEAP_WEFT)
 
+#include <weft/gc.h>
 #include <weft/weft.h>
 
 #define HEAP_TYPE(...) WEFT_TYPE(__VA_ARGS__)
@@ -56,6 +57,7 @@
 #define HEAP_BYTES(size) mi_malloc(size)
 #define HEAP_SET(slot, pointer) ((void)(*(slot) = (pointer)))
 #define HEAP_FREE(pointer) mi_free(pointer)
+#define HEAP_COLLECT() ((void)0)
 
 #elif defined(HEAP_BUMP)
 

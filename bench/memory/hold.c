@@ -4,6 +4,7 @@
  */
 #include "bench/memory/hold.h"
 
+#include <weft/gc.h>
 #include <weft/weft.h>
 
 #include <stdatomic.h>

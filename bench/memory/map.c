@@ -1,11 +1,11 @@
-/* A million messages of 64 bytes by their number: each push takes the oldest out of the map, makes a new one and puts it
+/* A million messages of 256 bytes by their number: each push takes the oldest out of the map, makes a new one and puts it
  * in, under the next number. weft's maps hold no collected pointers, so that what stands in this one is where in a
  * table the message is.
  */
 #include "bench/memory/push.h"
 #include "bench/memory/heap.h"
 
-enum { LIVE = 1000000, WORDS = 8, PUSHES_MIN = 200000 };
+enum { LIVE = 1000000, WORDS = 32, PUSHES_MIN = 200000 };
 
 struct message {
 	uint64_t words[WORDS];
@@ -35,11 +35,12 @@ void map_fill(void)
 	weft_set(&messages, weft_new_ptrs(LIVE));
 	for (uint64_t n = 0; n < LIVE; n++)
 		put(n);
+	HEAP_COLLECT();
 }
 
 void map_push(struct work *w)
 {
-	uint64_t pushes = (uint64_t)work_count(w, 2 * PUSHES_PER_SECOND, PUSHES_MIN), sum = 0;
+	uint64_t pushes = (uint64_t)work_count(w, 4 * PUSHES_PER_SECOND, PUSHES_MIN), sum = 0;
 	w->latencies = push_latencies();
 	work_begin(w);
 	for (uint64_t n = LIVE; n < LIVE + pushes; n++) {

@@ -1,6 +1,6 @@
 /* A window over a stream of messages: each push makes one of 1 KiB, writes it, and puts it in the place of the oldest of
  * 200,000. What the mean hides is the pushes that pay for the heap: which help to mark, wait for a core that the collector
- * has, or for the kernel.
+ * has, or for the kernel. They begin after a whole collection.
  *
  * The sum of a byte of every message that is left proves that the right ones are.
  */
@@ -39,6 +39,7 @@ void ring_fill(void)
 	HEAP_SET(&ring, HEAP_POINTERS(WINDOW));
 	for (uint64_t n = 0; n < WINDOW; n++)
 		push(n);
+	HEAP_COLLECT();
 }
 
 void ring_push(struct work *w)

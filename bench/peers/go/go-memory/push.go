@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+)
 
 // Rows of bench/memory/push.c and map.c.
 const (
@@ -27,6 +30,7 @@ func fillRing() {
 	for n := 0; n < window; n++ {
 		pushRing(n)
 	}
+	runtime.GC()
 }
 
 func ringPush(w *work) {
@@ -47,7 +51,7 @@ func ringPush(w *work) {
 	w.check = fmt.Sprintf("live=%d pushes=%d sum=%d", window, pushes, sum)
 }
 
-type message [8]uint64
+type message [32]uint64
 
 var messages map[uint64]*message
 
@@ -67,10 +71,11 @@ func fillMap() {
 	for n := uint64(0); n < inMap; n++ {
 		pushMap(n)
 	}
+	runtime.GC()
 }
 
 func mapPush(w *work) {
-	pushes := uint64(w.count(2*pushesPerSecond, pushesMin))
+	pushes := uint64(w.count(4*pushesPerSecond, pushesMin))
 	w.latencies = new(histogram)
 	w.begin()
 	for n := uint64(inMap); n < inMap+pushes; n++ {
@@ -81,7 +86,7 @@ func mapPush(w *work) {
 	w.end()
 	sum := uint64(0)
 	for n := pushes; n < inMap+pushes; n++ {
-		sum += messages[n][7]
+		sum += messages[n][31]
 	}
 	w.ops = int64(pushes)
 	w.check = fmt.Sprintf("live=%d pushes=%d sum=%d", len(messages), pushes, sum)

@@ -193,20 +193,20 @@ fn ring_push(seconds: f64) -> Outcome {
 
 fn map_push(seconds: f64) -> Outcome {
     const LIVE: u64 = 1_000_000;
-    let pushes = count(seconds, 2 * PUSHES_PER_SECOND, PUSHES_MIN);
-    let mut messages: HashMap<u64, Box<[u64; 8]>> = HashMap::new();
+    let pushes = count(seconds, 4 * PUSHES_PER_SECOND, PUSHES_MIN);
+    let mut messages: HashMap<u64, Box<[u64; 32]>> = HashMap::new();
     for n in 0..LIVE {
-        messages.insert(n, Box::new([n; 8]));
+        messages.insert(n, Box::new([n; 32]));
     }
     let (clock, mut latencies, timer) = (Clock::new(), Histogram::new(), Timer::begin());
     for n in LIVE..LIVE + pushes {
         let from = clock.now();
         messages.remove(&(n - LIVE));
-        messages.insert(n, Box::new([n; 8]));
+        messages.insert(n, Box::new([n; 32]));
         latencies.record(clock.since(from));
     }
     let mut outcome = timer.end(pushes, String::new(), Some(latencies));
-    let sum: u64 = (pushes..LIVE + pushes).map(|n| messages[&n][7]).sum();
+    let sum: u64 = (pushes..LIVE + pushes).map(|n| messages[&n][31]).sum();
     outcome.check = format!("live={} pushes={} sum={}", messages.len(), pushes, sum);
     outcome
 }
