@@ -25,12 +25,14 @@
  */
 #include "runtime/chan.h"
 #include "lockfree/assert.h"
+#include "runtime/area.h"
 #include "runtime/call.h"
 #include "runtime/panic.h"
 #include "runtime/signal.h"
 
 #include <weft/mem.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -86,8 +88,12 @@ static inline struct g *finish(struct waiter *w, bool ok)
 
 /* ---- elements ---- */
 
-static inline void copy(void *to, const void *from, uint32_t size)
+/* What one goroutine gets from another, or from the buffer: while the collector marks it is told. */
+static inline void copy(const struct weft_chan *c, void *to, const void *from)
 {
+	uint32_t size = c->elem_size;
+	if (gc_shades() && !c->leaf && from)
+		gc_shade_words(from, size);
 	if (likely(size == 8))
 		memcpy(to, from, 8);
 	else if (size == 4)
@@ -96,10 +102,10 @@ static inline void copy(void *to, const void *from, uint32_t size)
 		memcpy(to, from, size);
 }
 
-static inline void copy_out(void *to, const void *from, uint32_t size)
+static inline void copy_out(const struct weft_chan *c, void *to, const void *from)
 {
 	if (likely(to != NULL))
-		copy(to, from, size);
+		copy(c, to, from);
 }
 
 static inline void zero(void *elem, uint32_t size)
@@ -116,28 +122,67 @@ static inline char *at(struct weft_chan *c, size_t index)
 static inline void ring_put(struct weft_chan *c, const void *elem)
 {
 	size_t count = load_rlx(&c->count);
-	copy(at(c, c->head + count), elem, c->elem_size);
+	copy(c, at(c, load_rlx(&c->head) + count), elem);
 	store_rlx(&c->count, count + 1);
 }
 
 static inline void ring_take(struct weft_chan *c, void *elem)
 {
-	copy_out(elem, at(c, c->head), c->elem_size);
-	c->head = c->head + 1 == c->cap ? 0 : c->head + 1;
+	size_t head = load_rlx(&c->head);
+	copy_out(c, elem, at(c, head));
+	store_rlx(&c->head, head + 1 == c->cap ? 0 : head + 1);
 	store_rlx(&c->count, load_rlx(&c->count) - 1);
 }
 
 /* ---- making and freeing ---- */
 
-static weft_chan *make(size_t elem_size, size_t cap)
+/* Behind the buffer, for the collector. */
+struct tail {
+	struct area area;
+	struct weft_chan *of;
+	size_t n, end; /* elements that there were when the look began, and the index behind the youngest */
+};
+
+static struct tail *tail_of(struct weft_chan *c)
 {
-	size_t bytes;
+	size_t align = _Alignof(struct tail), bytes = (c->cap * c->elem_size + align - 1) / align * align;
+	return (struct tail *)(void *)(c->buf + bytes);
+}
+
+static bool has_tail(const struct weft_chan *c)
+{
+	return !c->leaf && c->cap;
+}
+
+/* What is sent during the look is shaded, and what is received; elements that just stay there are found from the youngest on: others come and go
+ * at their two ends. The head is read after the count, for receives move it on. */
+static bool look_at_buffer(struct area *a, size_t *done, struct gc_filling *f)
+{
+	enum { BYTES_A_LOOK = 16384 };
+	struct tail *t = (struct tail *)(void *)a;
+	struct weft_chan *c = t->of;
+	size_t elem = c->elem_size;
+	if (*done == 0) {
+		t->n = load_acq(&c->count);
+		t->end = load_acq(&c->head) + t->n;
+	}
+	for (size_t bytes = 0; *done < t->n && bytes < BYTES_A_LOOK; bytes += elem) {
+		const char *from = at(c, t->end - ++*done);
+		gc_note_words(f, from, from + elem);
+	}
+	return *done < t->n;
+}
+static_assert(offsetof(struct tail, area) == 0, "one is found by the other");
+
+static weft_chan *make(size_t elem_size, size_t cap, bool leaf)
+{
+	size_t bytes, tail = leaf || elem_size < sizeof(void *) ? 0 : sizeof(struct tail) + _Alignof(struct tail);
 	if (elem_size > ELEM_MOST)
 		weft_panic("channel element of %zu bytes: at most %d", elem_size, ELEM_MOST);
 	if (cap > PTRDIFF_MAX || __builtin_mul_overflow(elem_size, cap, &bytes) ||
-	    bytes > PTRDIFF_MAX - sizeof(struct weft_chan) - CHAN_LINE)
+	    bytes > PTRDIFF_MAX - sizeof(struct weft_chan) - CHAN_LINE - tail)
 		weft_panic("channel size out of range: %zu elements of %zu bytes", cap, elem_size);
-	size_t size = (sizeof(struct weft_chan) + bytes + CHAN_LINE - 1) / CHAN_LINE * CHAN_LINE;
+	size_t size = (sizeof(struct weft_chan) + bytes + tail + CHAN_LINE - 1) / CHAN_LINE * CHAN_LINE;
 	weft_chan *c = weft_aligned_alloc(CHAN_LINE, size);
 	if (!c)
 		fatal("out of memory for a channel of %zu elements of %zu bytes", cap, elem_size);
@@ -145,17 +190,22 @@ static weft_chan *make(size_t elem_size, size_t cap)
 	c->elem_size = (uint32_t)elem_size;
 	c->cap = cap;
 	c->buf = (char *)(c + 1);
+	c->leaf = !tail;
+	if (has_tail(c)) {
+		*tail_of(c) = (struct tail){.of = c};
+		area_add(&tail_of(c)->area, look_at_buffer);
+	}
 	return c;
 }
 
 weft_chan *weft_chan_make(size_t elem_size, size_t cap)
 {
-	return make(elem_size, cap);
+	return make(elem_size, cap, false);
 }
 
 weft_chan *weft_chan_make_leaf(size_t elem_size, size_t cap)
 {
-	return make(elem_size, cap);
+	return make(elem_size, cap, true);
 }
 
 void chan_set_source(struct weft_chan *c, struct chan_source *source)
@@ -185,6 +235,8 @@ void weft_chan_free(weft_chan *c)
 		c->source->gone(c->source);
 		outermost = call_begin();
 	}
+	if (has_tail(c))
+		area_drop(&tail_of(c)->area);
 	retire(&c->retired, reclaim);
 	call_end(outermost);
 }
@@ -204,7 +256,7 @@ static inline __attribute__((always_inline)) enum outcome send_locked(struct wef
 		return SENT_CLOSED;
 	struct waiter *w = waitq_take(&c->recvq);
 	if (w) {
-		copy_out(w->elem, elem, c->elem_size);
+		copy_out(c, w->elem, elem);
 		*wake = finish(w, true);
 		return DONE;
 	}
@@ -335,7 +387,7 @@ inline enum outcome chan_recv_locked(struct weft_chan *c, void *elem, struct g *
 	}
 	struct waiter *w = waitq_take(&c->sendq);
 	if (w) {
-		copy_out(elem, w->elem, c->elem_size);
+		copy_out(c, elem, w->elem);
 		*wake = finish(w, true);
 		return DONE;
 	}

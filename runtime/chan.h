@@ -37,13 +37,14 @@ struct chan_source {
 struct weft_chan {
 	_Alignas(CHAN_LINE) struct bias lock;
 	_Atomic size_t count; /* written under the lock, looked at without it by try_ forms */
-	size_t head;          /* the oldest element's index */
+	_Atomic size_t head;  /* the oldest element's index; the collector looks at it without the lock */
 	struct waitq recvq, sendq;
 
 	_Alignas(CHAN_LINE) size_t cap;
 	char *buf;
 	uint32_t elem_size;
 	_Atomic bool closed; /* as count */
+	bool leaf;   /* its elements hold no collected pointers; otherwise the collector looks at its buffer */
 	_Atomic bool subscribed; /* to signals (signal.h), at least once; written under the lock there */
 	bias_owner owner; /* of the lock */
 	struct chan_source *source; /* NULL: none */

@@ -139,6 +139,12 @@ static inline void gc_share(struct p *p, int64_t now)
 /* Moves on what waits for nobody but time. True: a cycle is on. */
 bool gc_watch(void);
 
+/* ---- whoever has something that the collector is to look at (area.h) ---- */
+
+/* Words that point into the heap are noted, to be marked. While others write there. */
+void gc_note_words(struct gc_filling *, const void *from, const void *to);
+void gc_note_word(struct gc_filling *, const void *word);
+
 /* ---- whatever copies what may be collected pointers for somebody else ---- */
 
 /* In a call, if gc_shades(): all words of it. */

@@ -26,6 +26,7 @@
  */
 #include "lockfree/assert.h"
 #include "lockfree/spin.h"
+#include "runtime/area.h"
 #include "runtime/call.h"
 #include "runtime/panic.h"
 
@@ -50,7 +51,7 @@ struct weft_ctx {
 	weft_ctx *parent;
 	weft_deadline deadline;
 	const void *key;
-	void *value;
+	struct area_word value;
 	struct spin lock; /* of the next four */
 	_Atomic int err;  /* looked at without it */
 	struct cause *cause;
@@ -101,6 +102,7 @@ static void drop(weft_ctx *c)
 		return;
 	weft_chan_free(load_rlx(&c->done));
 	cause_unref(c->cause);
+	area_word_drop(&c->value);
 	weft_free(c);
 }
 
@@ -298,7 +300,7 @@ weft_ctx *weft_ctx_with_value(weft_ctx *parent, const void *key, void *value)
 		weft_panic("context value by a nil key");
 	weft_ctx *c = make(parent, WEFT_NEVER);
 	c->key = key;
-	c->value = value;
+	area_word_add(&c->value, value);
 	join_parent(c);
 	return c;
 }
@@ -330,7 +332,7 @@ void *weft_ctx_value(weft_ctx *c, const void *key)
 {
 	for (; c; c = c->parent)
 		if (c->key == key && key)
-			return c->value;
+			return load_rlx(&c->value.word);
 	return NULL;
 }
 

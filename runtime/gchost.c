@@ -15,6 +15,7 @@
 #include "alloc/os.h"
 #include "gc/host.h"
 #include "lockfree/fence.h"
+#include "runtime/area.h"
 #include "runtime/call.h"
 #include "runtime/collect.h"
 #include "runtime/config.h"
@@ -55,7 +56,8 @@ static struct {
 	int64_t asked_at;
 	struct slab_chunk *chunk; /* of goroutines: the next to look at */
 	size_t at;
-	struct weft_root_ *root;
+	bool roots_noted;
+	unsigned wheel, slot; /* of timers: the P's and the slot to look at next */
 	/* Were running when they came to be looked at. */
 	struct g *pending[PENDING_MOST];
 	unsigned npending;
@@ -117,7 +119,7 @@ static struct gc_filling filling(void)
 }
 
 /* Words that point into the heap; the rest is of no interest. */
-static NOT_INSTRUMENTED void note_words(struct gc_filling *f, const void *from, const void *to)
+NOT_INSTRUMENTED void gc_note_words(struct gc_filling *f, const void *from, const void *to)
 {
 	const struct pages *pages = &collector.heap.pages;
 	uintptr_t base = (uintptr_t)pages->base, size = pages->npages << PAGE_SHIFT;
@@ -130,13 +132,19 @@ static NOT_INSTRUMENTED void note_words(struct gc_filling *f, const void *from, 
 	(void)add_rlx(&collector.xstacks, (uint64_t)((const char *)to - (const char *)from));
 }
 
+void gc_note_word(struct gc_filling *f, const void *word)
+{
+	if (pages_has(&collector.heap.pages, (uintptr_t)word))
+		gc_fill(f, (uintptr_t)word);
+}
+
 static void note_copied_argument(struct gc_filling *f, const struct g *g)
 {
 	const struct g_options *o = load_acq(&g->options);
 	if (!o || !o->arg_size)
 		return;
 	const char *copy = o->arg_copy ? (const char *)o->arg_copy : o->inline_arg;
-	note_words(f, copy, copy + o->arg_size);
+	gc_note_words(f, copy, copy + o->arg_size);
 }
 
 /* A claimed goroutine that is on no CPU. */
@@ -146,9 +154,9 @@ static void note_parked(struct gc_filling *f, struct g *g)
 	fiber_observe(&g->ctx);
 	note_copied_argument(f, g);
 	if (s)
-		note_words(f, g->ctx.sp, stack_top(s));
+		gc_note_words(f, g->ctx.sp, stack_top(s));
 	else if (load_rlx(&g->state) != G_FREE)
-		note_words(f, &g->arg, &g->arg + 1);
+		gc_note_words(f, &g->arg, &g->arg + 1);
 }
 
 /* The calling goroutine, claimed: from the caller's frame on, and what it has in registers. */
@@ -162,7 +170,7 @@ static NOT_INSTRUMENTED __attribute__((noinline)) void note_self(struct gc_filli
 #elif defined(__aarch64__)
 	__asm__ volatile("mov %0, sp" : "=r"(sp));
 #endif
-	note_words(f, sp, stack_top(load_rlx(&g->stack)));
+	gc_note_words(f, sp, stack_top(load_rlx(&g->stack)));
 }
 
 static void look_at_parked(struct g *g)
@@ -321,8 +329,8 @@ static NOT_INSTRUMENTED void look_from_handler(struct g *g, const ucontext_t *co
 	}
 	struct gc_filling f = filling();
 	note_copied_argument(&f, g);
-	note_words(&f, (const void *)sp, stack_top(s));
-	note_words(&f, context, frame_end);
+	gc_note_words(&f, (const void *)sp, stack_top(s));
+	gc_note_words(&f, context, frame_end);
 	gc_fill_end(&f);
 	fiber_publish(&collector);
 	gc_looked_at(g);
@@ -405,7 +413,10 @@ static void ask(struct gc *gc, enum gc_ask what)
 		host.at = 0;
 		host.npending = 0;
 		host.again = false;
-		host.root = NULL;
+		host.roots_noted = false;
+		host.wheel = 0;
+		host.slot = WHEEL_LEVELS * WHEEL_SLOTS - 1;
+		areas_begin();
 	}
 	if (!sim_on)
 		os_membarrier();
@@ -459,8 +470,8 @@ static bool scan_section(struct g *g, struct m *m)
 		return false;
 	struct gc_filling f = filling();
 	note_copied_argument(&f, g);
-	note_words(&f, m->section, m->section + m->section_words);
-	note_words(&f, load_rlx(&m->section_sp), stack_top(load_acq(&g->stack)));
+	gc_note_words(&f, m->section, m->section + m->section_words);
+	gc_note_words(&f, load_rlx(&m->section_sp), stack_top(load_acq(&g->stack)));
 	gc_fill_end(&f);
 	gc_looked_at(g);
 	return true;
@@ -585,7 +596,7 @@ static void note_roots(void)
 	struct gc_filling f = filling();
 	spin_lock(&roots.lock);
 	for (struct weft_root_ *r = roots.first; r; r = r->next)
-		note_words(&f, r->at, (const char *)r->at + r->bytes);
+		gc_note_words(&f, r->at, (const char *)r->at + r->bytes);
 	spin_unlock(&roots.lock);
 	gc_fill_end(&f);
 }
@@ -607,6 +618,11 @@ static void scan_goroutine(struct g *g)
 		host.pending[host.npending++] = g;
 }
 
+static void note_timer(void *f, void *arg)
+{
+	gc_note_word(f, arg);
+}
+
 /* The next ones; false: there are none. */
 static bool scan_goroutines(void)
 {
@@ -623,18 +639,40 @@ static bool scan_goroutines(void)
 	return true;
 }
 
+/* Of pending timers the arguments. From the highest level down: a timer that falls meanwhile falls to where nobody has looked; what is set anew is
+ * shaded. */
+static bool scan_timers(struct gc_filling *f)
+{
+	if (host.wheel == sched.nprocs)
+		return false;
+	if (wheel_look(&sched.ps[host.wheel]->wheel, host.slot, note_timer, f) && host.slot > 0) {
+		host.slot--;
+		return true;
+	}
+	host.wheel++;
+	host.slot = WHEEL_LEVELS * WHEEL_SLOTS - 1;
+	return true;
+}
+
 static bool scan(struct gc *gc, struct gc_marker *m, uint64_t budget)
 {
 	(void)gc, (void)m, (void)budget;
 	if (scan_goroutines())
 		return true;
-	if (!host.again) {
-		note_roots();
-		return false;
+	if (host.again) {
+		host.again = false;
+		host.chunk = load_acq(&sched.gs.newest);
+		return true;
 	}
-	host.again = false;
-	host.chunk = load_acq(&sched.gs.newest);
-	return true;
+	if (!host.roots_noted) {
+		note_roots();
+		host.roots_noted = true;
+		return true;
+	}
+	struct gc_filling f = filling();
+	bool more = scan_timers(&f) || areas_look(&f);
+	gc_fill_end(&f);
+	return more;
 }
 
 /* ---- shading ---- */

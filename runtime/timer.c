@@ -3,6 +3,7 @@
  * line from another core.
  */
 #include "lockfree/assert.h"
+#include "runtime/area.h"
 #include "runtime/call.h"
 #include "runtime/chan.h"
 #include "runtime/panic.h"
@@ -125,6 +126,8 @@ void weft_timer_start(weft_timer *timer, int64_t ns, void (*fn)(void *), void *a
 	t->kind = TIMER_GO;
 	t->go = fn;
 	t->arg = arg;
+	if (gc_shades())
+		gc_shade_word(&t->arg);
 	struct p *p = setters_p();
 	arm_on(p, t, soon(p, ns));
 	call_end(outermost);
@@ -144,6 +147,8 @@ bool weft_timer_reset(weft_timer *timer, int64_t ns)
 	if (t->kind == TIMER_NEW)
 		weft_panic("reset of a timer that was never started");
 	bool outermost = call_begin();
+	if (gc_shades())
+		gc_shade_word(&t->arg); /* it leaves a slot that nobody may have looked at, for one that somebody has */
 	struct p *p = setters_p();
 	bool pending = arm_on(p, t, soon(p, ns));
 	call_end(outermost);
@@ -155,14 +160,17 @@ bool weft_timer_reset(weft_timer *timer, int64_t ns)
 struct once {
 	struct timer timer;
 	void (*fn)(void *);
-	void *arg;
+	struct area_word arg;
 };
 
 static void run_once(void *arg)
 {
-	struct once o = *(struct once *)arg;
-	weft_free(arg);
-	o.fn(o.arg);
+	struct once *o = arg;
+	void (*fn)(void *) = o->fn;
+	void *its = load_rlx(&o->arg.word);
+	area_word_drop(&o->arg);
+	weft_free(o);
+	fn(its);
 }
 
 static void *must_alloc(size_t size)
@@ -179,7 +187,7 @@ void weft_after_func(int64_t ns, void (*fn)(void *), void *arg)
 		weft_panic("timer without a function");
 	struct once *o = must_alloc(sizeof *o);
 	o->fn = fn;
-	o->arg = arg;
+	area_word_add(&o->arg, arg);
 	o->timer.kind = TIMER_GO;
 	o->timer.go = run_once;
 	o->timer.arg = o;

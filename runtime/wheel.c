@@ -198,3 +198,13 @@ unsigned wheel_advance(struct wheel *w, int64_t now, wheel_go *go)
 	spin_unlock(&w->lock);
 	return fired;
 }
+
+bool wheel_look(struct wheel *w, unsigned slot, void (*see)(void *to, void *arg), void *to)
+{
+	spin_lock(&w->lock);
+	for (struct timer *t = w->slot[slot]; t; t = t->next)
+		see(to, t->arg);
+	bool more = load_rlx(&w->pending) != 0;
+	spin_unlock(&w->lock);
+	return more;
+}

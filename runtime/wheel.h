@@ -89,6 +89,9 @@ typedef void wheel_go(void (*fn)(void *), void *arg);
  * fired. Only the P's holder, or a thief that found the P computing, calls this. */
 unsigned wheel_advance(struct wheel *, int64_t now, wheel_go *go);
 
+/* Calls see(to, arg) with the argument of each timer in a slot, under the lock. False: the wheel is empty. */
+bool wheel_look(struct wheel *, unsigned slot, void (*see)(void *to, void *arg), void *to);
+
 static inline bool timer_pending(struct timer *t)
 {
 	return load_acq(&t->xwheel) != NULL;

@@ -7,6 +7,7 @@
 #include "tests/model/goroutine.h"
 #include "tests/model/scenarios.h"
 
+#include "tests/model/collect.h"
 #include "tests/model/fence.h"
 #include "tests/test.h"
 

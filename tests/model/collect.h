@@ -1,0 +1,27 @@
+/* runtime/collect.h where nothing is ever collected: for models of the scheduler. */
+#ifndef RUNTIME_COLLECT_H
+#define RUNTIME_COLLECT_H
+#define RUNTIME_AREA_H
+
+#define gc_before_run(m, next) ((void)(m), (void)(next))
+#define gc_born(m, g)          ((void)(m), (void)(g))
+#define gc_ends(g)             ((void)(g))
+#define gc_safe_point(m)       ((void)(m))
+#define gc_share(p, now)       ((void)(p), (void)(now))
+#define gc_p_sleeps(p)         ((void)(p))
+#define gc_p_wakes(p)          ((void)(p))
+#define gc_is_on(gc)           false
+#define gc_spare_time(m)       ((void)(m), false)
+
+#define gc_shades()            false
+#define gc_shade_words(at, n)  ((void)(at), (void)(n))
+
+struct gc_filling;
+struct area {
+	void *unused;
+};
+#define gc_note_words(f, from, to) ((void)(f), (void)(from), (void)(to))
+#define area_add(a, look)          ((void)(a), (void)(look))
+#define area_drop(a)               ((void)(a))
+
+#endif
