@@ -1,4 +1,5 @@
-/* A heap in the words that the rows use. Each program is compiled with one of HEAP_WEFT, HEAP_BOEHM, HEAP_MIMALLOC and HEAP_BUMP.
+/* A heap in the words that the rows use. It is weft's, unless a program is compiled with one of HEAP_BOEHM, HEAP_MIMALLOC
+ * and HEAP_BUMP.
  *
  *   HEAP_TYPE(name, type, members...);   at file scope: a type, and which of its members point into the heap
  *   HEAP_ROOT(variable);                 at file scope: a variable that does
@@ -18,21 +19,7 @@
 
 #define HEAP_NOTHING(name) _Static_assert(sizeof(name) > 0, "")
 
-#if defined(HEAP_WEFT)
-
-#include <weft/gc.h>
-#include <weft/weft.h>
-
-#define HEAP_TYPE(...) WEFT_TYPE(__VA_ARGS__)
-#define HEAP_ROOT(variable) WEFT_ROOT(variable)
-#define HEAP_NEW(name, type) weft_new(name)
-#define HEAP_POINTERS(count) weft_new_ptrs(count)
-#define HEAP_BYTES(size) weft_new_bytes(size)
-#define HEAP_SET(slot, pointer) weft_set(slot, pointer)
-#define HEAP_FREE(pointer) ((void)(pointer))
-#define HEAP_COLLECT() weft_gc()
-
-#elif defined(HEAP_BOEHM)
+#if defined(HEAP_BOEHM)
 
 #define GC_THREADS
 #include <gc.h>
@@ -86,7 +73,22 @@ static inline void *bump_new(size_t size)
 #define HEAP_FREE(pointer) ((void)(pointer))
 
 #else
-#error "which heap?"
+
+#define HEAP_WEFT 1
+
+
+#include <weft/gc.h>
+#include <weft/weft.h>
+
+#define HEAP_TYPE(...) WEFT_TYPE(__VA_ARGS__)
+#define HEAP_ROOT(variable) WEFT_ROOT(variable)
+#define HEAP_NEW(name, type) weft_new(name)
+#define HEAP_POINTERS(count) weft_new_ptrs(count)
+#define HEAP_BYTES(size) weft_new_bytes(size)
+#define HEAP_SET(slot, pointer) weft_set(slot, pointer)
+#define HEAP_FREE(pointer) ((void)(pointer))
+#define HEAP_COLLECT() weft_gc()
+
 #endif
 
 #endif

@@ -58,7 +58,7 @@ SECTIONS = {
     "curve": "load and latency, raw",
 }
 # The rows that are asked for most come first, should time run out.
-RUNNING_ORDER = ("raw", "tails-raw", "micro1", "memory", "pushes", "framework", "tails-framework", "micro2", "sched", "curve")
+RUNNING_ORDER = ("raw", "tails-raw", "micro1", "framework", "tails-framework", "micro2", "memory", "pushes", "sched", "curve")
 CONNECTIONS = 64
 SATURATION_NOTE = ("on two cores the load generator is the limit for every good server (wrk's near 140,000 "
                    "requests/s): a rate alone says nothing, at saturation CPU per request is what is compared")
