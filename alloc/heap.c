@@ -154,7 +154,10 @@ uint32_t heap_cell(struct heap *h, size_t size, const struct shape *shape)
  * the span is where it belongs. */
 static struct span *swept(struct heap *h, struct span *s, size_t *freed)
 {
-	*freed += (size_t)span_sweep(s, load_rlx(&h->cycle)) * span_slot_size(s);
+	uint64_t cycle = load_rlx(&h->cycle);
+	uint32_t n = s->specials ? h->sweep_special(h, s, cycle) : span_sweep(s, cycle);
+	(void)add_rlx(&h->nfreed, n);
+	*freed += (size_t)n * span_slot_size(s);
 	if (!s->nused) {
 		span_free(h, s);
 		s = NULL;
@@ -347,8 +350,9 @@ static bool next_run(struct heap_cache *c, struct heap_run *r)
 	store_rel(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first); /* R2 */
 	span_use(s, gap.first, gap.n);						/* R1 */
 	r->coloured = first;
-	r->end = first + bytes;
-	c->allocated += bytes;
+	store_rlx(&r->end, first + bytes);
+	bump(&c->allocated, bytes);
+	bump(&c->objects, gap.n);
 	return true;
 }
 
@@ -370,15 +374,15 @@ static bool refill(struct heap_cache *c, uint32_t cell)
 			give_span(c, r->span);
 		r->span = s;
 	}
-	if (cell >= c->ncells)
-		c->ncells = cell + 1;
+	if (cell >= load_rlx(&c->ncells))
+		store_rel(&c->ncells, cell + 1);
 	return true;
 }
 
 void *heap_new_slow(struct heap_cache *c, uint32_t cell)
 {
 	struct heap_run *r = &c->runs[cell];
-	if (load_rlx(&r->at) == r->end && !refill(c, cell))
+	if (load_rlx(&r->at) == load_rlx(&r->end) && !refill(c, cell))
 		return NULL;
 	char *object = load_rlx(&r->at);
 	store_rlx(&r->at, object + c->heap->cells[cell].size->size);
@@ -403,7 +407,8 @@ void *heap_new_large(struct heap_cache *c, size_t size, const struct shape *shap
 	if (c->colour == HEAP_BLACK && s->cycle == c->cycle)
 		span_mark(s, 0);
 	publish(h, s);
-	c->allocated += s->npages << PAGE_SHIFT;
+	bump(&c->allocated, s->npages << PAGE_SHIFT);
+	bump(&c->objects, 1);
 	char *object = s->base; /* once it is in a list, it may be swept */
 	spin_lock(&h->lock);
 	push(s->cycle == load_rlx(&h->cycle) ? &h->large : &h->large_unswept, s);
@@ -413,7 +418,7 @@ void *heap_new_large(struct heap_cache *c, size_t size, const struct shape *shap
 
 void heap_recolour(struct heap_cache *c, enum heap_colour colour)
 {
-	for (uint32_t i = 1; i < c->ncells; i++)
+	for (uint32_t i = 1; i < load_rlx(&c->ncells); i++)
 		settle(c, &c->runs[i]);
 	c->colour = colour;
 }
@@ -423,24 +428,38 @@ static void end_run(struct heap_cache *c, struct heap_run *r)
 {
 	settle(c, r);
 	char *at = load_rlx(&r->at);
-	if (at < r->end) {
-		uint32_t first = span_slot_of(r->span, (uintptr_t)at);
-		span_unuse(r->span, first, (uint32_t)((size_t)(r->end - at) / r->span->size->size));
-		c->allocated -= (uint64_t)(r->end - at);
+	char *end = load_rlx(&r->end);
+	if (at < end) {
+		uint32_t first = span_slot_of(r->span, (uintptr_t)at), n = (uint32_t)((size_t)(end - at) / r->span->size->size);
+		span_unuse(r->span, first, n);
+		bump(&c->allocated, -(uint64_t)(end - at));
+		bump(&c->objects, -(uint64_t)n);
 	}
 	give_span(c, r->span);
 	store_rlx(&r->at, NULL);
-	r->end = r->coloured = NULL;
+	store_rlx(&r->end, NULL);
+	r->coloured = NULL;
 	r->span = NULL;
 }
 
 void heap_flush(struct heap_cache *c)
 {
-	for (uint32_t i = 1; i < c->ncells; i++) {
+	for (uint32_t i = 1; i < load_rlx(&c->ncells); i++) {
 		if (c->runs[i].span)
 			end_run(c, &c->runs[i]);
 	}
 	c->cycle = load_rlx(&c->heap->cycle);
+}
+
+uint64_t heap_cache_objects(struct heap_cache *c)
+{
+	uint64_t n = load_rlx(&c->objects);
+	for (uint32_t i = 1; i < load_acq(&c->ncells); i++) {
+		const char *at = load_rlx(&c->runs[i].at), *end = load_rlx(&c->runs[i].end);
+		if (at < end)
+			n -= (size_t)(end - at) / c->heap->cells[i].size->size;
+	}
+	return n;
 }
 
 /* ---- beginning and end ---- */

@@ -50,7 +50,7 @@ enum {
 /* A part of the P's. at == end: there is none. */
 struct heap_run {
 	_Atomic(char *) at; /* the owner writes; who looks an address up reads */
-	char *end;
+	_Atomic(char *) end; /* the owner writes */
 	char *coloured; /* slots from here to `at` have the cache's colour */
 	struct span *span;
 };
@@ -62,8 +62,9 @@ struct heap_cache {
 	int node; /* where its pages should come from; -1: no matter */
 	enum heap_colour colour;
 	uint64_t cycle;	    /* the heap's, when it flushed last */
-	uint32_t ncells;    /* runs beyond were never used */
-	uint64_t allocated; /* bytes, in slots of spans and runs that are used up */
+	_Atomic uint32_t ncells; /* runs beyond were never used */
+	/* The owner writes: bytes of slots and how many slots, those of the present runs that are no objects yet included. */
+	_Atomic uint64_t allocated, objects;
 	struct heap_run runs[HEAP_CELLS];
 };
 
@@ -84,7 +85,10 @@ struct heap {
 	uint32_t ncells;
 	struct heap_cell cells[HEAP_CELLS];
 	struct span *large, *large_unswept;
+	/* Sweeps a span on whose objects something hangs: span_sweep, and what comes up with it. */
+	uint32_t (*sweep_special)(struct heap *, struct span *, uint64_t cycle);
 	_Atomic uint64_t cycle;
+	_Atomic uint64_t nfreed; /* objects, ever */
 	_Atomic uint32_t sweepers; /* who have a span that is in no list */
 };
 
@@ -99,6 +103,9 @@ uint32_t heap_cell(struct heap *, size_t size, const struct shape *);
 
 void heap_cache_init(struct heap_cache *, struct heap *, int node);
 
+/* How many objects have ever been allocated from it. While its owner allocates, about. */
+uint64_t heap_cache_objects(struct heap_cache *);
+
 /* An object, zeroed; NULL: there is no memory. */
 void *heap_new_slow(struct heap_cache *, uint32_t cell);
 
@@ -107,7 +114,7 @@ static inline void *heap_new(struct heap_cache *c, uint32_t cell, size_t slot_si
 {
 	struct heap_run *run = &c->runs[cell];
 	char *object = load_rlx(&run->at);
-	if (__builtin_expect(object == run->end, 0))
+	if (__builtin_expect(object == load_rlx(&run->end), 0))
 		return heap_new_slow(c, cell);
 	store_rlx(&run->at, object + slot_size);
 	return object;

@@ -1,4 +1,7 @@
 /* The manual half of the memory interface: mimalloc, or libc's malloc in the sanitizer flavours. */
+#include "alloc/manual.h"
+#include "lockfree/assert.h"
+
 #include <weft/mem.h>
 
 #include <stdint.h>
@@ -14,6 +17,23 @@
 #define mi_free             free
 #endif
 
+static struct {
+	uintptr_t base;
+	size_t bytes;
+} refused;
+
+void manual_refuse(const void *base, size_t bytes)
+{
+	refused.base = (uintptr_t)base;
+	refused.bytes = bytes;
+}
+
+static void check(const void *p, const char *call)
+{
+	if (unlikely((uintptr_t)p - refused.base < refused.bytes))
+		fatal("%s of a collected object: %p", call, p);
+}
+
 void *weft_malloc(size_t size)
 {
 	return mi_malloc(size);
@@ -26,6 +46,7 @@ void *weft_calloc(size_t n, size_t size)
 
 void *weft_realloc(void *p, size_t size)
 {
+	check(p, "weft_realloc");
 	return mi_realloc(p, size);
 }
 
@@ -40,5 +61,6 @@ void *weft_aligned_alloc(size_t alignment, size_t size)
 
 void weft_free(void *p)
 {
+	check(p, "weft_free");
 	mi_free(p);
 }

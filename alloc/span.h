@@ -22,6 +22,7 @@
 #include "lockfree/atomic.h"
 
 struct heap_run;
+struct gc_special;
 
 /* Where the pointers of an object are. A map goes round: with the elements of an array. */
 enum shape_kind {
@@ -58,6 +59,7 @@ struct span {
 	_Atomic uint64_t scanned[SPAN_WORDS]; /* marked, and looked at or about to be: gc/mark.c */
 	_Atomic uint32_t queued;	      /* it waits in a marker's queue */
 	struct span *next_queued;	      /* of a list of those; its lock */
+	struct gc_special *specials;	      /* what hangs on its objects: gc/special.h; a lock of those */
 	_Atomic size_t begun;		      /* of a large object: how many bytes somebody has taken to look at */
 };
 

@@ -1,5 +1,6 @@
 #include "gc/cycle.h"
 #include "gc/host.h"
+#include "gc/special.h"
 
 #include <weft/gc.h>
 
@@ -62,7 +63,11 @@ static bool mark_words(struct gc *gc, struct gc_marker *m)
 	struct gc_chunk *c = gc_words_take(&gc->words);
 	if (!c)
 		return false;
-	gc_mark_words(m, c->word, c->n);
+	if (c->from == GC_STACK)
+		gc_mark_words(m, c->word, c->n);
+	else
+		for (size_t i = 0; i < c->n; i++)
+			gc_mark(m, c->word[i]);
 	m->work += c->n * sizeof *c->word;
 	gc_words_give(&gc->words, c);
 	return true;
@@ -184,6 +189,7 @@ static uint64_t beside(struct gc *gc)
 static void plan(struct gc *gc, const struct pace_found *found)
 {
 	pace_plan(&gc->pace, found, beside(gc));
+	store_rlx(&gc->goal, gc->pace.goal);
 	store_rlx(&gc->trigger, gc->pace.trigger);
 }
 
@@ -369,6 +375,7 @@ int gc_init(struct gc *gc, const struct gc_host *host, size_t bytes, struct gc_m
 	if (err)
 		return err;
 	gc->host = host;
+	gc->heap.sweep_special = gc_special_sweep;
 	gc->markers = markers;
 	gc->nmarkers = nmarkers;
 	gc_marking_init(&gc->marking, &gc->heap);
@@ -377,6 +384,7 @@ int gc_init(struct gc *gc, const struct gc_host *host, size_t bytes, struct gc_m
 		gc_marker_init(markers[i], &gc->marking);
 	pace_init(&gc->pace, settings);
 	pace_limiter_init(&gc->limiter, nmarkers - 1);
+	store_rlx(&gc->goal, gc->pace.goal);
 	store_rlx(&gc->trigger, gc->pace.trigger);
 	return 0;
 }

@@ -101,6 +101,7 @@ struct gc {
 	_Atomic uint64_t xdone;		    /* bytes looked at in this cycle */
 	_Atomic uint64_t xstacks, xroots;
 	_Atomic int64_t xns[GC_WHOSE];
+	_Atomic uint64_t goal;
 	_Atomic uint64_t trigger; /* xheap; UINT64_MAX: never */
 	_Atomic uint64_t debt;	  /* bytes to mark for each 1024 that are allocated */
 	_Atomic uint64_t freed;	  /* bytes, ever */

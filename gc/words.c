@@ -29,6 +29,7 @@ COLD void gc_fill_slow(struct gc_filling *f)
 	if (!f->chunk)
 		fatal("out of memory for the collector's lists");
 	f->chunk->n = 0;
+	f->chunk->from = f->from;
 }
 
 void gc_fill_end(struct gc_filling *f)

@@ -11,11 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GC_CHUNK_WORDS = 509 };
+enum { GC_CHUNK_WORDS = 508 };
+
+/* What a pointer to the beginning of an object says of the one before: nothing, or, on a stack, where it may have been made by going to that one's
+ * end, that it lives too. */
+enum gc_source { GC_EXACT, GC_STACK };
 
 struct gc_chunk {
 	struct gc_chunk *next; /* first, as struct slab_free wants it */
 	size_t n;
+	enum gc_source from;
 	uintptr_t word[GC_CHUNK_WORDS];
 };
 
@@ -29,6 +34,7 @@ struct gc_words {
 /* What is being filled; zeroed: nothing yet. */
 struct gc_filling {
 	struct gc_words *words;
+	enum gc_source from;
 	struct gc_chunk *chunk;
 };
 

@@ -106,6 +106,13 @@ struct gc_times {
 	int64_t hold_max, hold_total, spent[GC_WHOSE];
 };
 struct gc_times gc_times(void);
+uint64_t gc_objects_allocated(void);
+void gc_settings_start(const struct pace_settings *);
+
+/* ---- cleanup.c ---- */
+
+/* A cycle has ended: a goroutine calls what has become due. */
+void gc_start_cleanups(void);
 
 /* ---- block.c ---- */
 

@@ -141,6 +141,11 @@ static void debug_schedtrace(struct config *c, const struct given *g)
 	c->schedtrace_ms = number_in(g->name, g->value, g->argument, 1, SCHEDTRACE_MS_MAX);
 }
 
+static void debug_gctrace(struct config *c, const struct given *g)
+{
+	c->gctrace = number_in(g->name, g->value, g->argument, 0, 1);
+}
+
 static void debug_seed(struct config *c, const struct given *g)
 {
 	char *end;
@@ -171,6 +176,7 @@ static const struct key {
 	{"nopreempt", NULL, debug_nopreempt, "a goroutine that computes keeps its P"},
 	{"nobias", NULL, debug_nobias, "a channel's lock is nobody's own"},
 	{"schedtrace", "MS", debug_schedtrace, "a line about the scheduler on stderr, every so many milliseconds"},
+	{"gctrace", "1", debug_gctrace, "a line about each cycle of the collector on stderr"},
 	{"seed", "N", debug_seed, "a simulation, in which everything that happens follows from N"},
 	{"nodelay", NULL, debug_nodelay, "a simulation delays nobody: timers fire in their own nanosecond"},
 	{"help", NULL, debug_help, "prints this list, and ends the program"},

@@ -20,6 +20,7 @@ struct config {
 	unsigned max_threads; /* without a P */
 	unsigned schedtrace_ms; /* between two lines; 0: none */
 	struct pace_settings pace;
+	bool gctrace;
 	bool simulate;
 	uint64_t seed;
 	enum sim_delays delays;

@@ -98,10 +98,11 @@ static void *new_in(struct heap_cache *c, size_t bytes, const struct shape *shap
 
 static void *new_on(struct p *p, size_t bytes, const struct shape *shape, uint32_t cell)
 {
-	uint64_t before = p->cache->allocated;
+	uint64_t before = load_rlx(&p->cache->allocated);
 	void *object = new_in(p->cache, bytes, shape, cell);
-	if (p->cache->allocated != before)
-		gc_note_allocated(p, p->cache->allocated - before);
+	uint64_t after = load_rlx(&p->cache->allocated);
+	if (after != before)
+		gc_note_allocated(p, after - before);
 	return object;
 }
 
@@ -109,9 +110,9 @@ static void *new_on(struct p *p, size_t bytes, const struct shape *shape, uint32
 static COLD void *new_without_p(size_t bytes, const struct shape *shape, uint32_t cell)
 {
 	struct heap_cache *c = gc_take_shared();
-	uint64_t before = c->allocated;
+	uint64_t before = load_rlx(&c->allocated);
 	void *object = new_in(c, bytes, shape, cell);
-	gc_give_shared(c->allocated - before);
+	gc_give_shared(load_rlx(&c->allocated) - before);
 	return object;
 }
 
@@ -350,4 +351,68 @@ void weft_gc(void)
 		else
 			weft_yield();
 	}
+}
+
+/* ---- settings and counts ---- */
+
+static struct {
+	struct spin lock;
+	struct pace_settings now;
+} settings;
+
+void gc_settings_start(const struct pace_settings *s)
+{
+	settings.now = *s;
+}
+
+int weft_gc_percent(int percent)
+{
+	if (percent < WEFT_ASK)
+		weft_panic("weft_gc_percent(%d): a percentage, WEFT_OFF or WEFT_ASK", percent);
+	bool outermost = call_begin();
+	spin_lock(&settings.lock);
+	int was = settings.now.percent;
+	if (percent != WEFT_ASK) {
+		settings.now.percent = percent;
+		gc_plan(&collector, &settings.now);
+	}
+	spin_unlock(&settings.lock);
+	call_end(outermost);
+	return was;
+}
+
+int64_t weft_mem_limit(int64_t bytes)
+{
+	if (bytes < WEFT_ASK)
+		weft_panic("weft_mem_limit(%lld): bytes, WEFT_OFF or WEFT_ASK", (long long)bytes);
+	bool outermost = call_begin();
+	spin_lock(&settings.lock);
+	int64_t was = settings.now.limit == PACE_NO_LIMIT ? WEFT_OFF : (int64_t)settings.now.limit;
+	if (bytes != WEFT_ASK) {
+		settings.now.limit = bytes == WEFT_OFF ? PACE_NO_LIMIT : (uint64_t)bytes;
+		gc_plan(&collector, &settings.now);
+	}
+	spin_unlock(&settings.lock);
+	call_end(outermost);
+	return was;
+}
+
+void weft_mem_stats(weft_memstats *out)
+{
+	struct gc_times t = gc_times();
+	struct pages_use use = pages_use(&collector.heap.pages);
+	*out = (weft_memstats){
+	    .heap_live = load_rlx(&collector.xheap),
+	    .heap_goal = load_rlx(&collector.goal),
+	    .heap_sys = use.taken + use.free,
+	    .heap_released = use.empty,
+	    .stacks_sys = stack_bytes_reserved(),
+	    .gc_cycles = load_acq(&collector.xended),
+	    .pause_ns_max = (uint64_t)t.hold_max,
+	    .pause_ns_total = (uint64_t)t.hold_total,
+	    .assist_ns_total = (uint64_t)t.spent[GC_ASSIST],
+	    .gc_cpu_ns = (uint64_t)(t.spent[GC_SHARE] + t.spent[GC_SPARE]),
+	    .allocs = gc_objects_allocated(),
+	    .frees = load_rlx(&collector.heap.nfreed),
+	};
 }

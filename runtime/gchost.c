@@ -12,6 +12,7 @@
  * flush its P's cache. The handler is a call: it sets xinside, and does nothing if that was set, for then a note is enough. What it
  * interrupts holds none of weft's locks.
  */
+#include "alloc/manual.h"
 #include "alloc/os.h"
 #include "gc/host.h"
 #include "lockfree/fence.h"
@@ -62,17 +63,27 @@ static struct {
 	struct g *pending[PENDING_MOST];
 	unsigned npending;
 	bool again; /* there were more */
+	bool trace;
+	int64_t started;
+	uint32_t cycles;
+	_Atomic int64_t cycle_hold; /* the longest in this cycle */
 	_Atomic int64_t hold_max, hold_total, spent[GC_WHOSE];
 } host;
 
 /* ---- holds ---- */
 
+static void raise_to(_Atomic int64_t *most, int64_t ns)
+{
+	int64_t was = load_rlx(most);
+	while (ns > was && !cas_rlx(most, &was, ns))
+		;
+}
+
 static void held(int64_t ns)
 {
-	int64_t most = load_rlx(&host.hold_max);
 	(void)add_rlx(&host.hold_total, ns);
-	while (ns > most && !cas_rlx(&host.hold_max, &most, ns))
-		;
+	raise_to(&host.hold_max, ns);
+	raise_to(&host.cycle_hold, ns);
 }
 
 /* ---- claims ---- */
@@ -113,9 +124,9 @@ static void unclaim(struct g *g)
 
 /* ---- stacks ---- */
 
-static struct gc_filling filling(void)
+static struct gc_filling filling(enum gc_source from)
 {
-	return (struct gc_filling){.words = &collector.words};
+	return (struct gc_filling){.words = &collector.words, .from = from};
 }
 
 /* Words that point into the heap; the rest is of no interest. */
@@ -175,7 +186,7 @@ static NOT_INSTRUMENTED __attribute__((noinline)) void note_self(struct gc_filli
 
 static void look_at_parked(struct g *g)
 {
-	struct gc_filling f = filling();
+	struct gc_filling f = filling(GC_STACK);
 	note_parked(&f, g);
 	gc_fill_end(&f);
 	gc_looked_at(g);
@@ -183,7 +194,7 @@ static void look_at_parked(struct g *g)
 
 static void look_at_self(struct g *g)
 {
-	struct gc_filling f = filling();
+	struct gc_filling f = filling(GC_STACK);
 	note_self(&f, g);
 	gc_fill_end(&f);
 	fiber_publish(&collector);
@@ -327,7 +338,7 @@ static NOT_INSTRUMENTED void look_from_handler(struct g *g, const ucontext_t *co
 		unclaim(g); /* it stands elsewhere for the moment */
 		return;
 	}
-	struct gc_filling f = filling();
+	struct gc_filling f = filling(GC_STACK);
 	note_copied_argument(&f, g);
 	gc_note_words(&f, (const void *)sp, stack_top(s));
 	gc_note_words(&f, context, frame_end);
@@ -468,7 +479,7 @@ static bool scan_section(struct g *g, struct m *m)
 {
 	if (load_acq(&g->state) != G_SYSCALL || m_g(m) != g) /* block.c: A2 */
 		return false;
-	struct gc_filling f = filling();
+	struct gc_filling f = filling(GC_STACK);
 	note_copied_argument(&f, g);
 	gc_note_words(&f, m->section, m->section + m->section_words);
 	gc_note_words(&f, load_rlx(&m->section_sp), stack_top(load_acq(&g->stack)));
@@ -593,7 +604,7 @@ void weft_root_drop_(struct weft_root_ *r)
 
 static void note_roots(void)
 {
-	struct gc_filling f = filling();
+	struct gc_filling f = filling(GC_EXACT);
 	spin_lock(&roots.lock);
 	for (struct weft_root_ *r = roots.first; r; r = r->next)
 		gc_note_words(&f, r->at, (const char *)r->at + r->bytes);
@@ -669,7 +680,7 @@ static bool scan(struct gc *gc, struct gc_marker *m, uint64_t budget)
 		host.roots_noted = true;
 		return true;
 	}
-	struct gc_filling f = filling();
+	struct gc_filling f = filling(GC_EXACT);
 	bool more = scan_timers(&f) || areas_look(&f);
 	gc_fill_end(&f);
 	return more;
@@ -812,6 +823,14 @@ struct gc_times gc_times(void)
 	return t;
 }
 
+uint64_t gc_objects_allocated(void)
+{
+	uint64_t n = heap_cache_objects(&shared.cache);
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		n += heap_cache_objects(sched.ps[i]->cache);
+	return n;
+}
+
 bool gc_watch(void)
 {
 	if (!gc_is_on(&collector))
@@ -830,9 +849,34 @@ static void work(struct gc *gc)
 
 /* ---- beginning and end of a cycle ---- */
 
+/* One line; docs/gc.md has its fields. */
+static void gctrace(const struct gc_report *r)
+{
+	static const char *const why[] = {"heap", "asked", "stress"};
+	struct pages_use use = pages_use(&collector.heap.pages);
+	char line[512];
+	int n = snprintf(line, sizeof line,
+			 "gctrace: cycle=%u at_ms=%lld why=%s from=%llu to=%llu live=%llu goal=%llu sys=%zu mark_us=%lld sweep_us=%lld "
+			 "cpu_us=%lld assist_us=%lld idle_us=%lld hold_us=%lld stacks=%llu roots=%llu\n",
+			 r->cycle, (long long)((r->began - host.started) / 1000000), why[r->why], (unsigned long long)r->from,
+			 (unsigned long long)r->to, (unsigned long long)r->live, (unsigned long long)r->goal, use.taken + use.free,
+			 (long long)((r->marked - r->began) / 1000), (long long)((r->ended - r->marked) / 1000),
+			 (long long)((r->ns[GC_SHARE] + r->ns[GC_ASSIST] + r->ns[GC_SPARE]) / 1000),
+			 (long long)(r->ns[GC_ASSIST] / 1000), (long long)(r->ns[GC_SPARE] / 1000),
+			 (long long)(swap_acqrel(&host.cycle_hold, 0) / 1000), (unsigned long long)r->stacks,
+			 (unsigned long long)r->roots);
+	ssize_t written = write(STDERR_FILENO, line, (size_t)n);
+	(void)written;
+}
+
+
 static void ended(struct gc *gc, const struct gc_report *r)
 {
-	(void)gc, (void)r;
+	(void)gc;
+	host.cycles = r->cycle;
+	if (host.trace)
+		gctrace(r);
+	gc_start_cleanups();
 }
 
 static const struct gc_host the_host = {
@@ -867,9 +911,13 @@ void gc_start(const struct config *config)
 		markers[1 + i] = sched.ps[i]->marker;
 	if (gc_init(&collector, &the_host, heap_bytes(), markers, 1 + sched.nprocs, &config->pace))
 		fatal("no address space for a collected heap");
+	manual_refuse(collector.heap.pages.base, collector.heap.pages.npages << PAGE_SHIFT);
 	for (unsigned i = 0; i < sched.nprocs; i++)
 		heap_cache_init(sched.ps[i]->cache, &collector.heap, placement_node(i));
 	heap_cache_init(&shared.cache, &collector.heap, -1);
+	gc_settings_start(&config->pace);
+	host.trace = config->gctrace;
+	host.started = weft_now();
 	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART | SA_SIGINFO};
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGURG, &action, NULL);

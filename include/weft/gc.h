@@ -247,7 +247,7 @@ typedef struct weft_memstats {
 	uint64_t heap_live;	  /* what objects the last cycle found, and what has been allocated since */
 	uint64_t heap_goal;	  /* what the heap may come to before the next cycle ends */
 	uint64_t heap_sys;	  /* the heap's pages that are backed by memory */
-	uint64_t heap_released;	  /* given back to the system, and not taken again */
+	uint64_t heap_released;	  /* of its 64 MiB arenas, what is not backed: never used, or given back to the system */
 	uint64_t stacks_sys;	  /* reserved for stacks */
 	uint64_t gc_cycles;	  /* that have ended */
 	uint64_t pause_ns_max;	  /* the longest that the collector has held a goroutine */

@@ -10,6 +10,7 @@
 #include <weft/counter.h>
 #include <weft/file.h>
 #include <weft/flight.h>
+#include <weft/gc.h>
 #include <weft/go.h>
 #include <weft/group.h>
 #include <weft/hash.h>

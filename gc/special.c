@@ -1,0 +1,131 @@
+#include "gc/special.h"
+
+#include <errno.h>
+
+enum { LOCKS = 64 };
+
+static struct {
+	ON_OWN_LINE struct spin lock;
+} locks[LOCKS];
+
+static struct spin *lock_of(const struct span *s)
+{
+	return &locks[((uintptr_t)s->base >> PAGE_SHIFT) % LOCKS].lock;
+}
+
+/* Span and slot of what somebody holds on to, or of what is not swept yet. */
+static struct heap_object find(struct gc *gc, const void *object)
+{
+	return heap_find(&gc->heap, (uintptr_t)object);
+}
+
+/* Under the lock of the span. */
+static bool is_alive(struct gc *gc, const struct gc_special *sp, struct heap_object o)
+{
+	return o.span->cycle == load_rlx(&gc->heap.cycle) || span_is_marked(o.span, o.slot) || sp->cycle == load_rlx(&gc->xcycle);
+}
+
+int gc_special_add(struct gc *gc, struct gc_special *sp, void *object)
+{
+	struct heap_object o = find(gc, object);
+	if (!o.span)
+		return -EINVAL;
+	spin_lock(lock_of(o.span));
+	sp->cycle = load_rlx(&gc->xcycle);
+	store_rlx(&sp->object, object);
+	sp->next = o.span->specials;
+	o.span->specials = sp;
+	spin_unlock(lock_of(o.span));
+	return 0;
+}
+
+static void unlink_locked(struct span *s, struct gc_special *sp)
+{
+	struct gc_special **link = &s->specials;
+	while (*link != sp)
+		link = &(*link)->next;
+	*link = sp->next;
+	store_rel(&sp->object, NULL); /* R1 */
+}
+
+/* The object may die meanwhile: looked up, its span is locked, and then it is looked again. NULL: it is dead. */
+static struct span *lock_span_of(struct gc *gc, struct gc_special *sp)
+{
+	for (;;) {
+		void *object = load_acq(&sp->object); /* A1 */
+		struct heap_object o = object ? find(gc, object) : (struct heap_object){NULL, 0};
+		if (!object)
+			return NULL;
+		if (!o.span)
+			continue; /* it is dying at this moment */
+		spin_lock(lock_of(o.span));
+		if (load_rlx(&sp->object))
+			return o.span;
+		spin_unlock(lock_of(o.span));
+	}
+}
+
+bool gc_special_drop(struct gc *gc, struct gc_special *sp)
+{
+	struct span *s = lock_span_of(gc, sp);
+	if (!s)
+		return false;
+	unlink_locked(s, sp);
+	spin_unlock(lock_of(s));
+	return true;
+}
+
+void *gc_special_get(struct gc *gc, struct gc_special *sp, bool *wait)
+{
+	*wait = false;
+	void *object = load_acq(&sp->object); /* A1 */
+	enum gc_phase phase = gc_phase(gc);
+	if (!object || phase == GC_IDLE || phase == GC_ARMING || phase == GC_SETTLING || phase == GC_MARKING)
+		return object;
+	struct span *s = lock_span_of(gc, sp);
+	if (!s)
+		return NULL;
+	bool alive = is_alive(gc, sp, (struct heap_object){s, span_slot_of(s, (uintptr_t)object)});
+	spin_unlock(lock_of(s));
+	*wait = !alive && phase == GC_CLOSING; /* it may still be marked */
+	return alive ? object : NULL;
+}
+
+struct gc_special *gc_special_take(struct gc *gc, void *object, bool (*is)(const struct gc_special *, const void *), const void *what)
+{
+	struct heap_object o = find(gc, object);
+	if (!o.span)
+		return NULL;
+	spin_lock(lock_of(o.span));
+	struct gc_special *sp = o.span->specials;
+	while (sp && (span_slot_of(o.span, (uintptr_t)load_rlx(&sp->object)) != o.slot || !is(sp, what)))
+		sp = sp->next;
+	if (sp)
+		unlink_locked(o.span, sp);
+	spin_unlock(lock_of(o.span));
+	return sp;
+}
+
+static void die(struct gc_special **link)
+{
+	struct gc_special *sp = *link;
+	*link = sp->next;
+	store_rel(&sp->object, NULL); /* R1 */
+	sp->dead(sp);
+}
+
+/* What hangs on what is not marked is detached; then the span is swept, while nobody asks for a mark. */
+uint32_t gc_special_sweep(struct heap *h, struct span *s, uint64_t cycle)
+{
+	(void)h;
+	spin_lock(lock_of(s));
+	for (struct gc_special **link = &s->specials; *link;) {
+		if (span_is_marked(s, span_slot_of(s, (uintptr_t)load_rlx(&(*link)->object))))
+			link = &(*link)->next;
+		else
+			die(link);
+	}
+	uint32_t freed = span_sweep(s, cycle);
+	spin_unlock(lock_of(s));
+	return freed;
+}

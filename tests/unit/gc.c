@@ -1,0 +1,676 @@
+#include "tests/unit/collected.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- objects ---- */
+
+TEST_GO(a_new_object_is_zeroed_whoever_had_its_memory)
+{
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 20000; i++) {
+			struct thing *t = weft_new(thing);
+			CHECK(!t->next && t->number == 0);
+			t->next = t;
+			t->number = UINT64_MAX;
+		}
+		weft_gc();
+	}
+	return 0;
+}
+
+struct aligned {
+	_Alignas(64) char bytes[64];
+	struct thing *thing;
+};
+WEFT_TYPE(aligned, struct aligned, thing);
+
+struct large {
+	struct thing *first;
+	char gap[1000];
+	struct thing *last[3];
+};
+WEFT_TYPE(large, struct large, first, last);
+
+union either {
+	struct thing *thing;
+	uint64_t number;
+};
+WEFT_TYPE_CONSERVATIVE(either, union either);
+
+struct plain {
+	uint64_t hidden;
+};
+WEFT_TYPE_LEAF(plain, struct plain);
+
+TEST_GO(objects_are_aligned_as_their_types_are)
+{
+	for (size_t i = 0; i < 100; i++) {
+		CHECK_EQ((uintptr_t)weft_new(aligned) % 64, 0);
+		CHECK_EQ((uintptr_t)weft_new_array(aligned, 1 + i) % 64, 0);
+		CHECK_EQ((uintptr_t)weft_new_bytes(16 + i) % 8, 0);
+	}
+	return 0;
+}
+
+static struct thing *root;
+WEFT_ROOT(root);
+static struct large *large_root[2];
+WEFT_ROOT(large_root);
+static void *any_root;
+WEFT_ROOT(any_root);
+
+static __attribute__((noinline)) void fill_root(void)
+{
+	for (int i = 0; i < WATCHED; i++) {
+		struct thing *t = watch_new(i);
+		t->next = root;
+		weft_set(&root, t);
+	}
+}
+
+TEST_GO(a_root_keeps_what_can_be_reached_from_it)
+{
+	fill_root();
+	CHECK_ALL_ALIVE();
+	CHECK_ALL_ALIVE();
+	weft_set(&root, NULL);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static __attribute__((noinline)) void fill_large(size_t count)
+{
+	struct large *l = weft_new_array(large, count);
+	for (int i = 0; i < WATCHED; i++) {
+		struct large *at = &l[(size_t)i * count / WATCHED];
+		struct thing *t = watch_new(i);
+		t->next = i % 2 ? at->first : at->last[2];
+		*(i % 2 ? &at->first : &at->last[2]) = t;
+	}
+	weft_set(&large_root[1], l);
+}
+
+TEST_GO(types_larger_than_a_map_have_their_pointers_found)
+{
+	for (size_t count = 1; count < 1000; count *= 10) {
+		fill_large(count);
+		CHECK_ALL_ALIVE();
+		weft_set(&large_root[1], NULL);
+		CHECK_MOSTLY_DEAD();
+	}
+	return 0;
+}
+
+static __attribute__((noinline)) void fill_pointers(size_t count)
+{
+	void **v = weft_new_ptrs(count);
+	for (int i = 0; i < WATCHED; i++)
+		v[(size_t)i * count / WATCHED] = watch_new(i);
+	weft_set(&any_root, (void *)v);
+}
+
+TEST_GO(arrays_of_pointers_keep_what_they_point_to)
+{
+	for (size_t count = WATCHED; count < 1000000; count *= 20) {
+		fill_pointers(count);
+		CHECK_ALL_ALIVE();
+		weft_set(&any_root, NULL);
+		CHECK_MOSTLY_DEAD();
+	}
+	return 0;
+}
+
+static __attribute__((noinline)) void fill_unions(void)
+{
+	union either *u = weft_new_array(either, WATCHED);
+	for (int i = 0; i < WATCHED; i++)
+		u[i].thing = watch_new(i);
+	weft_set(&any_root, (void *)u);
+}
+
+TEST_GO(conservative_types_keep_what_any_word_points_to)
+{
+	fill_unions();
+	CHECK_ALL_ALIVE();
+	weft_set(&any_root, NULL);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static __attribute__((noinline)) void hide_in_leaves(void)
+{
+	struct plain *p = weft_new_array(plain, WATCHED);
+	for (int i = 0; i < WATCHED; i++)
+		p[i].hidden = (uintptr_t)watch_new(i);
+	weft_set(&any_root, (void *)p);
+}
+
+TEST_GO(leaves_keep_nothing)
+{
+	hide_in_leaves();
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static __attribute__((noinline)) void point_inside(int to)
+{
+	for (int i = 0; i < WATCHED; i++)
+		watch_new(i);
+	struct thing *t = weft_weak_get(watched[to]);
+	weft_set(&any_root, (void *)&t->number);
+}
+
+TEST_GO(a_pointer_into_an_object_keeps_it)
+{
+	point_inside(3);
+	CHECK(alive_after_gc() >= 1);
+	CHECK(weft_weak_get(watched[3]) != NULL);
+	return 0;
+}
+
+TEST_GO(a_type_is_looked_for_once_and_what_it_allocates_is_counted)
+{
+	weft_memstats before, after;
+	weft_mem_stats(&before);
+	for (int i = 0; i < 1000; i++)
+		weft_new(thing);
+	weft_new_bytes(100000);
+	weft_mem_stats(&after);
+	CHECK_EQ(after.allocs - before.allocs, 1001);
+	weft_gc();
+	weft_mem_stats(&after);
+	CHECK(after.frees >= 900);
+	CHECK_EQ(after.gc_cycles, before.gc_cycles + 1);
+	CHECK(after.pause_ns_max > 0 && after.pause_ns_max <= after.pause_ns_total);
+	return 0;
+}
+
+/* ---- where a pointer may stand ---- */
+
+static __attribute__((noinline)) void hold_on_stack(int depth)
+{
+	struct thing *mine[WATCHED];
+	if (depth) {
+		hold_on_stack(depth - 1);
+		return;
+	}
+	for (int i = 0; i < WATCHED; i++)
+		mine[i] = watch_new(i);
+	CHECK_ALL_ALIVE();
+	weft_keep_alive(mine);
+}
+
+TEST_GO(ones_own_stack_keeps)
+{
+	hold_on_stack(0);
+	CHECK_MOSTLY_DEAD();
+	hold_on_stack(100);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static weft_chan *told;
+
+static void hold_parked(void *arg)
+{
+	struct thing *mine = watch_new((int)(intptr_t)arg);
+	weft_recv(told, NULL);
+	CHECK(mine->number >= 1000);
+}
+
+static void tell_all(void)
+{
+	for (int i = 0; i < WATCHED; i++)
+		weft_send(told, NULL);
+}
+
+TEST_GO(stacks_of_parked_goroutines_keep)
+{
+	told = weft_chan_make(0, 0);
+	for (int i = 0; i < WATCHED; i++)
+		weft_go(hold_parked, (void *)(intptr_t)i);
+	await_waiting(WAIT_RECV, WATCHED);
+	CHECK_ALL_ALIVE();
+	tell_all();
+	while (weft_num_goroutine() > 1)
+		weft_yield();
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static __attribute__((noinline)) void send_all(weft_chan *c)
+{
+	for (int i = 0; i < WATCHED; i++) {
+		struct thing *t = watch_new(i);
+		weft_send(c, &t);
+	}
+}
+
+static __attribute__((noinline)) void receive_all(weft_chan *c)
+{
+	struct thing *t;
+	for (int i = 0; i < WATCHED; i++)
+		CHECK(weft_recv(c, &t) && t->number == 1000 + (uint64_t)i);
+}
+
+TEST_GO(channels_keep_their_elements)
+{
+	weft_chan *c = weft_chan_make(sizeof(struct thing *), WATCHED + 3);
+	for (int round = 0; round < 3; round++) { /* around the buffer's end */
+		send_all(c);
+		CHECK_ALL_ALIVE();
+		receive_all(c);
+		CHECK_MOSTLY_DEAD();
+	}
+	send_all(c);
+	weft_chan_free(c);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+TEST_GO(leaf_channels_keep_nothing)
+{
+	weft_chan *c = weft_chan_make_leaf(sizeof(struct thing *), WATCHED);
+	send_all(c);
+	CHECK_MOSTLY_DEAD();
+	weft_chan_free(c);
+	return 0;
+}
+
+static _Atomic int seen;
+
+static void see(void *arg)
+{
+	struct thing *t = arg;
+	CHECK(t->number >= 1000);
+	seen++;
+}
+
+static _Atomic bool computes, stop_computing;
+
+static void compute(void *arg)
+{
+	uint64_t *sum = arg;
+	computes = true;
+	while (!stop_computing)
+		++*sum;
+}
+
+static __attribute__((noinline)) void start_on_the_second_p(void (*fn)(void *))
+{
+	weft_go_opts opts = {.pin = 2};
+	for (int i = 0; i < WATCHED; i++)
+		CHECK_EQ(weft_go_with(&opts, fn, watch_new(i)), 0);
+}
+
+static int keep_arguments_of_what_has_not_begun(void)
+{
+	static uint64_t sum;
+	weft_go_opts opts = {.pin = 2};
+	CHECK_EQ(weft_go_with(&opts, compute, &sum), 0);
+	while (!computes)
+		weft_yield();
+	start_on_the_second_p(see);
+	CHECK_ALL_ALIVE();
+	CHECK_EQ(seen, 0);
+	stop_computing = true;
+	while (seen < WATCHED)
+		weft_sleep(100 * WEFT_US);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+TEST(arguments_of_goroutines_that_have_not_begun_are_kept)
+{
+	setenv("WEFT_DEBUG", "nopreempt", 1); /* the second P's goroutine computes on, and is looked at by a signal */
+	CHECK_EQ(run_weft(2, keep_arguments_of_what_has_not_begun), 0);
+}
+
+struct copied {
+	char gap[100];
+	struct thing *thing;
+};
+
+static void see_copied(void *arg)
+{
+	struct copied *c = arg;
+	weft_recv(told, NULL);
+	see(c->thing);
+}
+
+static void see_short_copy(void *arg)
+{
+	struct thing **t = arg;
+	weft_recv(told, NULL);
+	see(*t);
+}
+
+static __attribute__((noinline)) void start_with_copies(void)
+{
+	for (int i = 0; i < WATCHED; i += 2) {
+		struct copied c = {.thing = watch_new(i)};
+		struct thing *t = watch_new(i + 1);
+		CHECK_EQ(weft_go_with(&(weft_go_opts){.arg_size = sizeof c}, see_copied, &c), 0);
+		CHECK_EQ(weft_go_with(&(weft_go_opts){.arg_size = sizeof t}, see_short_copy, &t), 0);
+	}
+}
+
+TEST_GO(copied_arguments_are_kept)
+{
+	told = weft_chan_make(0, 0);
+	start_with_copies();
+	CHECK_ALL_ALIVE();
+	tell_all();
+	while (weft_num_goroutine() > 1)
+		weft_yield();
+	CHECK_EQ(seen, WATCHED);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static weft_timer timers[WATCHED];
+
+static __attribute__((noinline)) void start_timers(int64_t ns)
+{
+	for (int i = 0; i < WATCHED; i++)
+		weft_timer_start(&timers[i], ns << i % 24, see, watch_new(i)); /* on many levels of the wheel */
+}
+
+TEST_GO(arguments_of_timers_are_kept)
+{
+	start_timers(WEFT_S);
+	CHECK_ALL_ALIVE();
+	for (int i = 0; i < WATCHED; i++)
+		weft_timer_reset(&timers[i], WEFT_S);
+	CHECK_ALL_ALIVE();
+	for (int i = 0; i < WATCHED; i++)
+		weft_timer_stop(&timers[i]);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static __attribute__((noinline)) void start_after_funcs(void)
+{
+	for (int i = 0; i < WATCHED; i++)
+		weft_after_func(100 * WEFT_MS, see, watch_new(i));
+}
+
+TEST_GO(arguments_of_timers_that_nobody_can_stop_are_kept)
+{
+	start_after_funcs();
+	CHECK_ALL_ALIVE();
+	while (seen < WATCHED)
+		weft_sleep(WEFT_MS);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static int see_of_group(weft_ctx *ctx, void *arg)
+{
+	(void)ctx;
+	weft_recv(told, NULL);
+	see(arg);
+	return 0;
+}
+
+static __attribute__((noinline)) void start_group(weft_group *g)
+{
+	for (int i = 0; i < WATCHED; i++)
+		weft_group_go(g, see_of_group, watch_new(i));
+}
+
+TEST_GO(arguments_of_groups_are_kept)
+{
+	told = weft_chan_make(0, 0);
+	weft_group *g = weft_group_make(NULL);
+	start_group(g);
+	CHECK_ALL_ALIVE();
+	tell_all();
+	CHECK_EQ(weft_group_wait(g), 0);
+	CHECK_EQ(seen, WATCHED);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static __attribute__((noinline)) void defer_all(void)
+{
+	for (int i = 0; i < WATCHED; i++) {
+		WEFT_DEFER(see, watch_new(i));
+		if (i == WATCHED - 1)
+			CHECK(alive_after_gc() >= 1);
+	}
+	CHECK_EQ(seen, WATCHED);
+}
+
+TEST_GO(arguments_of_deferred_calls_are_kept)
+{
+	defer_all();
+	return 0;
+}
+
+static __attribute__((noinline)) weft_ctx *make_contexts(void)
+{
+	weft_ctx *c = weft_ctx_background();
+	for (int i = 0; i < WATCHED; i++) {
+		weft_ctx *parent = c;
+		c = weft_ctx_with_value(parent, &watched[i], watch_new(i));
+		weft_ctx_free(parent);
+	}
+	return c;
+}
+
+TEST_GO(values_of_contexts_are_kept)
+{
+	weft_ctx *c = make_contexts();
+	CHECK_ALL_ALIVE();
+	weft_ctx_free(c);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+/* ---- goroutines in unusual places ---- */
+
+static __attribute__((noinline)) void hold_in_section(void)
+{
+	struct thing *mine[WATCHED];
+	for (int i = 0; i < WATCHED; i++)
+		mine[i] = watch_new(i);
+	weft_block_begin();
+	computes = true;
+	while (!stop_computing)
+		usleep(100);
+	weft_block_end();
+	for (int i = 0; i < WATCHED; i++)
+		see(mine[i]);
+}
+
+static void hold_in_section_on_goroutine(void *unused)
+{
+	(void)unused;
+	hold_in_section();
+}
+
+TEST_GO(a_goroutine_in_a_blocking_section_keeps)
+{
+	weft_go(hold_in_section_on_goroutine, NULL);
+	while (!computes)
+		weft_sleep(WEFT_MS);
+	CHECK_ALL_ALIVE();
+	CHECK_ALL_ALIVE();
+	stop_computing = true;
+	while (seen < WATCHED)
+		weft_sleep(WEFT_MS);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static __attribute__((noinline)) void hold_and_compute(void)
+{
+	struct thing *mine[WATCHED];
+	for (int i = 0; i < WATCHED; i++)
+		mine[i] = watch_new(i);
+	computes = true;
+	while (!stop_computing)
+		weft_keep_alive(mine);
+	for (int i = 0; i < WATCHED; i++) {
+		struct thing *t = weft_new(thing); /* perhaps without a P */
+		t->number = 1000;
+		see(t);
+		see(mine[i]);
+	}
+}
+
+static void hold_and_compute_on_goroutine(void *unused)
+{
+	(void)unused;
+	hold_and_compute();
+	weft_yield();
+	seen = -1;
+}
+
+/* It keeps its P at first, and loses it then: what waits for it is this one, on one P. */
+TEST_GO(a_goroutine_that_computes_keeps)
+{
+	weft_go(hold_and_compute_on_goroutine, NULL);
+	while (!computes)
+		weft_yield();
+	for (int i = 0; i < 3; i++) {
+		CHECK_ALL_ALIVE();
+		weft_sleep(15 * WEFT_MS);
+	}
+	stop_computing = true;
+	while (seen >= 0)
+		weft_sleep(WEFT_MS);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+/* ---- storing ---- */
+
+static _Atomic(struct thing *) slot;
+
+TEST_GO(swap_and_cas_are_atomic_and_give_what_was_there)
+{
+	struct thing *a = weft_new(thing), *b = weft_new(thing), *plain = NULL;
+	CHECK(weft_swap(&root, a) == NULL);
+	CHECK(weft_swap(&root, b) == a);
+	CHECK(!weft_cas(&root, a, NULL) && weft_get(&root) == b);
+	CHECK(weft_cas(&root, b, NULL) && weft_get(&root) == NULL);
+	weft_set(&plain, a);
+	CHECK(plain == a);
+	(void)slot;
+	return 0;
+}
+
+TEST_GO(copy_copies_overlapping_objects)
+{
+	struct thing *v = weft_new_array(thing, 10);
+	for (uint64_t i = 0; i < 10; i++)
+		v[i].number = i;
+	weft_copy(thing, v + 2, v, 8);
+	for (uint64_t i = 0; i < 8; i++)
+		CHECK_EQ(v[i + 2].number, i);
+	weft_copy(thing, v, v + 2, 8);
+	for (uint64_t i = 0; i < 8; i++)
+		CHECK_EQ(v[i].number, i);
+	return 0;
+}
+
+/* ---- bad input ---- */
+
+static int allocate_too_much(void)
+{
+	weft_new_bytes(SIZE_MAX);
+	return 0;
+}
+
+static void run_too_much(void)
+{
+	exit(run_weft(1, allocate_too_much));
+}
+
+static int allocate_too_many(void)
+{
+	weft_new_array(thing, SIZE_MAX / 2);
+	return 0;
+}
+
+static void run_too_many(void)
+{
+	exit(run_weft(1, allocate_too_many));
+}
+
+TEST(an_allocation_that_no_heap_could_hold_panics)
+{
+	test_dies(run_too_much, "allocation of 18446744073709551615 objects of 1 bytes: more than a heap can be");
+	test_dies(run_too_many, "more than a heap can be");
+}
+
+static void allocate_outside(void)
+{
+	weft_new(thing);
+}
+
+TEST(allocation_outside_goroutines_panics)
+{
+	test_dies(allocate_outside, "collected memory is for goroutines and attached threads");
+}
+
+static int free_by_hand(void)
+{
+	weft_free(weft_new(thing));
+	return 0;
+}
+
+static void run_free_by_hand(void)
+{
+	exit(run_weft(1, free_by_hand));
+}
+
+TEST(freeing_a_collected_object_by_hand_is_fatal)
+{
+	test_dies(run_free_by_hand, "weft_free of a collected object");
+}
+
+TEST_GO(settings_are_given_back)
+{
+	CHECK_EQ(weft_gc_percent(50), 100);
+	CHECK_EQ(weft_gc_percent(WEFT_ASK), 50);
+	CHECK_EQ(weft_gc_percent(WEFT_OFF), 50);
+	CHECK_EQ(weft_gc_percent(0), WEFT_OFF);
+	CHECK_EQ(weft_mem_limit(1 << 30), WEFT_OFF);
+	CHECK_EQ(weft_mem_limit(WEFT_ASK), 1 << 30);
+	CHECK_EQ(weft_mem_limit(WEFT_OFF), 1 << 30);
+	return 0;
+}
+
+static __attribute__((noinline)) void allocate_much(void)
+{
+	for (int i = 0; i < 300000; i++)
+		weft_new(thing);
+}
+
+TEST_GO(off_means_off_and_zero_collects_all_the_time)
+{
+	weft_memstats before, off, zero;
+	weft_gc_percent(WEFT_OFF);
+	weft_mem_stats(&before);
+	allocate_much();
+	weft_mem_stats(&off);
+	CHECK_EQ(off.gc_cycles, before.gc_cycles);
+	weft_gc_percent(0);
+	allocate_much();
+	weft_mem_stats(&zero);
+	CHECK(zero.gc_cycles >= off.gc_cycles + 3);
+	return 0;
+}
+
+TEST_GO(a_limit_below_what_lives_is_passed_and_all_goes_on)
+{
+	weft_set(&any_root, weft_new_bytes(32 << 20));
+	weft_mem_limit(8 << 20);
+	allocate_much();
+	CHECK(weft_get(&any_root) != NULL);
+	return 0;
+}
