@@ -4,6 +4,7 @@
  */
 #include "bench/memory/alloc.h"
 #include "bench/memory/collect.h"
+#include "bench/memory/hold.h"
 #include "bench/memory/push.h"
 #include "bench/memory/tree.h"
 
@@ -16,6 +17,7 @@ static const struct memory_row rows[] = {
 	TREE_ROWS,
 	RING_ROW,
 	{"map-push", map_fill, map_push, ROW_ONCE, ROW_WALL},
+	{"gc-hold", NULL, gc_hold, ROW_ONCE, ROW_WALL},
 	MARK_ROWS,
 	{"set-idle", set_idle_fill, set_idle, ROW_REPEATED, ROW_WALL},
 	{0},
