@@ -157,8 +157,8 @@ def _memory_rows() -> list[Row]:
                 procs=procs, collects=True, aa=name == "alloc-64", headline=metrics[0], setup=setup)
             for name, procs, question, metrics, unit, seconds, setup in _MEMORY]
     rows.append(Row("rss-curve-p1", "rss-curve", "memory", "memory", "memory",
-                    "time against memory: alloc-64 at GOGC 50, 100, 200 and 400", "ns", ("ns", "rss"), {"default": 0.12, "full": 0.5},
-                    micro="alloc-64", curve=True, collects=True, setup=0.3))
+                    "time against memory: binary trees of depth 16 at GOGC 50, 100, 200 and 400; CPU time of all threads a node", "ns",
+                    ("ns", "rss"), {"default": 0.001, "full": 0.001}, micro="binary-trees-16", curve=True, collects=True, setup=0.5))
     rows += [Row(f"{name}-p1", name, "memory", "pushes", "memory", question, "us", ("p999", "p9999", "max", "cpu", "rss"),
                  _in_modes(seconds), micro=name, collects=True, headline="p9999", firm=True, setup=setup)
              for name, question, seconds, setup in _PUSHES]

@@ -419,7 +419,7 @@ function memoryCurve() {
 	const all = series.flatMap((one) => one.points.map((p) => p[0])), low = Math.min(...all) * 0.9, high = Math.max(...all) * 1.1;
 	const equal = (report.equal_rss || []).filter((e) => e.workload === row.id);
 	return section("memory-curve", "Time against memory", h("p", { class: "soft" }, `${row.question}. Left is less memory, below is less time.`), h("div", { class: "card" },
-		lineChart({ label: "CPU time of an allocation against resident memory", series, height: 300,
+		lineChart({ label: "CPU time of a node against resident memory", series, height: 300,
 			x: { scale: (a, b) => logScale(low, high, a, b), ticks: logTicks(low, high).map((t) => [t, short(t)]), text: (v) => `${short(v)} MiB`, name: "resident memory at its peak, MiB" } }),
 		table(["", "MiB", "ns", `${PEER[report.subject]} with as much`, "ratio"], equal.map((e) => [`${PEER[e.against]} ${e.against_variant.replace("gogc", "GOGC ")}`, short(e.rss_mib), short(e.against_ns), known(e.ns) ? short(e.ns) : "needs more", known(e.ratio) ? times(e.ratio) : "–"]))));
 }

@@ -242,7 +242,7 @@ fn main() {
     }
     let (name, run) = row.unwrap_or_else(|| usage("which row?"));
     let outcome = run(seconds);
-    let ns = outcome.latencies.as_ref().map_or(outcome.wall.as_nanos() as f64 / outcome.ops as f64, |spread| {
+    let ns = outcome.latencies.as_ref().map_or(outcome.cpu.as_nanos() as f64 / outcome.ops as f64, |spread| {
         spread.sum as f64 / spread.samples as f64
     });
     let histogram = outcome.latencies.map_or(String::new(), |spread| format!(",\"histogram\":[{}]", spread.pairs()));
