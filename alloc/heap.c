@@ -174,7 +174,7 @@ static void done_sweeping(struct heap *h)
 static void put_locked(struct heap *h, struct heap_cell *c, struct span *s)
 {
 	if (s->cycle != load_rlx(&h->cycle))
-		push(&c->unswept, s);
+		push(&c->unswept[1], s);
 	else
 		push(s->nused < s->nslots ? &c->roomy : &c->full, s);
 }
@@ -186,10 +186,12 @@ static void put(struct heap *h, struct heap_cell *c, struct span *s)
 	spin_unlock(&c->lock);
 }
 
-static struct span *take_unswept(struct heap *h, struct spin *lock, struct span **list)
+static struct span *take_unswept(struct heap *h, struct spin *lock, struct span **lists)
 {
 	spin_lock(lock);
-	struct span *s = pop(list);
+	struct span *s = pop(&lists[1]);
+	if (!s)
+		s = pop(&lists[0]);
 	if (s)
 		(void)add_rlx(&h->sweepers, 1);
 	spin_unlock(lock);
@@ -198,7 +200,7 @@ static struct span *take_unswept(struct heap *h, struct spin *lock, struct span 
 
 static bool sweep_one_of(struct heap *h, struct heap_cell *c, size_t *freed)
 {
-	struct span *s = take_unswept(h, &c->lock, &c->unswept);
+	struct span *s = take_unswept(h, &c->lock, c->unswept);
 	if (!s)
 		return false;
 	s = swept(h, s, freed);
@@ -210,7 +212,7 @@ static bool sweep_one_of(struct heap *h, struct heap_cell *c, size_t *freed)
 
 static bool sweep_one_large(struct heap *h, size_t *freed)
 {
-	struct span *s = take_unswept(h, &h->lock, &h->large_unswept);
+	struct span *s = take_unswept(h, &h->lock, h->large_unswept);
 	if (!s)
 		return false;
 	s = swept(h, s, freed);
@@ -238,47 +240,51 @@ bool heap_sweep_one(struct heap *h, size_t *freed)
 	return false;
 }
 
-/* All spans of a list become unswept ones. */
-static void move_all(struct span **to, struct span **from)
+/* The spans of two lists become unswept, as whole lists: there may be many of them, and somebody waits. What a cache that has seen the new cycle has
+ * put there already is moved one by one. */
+static void all_unswept(struct span **unswept, struct span **roomy, struct span **full)
 {
-	struct span *s;
-	while ((s = pop(from)))
-		push(to, s);
+	struct span *early = unswept[1], *s;
+	assert_always(!unswept[0]);
+	unswept[0] = *roomy;
+	unswept[1] = full ? *full : NULL;
+	while ((s = pop(&early)))
+		push(&unswept[0], s);
+	*roomy = NULL;
+	if (full)
+		*full = NULL;
 }
 
 void heap_begin_sweeping(struct heap *h)
 {
 	spin_lock(&h->lock);
 	store_rlx(&h->cycle, load_rlx(&h->cycle) + 1);
-	assert_always(!h->large_unswept);
-	move_all(&h->large_unswept, &h->large);
+	all_unswept(h->large_unswept, &h->large, NULL);
 	for (uint32_t i = 1; i < h->ncells; i++) {
 		struct heap_cell *c = &h->cells[i];
 		spin_lock(&c->lock);
-		/* A cache may have put one there already, that has seen the new cycle. */
-		move_all(&c->unswept, &c->roomy);
-		move_all(&c->unswept, &c->full);
+		all_unswept(c->unswept, &c->roomy, &c->full);
 		spin_unlock(&c->lock);
 	}
 	spin_unlock(&h->lock);
 }
 
-static bool is_empty(struct spin *lock, struct span *const *list)
+static bool is_empty(struct spin *lock, struct span *const *lists)
 {
 	spin_lock(lock);
-	bool empty = !*list;
+	bool empty = !lists[0] && !lists[1];
 	spin_unlock(lock);
 	return empty;
 }
 
 bool heap_is_swept(struct heap *h)
 {
-	bool swept = is_empty(&h->lock, &h->large_unswept);
+	bool swept = is_empty(&h->lock, h->large_unswept);
 	spin_lock(&h->lock);
 	uint32_t n = h->ncells;
 	spin_unlock(&h->lock);
 	for (uint32_t i = 1; swept && i < n; i++)
-		swept = is_empty(&h->cells[i].lock, &h->cells[i].unswept);
+		swept = is_empty(&h->cells[i].lock, h->cells[i].unswept);
 	return swept && load_acq(&h->sweepers) == 0;
 }
 
@@ -290,7 +296,8 @@ static struct span *new_span(struct heap_cache *c, uint32_t cell)
 	struct span *s = span_make(c->heap, k->size->pages, c->node);
 	if (!s)
 		return NULL;
-	s->size = k->size;
+	s->reciprocal = k->size->reciprocal;
+	s->slot_size = k->size->size;
 	s->shape = k->shape;
 	s->nslots = k->size->slots;
 	s->cell = cell;
@@ -309,7 +316,7 @@ static struct span *find_span(struct heap_cache *c, uint32_t cell)
 		spin_unlock(&k->lock);
 		if (s)
 			return s;
-		s = take_unswept(c->heap, &k->lock, &k->unswept);
+		s = take_unswept(c->heap, &k->lock, k->unswept);
 		if (!s)
 			return new_span(c, cell);
 		s = swept(c->heap, s, &freed);
@@ -337,11 +344,11 @@ static void settle(struct heap_cache *c, struct heap_run *r)
 static bool next_run(struct heap_cache *c, struct heap_run *r)
 {
 	struct span *s = r->span;
-	uint32_t most = RUN_BYTES / s->size->size;
+	uint32_t most = (uint32_t)(RUN_BYTES / s->slot_size);
 	struct span_gap gap = span_next_gap(s, most ? most : 1);
 	if (!gap.n)
 		return false;
-	size_t bytes = (size_t)gap.n * s->size->size;
+	size_t bytes = (size_t)gap.n * s->slot_size;
 	char *first = span_slot(s, gap.first);
 	if (!s->zeroed)
 		memset(first, 0, bytes);
@@ -401,6 +408,7 @@ void *heap_new_large(struct heap_cache *c, size_t size, const struct shape *shap
 	if (!s->zeroed)
 		memset(s->base, 0, s->npages << PAGE_SHIFT);
 	s->shape = *shape;
+	s->slot_size = s->npages << PAGE_SHIFT;
 	s->nslots = 1;
 	s->cell = HEAP_NO_CELL;
 	span_use(s, 0, 1);
@@ -411,7 +419,7 @@ void *heap_new_large(struct heap_cache *c, size_t size, const struct shape *shap
 	bump(&c->objects, 1);
 	char *object = s->base; /* once it is in a list, it may be swept */
 	spin_lock(&h->lock);
-	push(s->cycle == load_rlx(&h->cycle) ? &h->large : &h->large_unswept, s);
+	push(s->cycle == load_rlx(&h->cycle) ? &h->large : &h->large_unswept[1], s);
 	spin_unlock(&h->lock);
 	return object;
 }
@@ -430,7 +438,7 @@ static void end_run(struct heap_cache *c, struct heap_run *r)
 	char *at = load_rlx(&r->at);
 	char *end = load_rlx(&r->end);
 	if (at < end) {
-		uint32_t first = span_slot_of(r->span, (uintptr_t)at), n = (uint32_t)((size_t)(end - at) / r->span->size->size);
+		uint32_t first = span_slot_of(r->span, (uintptr_t)at), n = (uint32_t)((size_t)(end - at) / r->span->slot_size);
 		span_unuse(r->span, first, n);
 		bump(&c->allocated, -(uint64_t)(end - at));
 		bump(&c->objects, -(uint64_t)n);

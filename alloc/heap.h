@@ -73,7 +73,7 @@ struct heap_cell {
 	struct shape shape;
 	struct spin lock;
 	/* Under the lock. Swept: with room, and without; and those that are not swept yet. */
-	struct span *roomy, *full, *unswept;
+	struct span *roomy, *full, *unswept[2];
 };
 
 struct heap {
@@ -84,7 +84,7 @@ struct heap {
 	struct spin lock;	       /* of what follows */
 	uint32_t ncells;
 	struct heap_cell cells[HEAP_CELLS];
-	struct span *large, *large_unswept;
+	struct span *large, *large_unswept[2];
 	/* Sweeps a span on whose objects something hangs: span_sweep, and what comes up with it. */
 	uint32_t (*sweep_special)(struct heap *, struct span *, uint64_t cycle);
 	_Atomic uint64_t cycle;

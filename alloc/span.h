@@ -21,6 +21,8 @@
 #include "alloc/size_class.h"
 #include "lockfree/atomic.h"
 
+#include <assert.h>
+
 struct heap_run;
 struct gc_special;
 
@@ -41,27 +43,30 @@ struct shape {
 enum { SPAN_WORDS = SPAN_SLOTS / 64 };
 
 struct span {
-	struct span *next; /* of the list that owns it */
+	/* What marking looks at: one line, and that of the mark. */
 	char *base;
-	const struct size_class *size; /* NULL: one object, of all its pages */
+	uint64_t reciprocal; /* of the slots' size, as size_class has it; 0: one object, of all the pages */
+	size_t slot_size;
 	struct shape shape;
-	size_t npages;
 	uint32_t nslots;
-	uint32_t cell;			   /* of the heap's cells; a large object's has none */
-	uint32_t nused;			   /* slots; the owner's */
-	uint32_t cursor;		   /* no slot before this is free; the owner's */
-	uint64_t cycle;			   /* of the heap's, in which it was swept or made; the owner's */
-	bool zeroed;			   /* what was never used reads as zeroes; the owner's */
-	_Atomic uint64_t used[SPAN_WORDS]; /* the owner writes; who looks an address up reads */
+	_Atomic uint32_t queued; /* it waits in a marker's queue */
+	struct gc_special *specials; /* what hangs on its objects: gc/special.h; a lock of those */
+	uint64_t cycle;		     /* of the heap's, in which it was swept or made; the owner's */
 	_Atomic uint64_t marks[SPAN_WORDS];
+	_Atomic uint64_t scanned[SPAN_WORDS]; /* marked, and looked at or about to be: gc/mark.c */
+	_Atomic uint64_t used[SPAN_WORDS];    /* the owner writes; who looks an address up reads */
 	_Atomic uint64_t handed;	      /* slots [low half, high half) are a run's; the owner writes */
 	_Atomic(struct heap_run *) run;	      /* whose */
-	_Atomic uint64_t scanned[SPAN_WORDS]; /* marked, and looked at or about to be: gc/mark.c */
-	_Atomic uint32_t queued;	      /* it waits in a marker's queue */
+	struct span *next;		      /* of the list that owns it */
 	struct span *next_queued;	      /* of a list of those; its lock */
-	struct gc_special *specials;	      /* what hangs on its objects: gc/special.h; a lock of those */
-	_Atomic size_t begun;		      /* of a large object: how many bytes somebody has taken to look at */
+	size_t npages;
+	uint32_t cell;	     /* of the heap's cells; a large object's has none */
+	uint32_t nused;	     /* slots; the owner's */
+	uint32_t cursor;     /* no slot before this is free; the owner's */
+	bool zeroed;	     /* what was never used reads as zeroes; the owner's */
+	_Atomic size_t begun; /* of a large object: how many bytes somebody has taken to look at */
 };
+static_assert(offsetof(struct span, marks) == 64, "the marks begin behind the first line");
 
 /* A gap: slots [first, first + n) are free, and the one after is not, or n is what was asked for. n = 0: there is none. */
 struct span_gap {
@@ -80,12 +85,12 @@ void span_unuse(struct span *, uint32_t first, uint32_t n);
 /* What is not marked is free from now on, and no slot is marked any more: how many objects that were. */
 uint32_t span_sweep(struct span *, uint64_t cycle);
 
-/* True: nobody had marked it. */
+/* True: nobody had marked it. What is loaded after it, is loaded after it: gc/mark.h. */
 static inline bool span_mark(struct span *s, uint32_t slot)
 {
 	uint64_t bit = (uint64_t)1 << slot % 64;
 	_Atomic uint64_t *word = &s->marks[slot / 64];
-	return !(load_rlx(word) & bit) && !(or_rlx(word, bit) & bit);
+	return !(load_rlx(word) & bit) && !(or_seq(word, bit) & bit);
 }
 
 /* Those of [first, first + n). */
@@ -103,18 +108,24 @@ static inline bool span_is_used(struct span *s, uint32_t slot)
 
 static inline size_t span_slot_size(const struct span *s)
 {
-	return s->size ? s->size->size : s->npages << PAGE_SHIFT;
+	return s->slot_size;
 }
 
 static inline char *span_slot(const struct span *s, uint32_t slot)
 {
-	return s->base + (s->size ? (size_t)slot * s->size->size : 0);
+	return s->base + slot * s->slot_size;
 }
 
 /* In which slot of the span the address lies; nslots: in none, but in what is left over at its end. */
 static inline uint32_t span_slot_of(const struct span *s, uintptr_t address)
 {
-	return s->size ? size_class_slot(s->size, address - (uintptr_t)s->base) : 0;
+	return (uint32_t)((address - (uintptr_t)s->base) * s->reciprocal >> SIZE_SHIFT);
+}
+
+/* It holds one object, of all its pages. */
+static inline bool span_is_large(const struct span *s)
+{
+	return !s->reciprocal;
 }
 
 #endif

@@ -333,6 +333,11 @@ bool gc_step(struct gc *gc, struct gc_marker *m, uint64_t budget, enum gc_whose 
 	bool did = work(gc, m, budget);
 	if (did)
 		(void)add_rlx(&gc->xns[whose], gc->host->now() - began);
+	if (did && whose == GC_ASSIST && load_rlx(&gc->debt) && spin_try_lock(&gc->step)) {
+		if (gc_phase(gc) == GC_MARKING)
+			set_debt(gc);
+		spin_unlock(&gc->step);
+	}
 	return did || advance(gc);
 }
 

@@ -1,6 +1,9 @@
 #include "gc/mark.h"
 
 #include "lockfree/assert.h"
+#include "lockfree/sanitize.h"
+
+#include <string.h>
 
 void gc_marking_init(struct gc_marking *all, struct heap *heap)
 {
@@ -11,6 +14,9 @@ void gc_marker_init(struct gc_marker *m, struct gc_marking *all)
 {
 	m->all = all;
 	m->work = m->live = 0;
+	m->near = m->far = 0;
+	memset(m->word, 0, sizeof m->word);
+	memset(m->reached, 0, sizeof m->reached);
 	deque_init(&m->queue, m->slots, GC_QUEUE);
 }
 
@@ -48,7 +54,7 @@ static void push(struct gc_marker *m, struct span *s)
 /* Something in the span was marked. */
 static void gc_queue(struct gc_marker *m, struct span *s)
 {
-	if (!swap_acqrel(&s->queued, 1)) /* R1, A1 */
+	if (!load_seq(&s->queued) && !swap_seq(&s->queued, 1)) /* A2 */
 		push(m, s);
 }
 
@@ -74,26 +80,68 @@ static struct span *gc_take(struct gc_marker *m, struct gc_marker *const *others
 	if (!s)
 		s = steal(others, n);
 	if (s)
-		(void)swap_acqrel(&s->queued, 0); /* R1, A1 */
+		(void)swap_seq(&s->queued, 0); /* R2, A1 */
 	return s;
 }
 
 /* ---- reaching ---- */
 
-static void reach(struct gc_marker *m, struct heap_object o)
+static void reach(struct gc_marker *m, struct span *s, uint32_t slot)
 {
-	if (!span_mark(o.span, o.slot))
+	if (!span_mark(s, slot))
 		return;
-	m->live += span_slot_size(o.span);
-	if (o.span->shape.kind != SHAPE_LEAF)
-		gc_queue(m, o.span);
+	m->live += s->slot_size;
+	if (s->shape.kind != SHAPE_LEAF)
+		gc_queue(m, s);
 }
 
 void gc_mark(struct gc_marker *m, uintptr_t word)
 {
 	struct heap_object o = heap_find(m->all->heap, word);
 	if (o.span)
-		reach(m, o);
+		reach(m, o.span, o.slot);
+}
+
+/* A pointer of a declared member points to an object, or to nothing of the heap's: it need not be asked whether the slot is one's. Each lookup
+ * is two misses, the span and its marks, which are waited for while others are on their way. */
+static void reach_far(struct gc_marker *m, struct span *s, uintptr_t word)
+{
+	struct gc_reached *r = &m->reached[m->far++ % GC_AHEAD], old = *r;
+	*r = (struct gc_reached){s, word};
+	if (s)
+		__builtin_prefetch(s->marks);
+	if (!old.span)
+		return;
+	uint32_t slot = span_slot_of(old.span, old.word);
+	if (slot < old.span->nslots)
+		reach(m, old.span, slot);
+}
+
+static void reach_near(struct gc_marker *m, uintptr_t word)
+{
+	struct heap *h = m->all->heap;
+	uintptr_t *w = &m->word[m->near++ % GC_AHEAD], old = *w;
+	*w = word;
+	struct span *s = old ? load_acq(&h->table[pages_index(&h->pages, old)]) : NULL;
+	if (s)
+		__builtin_prefetch(s);
+	reach_far(m, s, old);
+}
+
+static inline void see(struct gc_marker *m, uintptr_t word)
+{
+	struct heap *h = m->all->heap;
+	if (!pages_has(&h->pages, word))
+		return;
+	__builtin_prefetch((void *)(uintptr_t)&h->table[pages_index(&h->pages, word)]);
+	reach_near(m, word);
+}
+
+/* Nothing is on its way any more. */
+static void see_all(struct gc_marker *m)
+{
+	for (unsigned i = 0; i < 2 * GC_AHEAD; i++)
+		reach_near(m, 0);
 }
 
 /* One that points to the beginning of an object may be meant for the end of the one before. */
@@ -101,7 +149,7 @@ static void mark_ambiguous(struct gc_marker *m, uintptr_t word)
 {
 	struct heap_object o = heap_find(m->all->heap, word);
 	if (o.span)
-		reach(m, o);
+		reach(m, o.span, o.slot);
 	if (word % sizeof word == 0 && (!o.span || word == (uintptr_t)span_slot(o.span, o.slot)))
 		gc_mark(m, word - 1);
 }
@@ -115,7 +163,7 @@ void gc_mark_words(struct gc_marker *m, const uintptr_t *words, size_t n)
 /* ---- looking at objects ---- */
 
 /* Mutators store meanwhile, whole words. */
-static uintptr_t word_at(const char *at)
+static NO_TSAN uintptr_t word_at(const char *at)
 {
 	return load_rlx((const _Atomic uintptr_t *)(const void *)at);
 }
@@ -128,7 +176,7 @@ static void scan_map(struct gc_marker *m, const struct shape *shape, const char 
 			size_t offset = at + (size_t)__builtin_ctzll(bits) * sizeof(uintptr_t);
 			if (offset + sizeof(uintptr_t) > bytes)
 				return; /* the slot is larger than the objects in it */
-			gc_mark(m, word_at(object + offset));
+			see(m, word_at(object + offset));
 		}
 	}
 }
@@ -148,7 +196,7 @@ static void scan_typed(struct gc_marker *m, const char *object, size_t bytes)
 	for (size_t at = 0; at + type->size <= end; at += type->size)
 		for (size_t r = 0; r < type->nranges; r++)
 			for (size_t i = 0; i < type->ranges[r].n; i++)
-				gc_mark(m, word_at(object + at + type->ranges[r].offset + i * sizeof(uintptr_t)));
+				see(m, word_at(object + at + type->ranges[r].offset + i * sizeof(uintptr_t)));
 }
 
 static void scan(struct gc_marker *m, const struct shape *shape, const char *object, size_t bytes)
@@ -197,7 +245,7 @@ static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word, uint6
 		return;
 	uint64_t todo = marked & ~or_rlx(&s->scanned[word], marked);
 	for (; todo && m->work < until; todo &= todo - 1)
-		scan(m, &s->shape, span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(todo)), s->size->size);
+		scan(m, &s->shape, span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(todo)), s->slot_size);
 	if (todo)
 		(void)and_rlx(&s->scanned[word], ~todo);
 }
@@ -211,17 +259,24 @@ static void scan_small(struct gc_marker *m, struct span *s, uint64_t until)
 		gc_queue(m, s); /* perhaps there is more */
 }
 
+static void scan_span(struct gc_marker *m, struct span *s, uint64_t until)
+{
+	if (span_is_large(s))
+		scan_large(m, s);
+	else
+		scan_small(m, s, until);
+}
+
 bool gc_mark_step(struct gc_marker *m, uint64_t budget, struct gc_marker *const *others, unsigned n)
 {
 	uint64_t until = m->work + budget;
 	while (m->work < until) {
 		struct span *s = gc_take(m, others, n);
-		if (!s)
+		if (s)
+			scan_span(m, s, until);
+		see_all(m);
+		if (!s && !deque_len(&m->queue))
 			return false;
-		if (s->size)
-			scan_small(m, s, until);
-		else
-			scan_large(m, s);
 	}
 	return true;
 }

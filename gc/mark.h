@@ -10,7 +10,7 @@
  *
  *     who reaches an object                     who takes the span
  *     set its mark                              queued := 0            (R1, A1)
- *     queued := 1                (R1, A1)       todo := marks, and not scanned
+ *     queued, if not 1, := 1     (R1, A1)       todo := marks, and not scanned
  *     it was 0: push the span                   scanned := scanned or todo; look at them
  *
  * Either the first finds 0 and queues it again, or the second has seen the mark. Two may have the same span at once; scanned, a
@@ -20,7 +20,8 @@
  * finds no room there waits in a list that all markers share. A large object is looked at in pieces, so that a step stays short and others can
  * help; but for one that says its type itself, which is looked at whole.
  *
- * R1 gc_queue, gc_take: swap_acqrel(queued) -> A1 gc_queue, gc_take: swap_acqrel(queued)   the marks that were set before
+ * R1 span_mark: or_seq(marks)             -> A1 gc_take: swap_seq(queued)             the marks that were set before
+ * R2 gc_take: swap_seq(queued)            -> A2 gc_queue: load_seq(queued), swap_seq(queued)   either it is 0, or whoever takes the span sees the mark
  *
  * The Go team, "The Green Tea Garbage Collector" (2025), has this for spans of small objects. */
 #ifndef GC_MARK_H
@@ -29,7 +30,7 @@
 #include "alloc/heap.h"
 #include "lockfree/deque.h"
 
-enum { GC_QUEUE = 1024, GC_PIECE = 8 * 1024 };
+enum { GC_QUEUE = 1024, GC_PIECE = 8 * 1024, GC_AHEAD = 8 };
 
 /* What all markers of a heap share. */
 struct gc_marking {
@@ -43,6 +44,13 @@ struct gc_marker {
 	struct gc_marking *all;
 	uint64_t work; /* bytes looked at */
 	uint64_t live; /* bytes marked */
+	/* Pointers that have been read, and whose spans are on their way into the cache; and spans whose marks are. Empty between steps. */
+	unsigned near, far;
+	uintptr_t word[GC_AHEAD];
+	struct gc_reached {
+		struct span *span;
+		uintptr_t word;
+	} reached[GC_AHEAD];
 	struct deque queue;
 	deque_slot slots[GC_QUEUE];
 };

@@ -34,7 +34,8 @@
 #include <unistd.h>
 
 enum {
-	STEP_BYTES = 8 * 1024,	 /* to look at in a step: some microseconds */
+	STEP_BYTES = 4 * 1024,	 /* to look at in a step: a few microseconds */
+	PAY_NS = 12000,		 /* an allocation's marking */
 	SCAN_GOROUTINES = 64,	 /* in a step */
 	SIGNAL_AFTER_NS = 50000, /* in which Ms may pass by themselves */
 	SIGNAL_EVERY_NS = 500000,
@@ -760,14 +761,18 @@ void gc_p_wakes(struct p *p)
 	}
 }
 
+static void spent(struct p *p, int64_t ns, enum gc_whose whose)
+{
+	p->gc_ns += ns;
+	(void)add_rlx(&host.spent[whose], ns);
+	held(ns);
+}
+
 static void step_of(struct p *p, uint64_t budget, enum gc_whose whose)
 {
 	int64_t began = weft_now();
 	gc_step(&collector, p->marker, budget, whose);
-	int64_t ns = weft_now() - began;
-	p->gc_ns += ns;
-	(void)add_rlx(&host.spent[whose], ns);
-	held(ns);
+	spent(p, weft_now() - began, whose);
 }
 
 static void begin_share(struct p *p)
@@ -787,25 +792,35 @@ void gc_share_slow(struct p *p, int64_t now)
 		step_of(p, STEP_BYTES, GC_SHARE);
 }
 
-/* Whoever allocates pays for it at once, step by step. */
+/* A step for what was allocated; false: there was nothing to do. */
+static bool pay_some(struct p *p)
+{
+	uint64_t before = p->marker->work, budget = p->gc_debt < STEP_BYTES ? p->gc_debt : STEP_BYTES;
+	bool did = gc_step(&collector, p->marker, budget, GC_ASSIST);
+	uint64_t paid = p->marker->work - before;
+	p->gc_debt -= paid < p->gc_debt ? paid : p->gc_debt;
+	return did;
+}
+
+/* Whoever allocates pays for it at once, as far as that takes no more than PAY_NS; the rest is for its next time. */
 static COLD void pay(struct p *p, uint64_t owed)
 {
+	int64_t began = weft_now(), now = began;
 	begin_share(p);
 	p->gc_debt += owed;
 	if (p->gc_debt > DEBT_MOST)
 		p->gc_debt = DEBT_MOST;
 	if (gc_phase(&collector) != GC_MARKING) {
-		step_of(p, STEP_BYTES, GC_ASSIST);
+		p->gc_debt = 0;
+		gc_step(&collector, p->marker, STEP_BYTES, GC_ASSIST);
+	} else if (p->gc_debt == 0) {
+		gc_share_slow(p, now);
 		return;
+	} else {
+		while (pay_some(p) && p->gc_debt && (now = weft_now()) - began < PAY_NS)
+			;
 	}
-	if (p->gc_debt == 0) {
-		gc_share_slow(p, weft_now());
-		return;
-	}
-	uint64_t before = p->marker->work, budget = p->gc_debt < STEP_BYTES ? p->gc_debt : STEP_BYTES;
-	step_of(p, budget, GC_ASSIST);
-	uint64_t did = p->marker->work - before;
-	p->gc_debt -= did < p->gc_debt ? did : p->gc_debt;
+	spent(p, weft_now() - began, GC_ASSIST);
 }
 
 void gc_note_allocated(struct p *p, uint64_t bytes)
