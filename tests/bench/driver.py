@@ -109,6 +109,7 @@ def test_pushes_are_judged_by_what_all_rounds_merged_can_say():
     ratio = fakes.one(report["ratios"], metric="p9999", against="go", headline=True)
     tap.equal((ratio["method"], ratio["verdict"]), ("merged", "win"))
     tap.equal({r["peer"] for r in report["results"]}, {"weft", "go"})
+    tap.check(0.999999 < go["curve"][-1][0] < 1, go["curve"][-1])
     tap.check("ring-push p99.99 us" in done.stdout and "ring-push max us" in done.stdout, done.stdout)
 
 

@@ -462,7 +462,7 @@ function overview() {
 	const missing = new Set(report.problems.flatMap((p) => p.workloads)).size;
 	const tile = (kind, number, words) => h("div", { class: `tile ${kind}` }, h("b", {}, number), h("span", { class: "soft small" }, words));
 	return [h("div", { class: "tiles" }, tile("win", count.win, `won by ${name}`), tile("tie", count.tie, "ties: the interval spans 1"), tile("lost", count.LOST, `lost by ${name}`), tile("", missing, "rows with something missing")),
-		h("p", { class: "soft" }, `Ratios of ${name} to Go and to Rust, headline metrics of every row. A ratio is the median of ratios paired by round, its interval the 95% bootstrap interval; below 1 is better for ${name}. Go counts at the better of GOGC 100 and 400, the floor with its best server.`),
+		h("p", { class: "soft" }, `Ratios of ${name} to Go and to Rust, headline metrics of every row. A ratio is the median of ratios paired by round, its interval the 95% bootstrap interval; below 1 is better for ${name}. Go counts at the better of GOGC 100 and 400, in memory rows at 100, the floor with its best server.`),
 		report.subject !== "weft" ? h("p", { class: "notice" }, `weft has no program in this run: ratios are ${name}'s.`) : null,
 		report.interrupted ? h("p", { class: "notice bad" }, "Interrupted: only the rows that were finished are shown.") : null,
 		report.problems.map((p) => h("p", { class: p.failed ? "notice bad" : "notice" }, `${PEER[p.peer] || p.peer}, ${p.program}: ${p.why} (${p.workloads.length > 4 ? `${p.workloads.slice(0, 4).join(", ")} and ${p.workloads.length - 4} more` : p.workloads.join(", ")})`)),
