@@ -31,12 +31,32 @@ static struct span *pop(struct span **list)
 
 /* ---- spans and pages ---- */
 
+/* As far as the end of these pages the table can be written; false: there is no memory. */
+static bool open_table(struct heap *h, size_t end)
+{
+	enum { AT_ONCE = 64 * OS_PAGE / sizeof(struct span *) };
+	if (end <= load_acq(&h->opened)) /* A4 */
+		return true;
+	spin_lock(&h->opening);
+	size_t from = load_rlx(&h->opened), to = (end + AT_ONCE - 1) / AT_ONCE * AT_ONCE;
+	to = to < h->pages.npages ? to : h->pages.npages;
+	bool done = to <= from || os_open((void *)(uintptr_t)&h->table[from], (to - from) * sizeof *h->table) == 0;
+	if (done && to > from)
+		store_rel(&h->opened, to); /* R4 */
+	spin_unlock(&h->opening);
+	return done;
+}
+
 static struct span *span_make(struct heap *h, size_t npages, int node)
 {
 	struct span *s = slab_take_one(&h->spans);
 	if (!s)
 		return NULL;
 	struct pages_run run = pages_take(&h->pages, npages, node);
+	if (run.at && !open_table(h, pages_index(&h->pages, (uintptr_t)run.at) + npages)) {
+		pages_give(&h->pages, run.at, npages);
+		run.at = NULL;
+	}
 	if (!run.at) {
 		slab_give(&h->spans, (struct slab_free *)s, (struct slab_free *)s, 1);
 		return NULL;
@@ -486,7 +506,7 @@ int heap_init(struct heap *h, size_t bytes)
 	int err = pages_init(&h->pages, bytes);
 	if (err)
 		return err;
-	h->table = os_reserve(h->pages.npages * sizeof *h->table);
+	h->table = os_reserve_closed(h->pages.npages * sizeof *h->table, OS_READS);
 	if (!h->table) {
 		pages_fini(&h->pages);
 		return -ENOMEM;

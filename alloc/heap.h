@@ -34,6 +34,7 @@
  *
  * R1 span_use: store_rel(used)    -> A1 span_is_used: load_acq(used)
  * R2 next_run: store_rel(handed)  -> A2 is_allocated: load_acq(handed)
+ * R4 open_table: store_rel(opened) -> A4 open_table: load_acq(opened)        the table's part can be written
  * R3 new_cell: store_rel(places)  -> A3 place_of, heap_cell: load_acq(places)   the cell's size and shape */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
@@ -80,6 +81,8 @@ struct heap {
 	struct pages pages;
 	struct slab spans;
 	_Atomic(struct span *) *table; /* of each page; NULL: nobody's */
+	struct spin opening;
+	_Atomic size_t opened; /* entries of the table that may be written; under the lock */
 	_Atomic uint16_t places[HEAP_PLACES]; /* hashed by size and shape: a cell, or HEAP_NO_CELL; under the lock, looked at without */
 	struct spin lock;	       /* of what follows */
 	uint32_t ncells;

@@ -55,13 +55,30 @@ static int planned_failure(enum os_call call)
 	return sub_rlx(&planned[call].countdown, 1) == 1 ? load_rlx(&planned[call].err) : 0;
 }
 
-void *os_reserve(size_t bytes)
+static void *reserve(size_t bytes, int protection)
 {
 	if (planned_failure(OS_RESERVE))
 		return NULL;
-	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *base = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return base == MAP_FAILED ? NULL : base;
+}
+
+void *os_reserve(size_t bytes)
+{
+	return reserve(bytes, PROT_READ | PROT_WRITE);
+}
+
+void *os_reserve_closed(size_t bytes, enum os_closed how)
+{
+	return reserve(bytes, how == OS_READS ? PROT_READ : PROT_NONE);
+}
+
+int os_open(void *base, size_t bytes)
+{
+	int err = planned_failure(OS_OPEN);
+	if (err)
+		return -err;
+	return mprotect(base, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
 }
 
 void os_small_pages(void *base, size_t bytes)

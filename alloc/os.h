@@ -15,6 +15,12 @@ enum { OS_PAGE = 4096 };
 
 /* Reserves address space, readable and writable, that costs memory only where it is touched. */
 void *os_reserve(size_t bytes);
+/* The same, to be opened part by part: until then it faults, or reads as zeroes. So locked memory (mlockall), which is there at once, is no more
+ * than what is used. */
+enum os_closed { OS_FAULTS, OS_READS };
+void *os_reserve_closed(size_t bytes, enum os_closed);
+/* 0, or a negative errno: there is no memory. */
+int os_open(void *base, size_t bytes);
 void os_release(void *base, size_t bytes);
 
 /* Has a range that is not touched yet come page by page, also where the system prefers huge ones: a touch then zeroes 4 KiB
@@ -106,7 +112,7 @@ int os_peek(uintptr_t address, uintptr_t *word);
 int os_threads(void);
 
 /* The calls that can fail on purpose. */
-enum os_call { OS_RESERVE, OS_GUARD, OS_MANY, OS_DISCARD, OS_NODE, OS_PIN, OS_MEMBARRIER, OS_CALLS };
+enum os_call { OS_RESERVE, OS_OPEN, OS_GUARD, OS_MANY, OS_DISCARD, OS_NODE, OS_PIN, OS_MEMBARRIER, OS_CALLS };
 
 /* The nth use from now (1: the next) of the call fails with the given errno; 0 takes that back. */
 void os_fail_at(enum os_call, int nth, int err);

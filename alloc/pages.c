@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
-enum { WORD = 64, ARENA_BYTES = ARENA_PAGES << PAGE_SHIFT };
+enum { WORD = 64, ARENA_BYTES = ARENA_PAGES << PAGE_SHIFT, OPENED_AT_ONCE = 256 };
+
+static_assert(ARENA_PAGES % OPENED_AT_ONCE == 0, "what is opened stays within the heap");
 
 static_assert(ARENA_PAGES % WORD == 0, "an arena's bits are whole words");
 static_assert(PAGE_BYTES % OS_PAGE == 0, "a page can be given back to the system");
@@ -156,6 +158,18 @@ static void note(struct pages *p, size_t at, size_t n, bool taken)
 	}
 }
 
+/* Pages are opened from the low end on, some at once; false: there is no memory. */
+static bool open_up_to(struct pages *p, size_t end)
+{
+	if (end <= p->opened)
+		return true;
+	size_t to = (end + OPENED_AT_ONCE - 1) / OPENED_AT_ONCE * OPENED_AT_ONCE;
+	if (os_open(p->base + (p->opened << PAGE_SHIFT), (to - p->opened) << PAGE_SHIFT))
+		return false;
+	p->opened = to;
+	return true;
+}
+
 static struct pages_run take_locked(struct pages *p, size_t at, size_t n)
 {
 	size_t empty = count(p->empty_bits, at, n);
@@ -207,7 +221,7 @@ struct pages_run pages_take(struct pages *p, size_t n, int node)
 	if (at == NOWHERE && node >= 0)
 		at = find_or_grow(p, n, ANY_NODE);
 	size_t after = p->narenas;
-	if (at != NOWHERE)
+	if (at != NOWHERE && open_up_to(p, at + n))
 		run = take_locked(p, at, n);
 	spin_unlock(&p->lock);
 	place(p, before, after, node);
@@ -292,7 +306,7 @@ int pages_init(struct pages *p, size_t bytes)
 	*p = (struct pages){0};
 	for (; narenas > 0; narenas /= 2) {
 		p->reserved_bytes = (narenas + 1) * ARENA_BYTES + beside(narenas);
-		p->reserved = os_reserve(p->reserved_bytes);
+		p->reserved = os_reserve_closed(p->reserved_bytes, OS_FAULTS);
 		if (p->reserved)
 			break;
 	}
@@ -303,7 +317,10 @@ int pages_init(struct pages *p, size_t bytes)
 	p->taken_bits = (uint64_t *)(void *)(p->base + narenas * ARENA_BYTES);
 	p->empty_bits = p->taken_bits + p->npages / WORD;
 	p->arenas = (struct pages_arena *)(void *)(p->empty_bits + p->npages / WORD);
-	return 0;
+	int err = os_open(p->taken_bits, beside(narenas));
+	if (err)
+		pages_fini(p);
+	return err;
 }
 
 void pages_fini(struct pages *p)

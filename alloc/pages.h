@@ -18,7 +18,8 @@
  * word; that is why it is one range. A run lies within an arena, or begins with one; an arena's memory comes from the node for which
  * it was made.
  *
- * The lock is held for a search, never for a system call: what is given back to the system is taken meanwhile. */
+ * The lock is held for a search, and for a system call only once for 2 MiB, when these are opened for the first time: what is given back to
+ * the system is taken meanwhile. */
 #ifndef ALLOC_PAGES_H
 #define ALLOC_PAGES_H
 
@@ -46,6 +47,7 @@ struct pages {
 	struct spin lock;
 	/* Under the lock. */
 	size_t narenas;
+	size_t opened; /* pages, from the low end: they may be touched */
 	size_t taken, free; /* pages */
 	struct pages_arena *arenas;
 	uint64_t *taken_bits, *empty_bits; /* a taken page's empty bit is clear */

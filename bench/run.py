@@ -7,16 +7,16 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # until main() takes it: no traceback while the modules are read
 import json
 import os
-import re
 import shlex
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from suite import guard, machine, page, peers, plan, process, results, rows, running, server, stats, table
+from suite import guard, machine, page, peers, plan, process, program, results, rows, running, server, stats, table
 from suite.machine import Bench
 from suite.plan import Plan
+from suite.program import Interrupted, Wrong
 from suite.progress import Progress, clock
 
 SOURCE = Path(__file__).resolve().parent.parent
@@ -38,17 +38,6 @@ Runs the rows with every peer in turn, prints a table, and writes report.json an
 
 Ends with 0 done, 1 something failed (its row says why) or was interrupted, 2 wrong usage.
 """
-
-
-class Wrong(Exception):
-    """A wrong option or value: one line, status 2."""
-
-    def __str__(self) -> str:
-        return re.sub(r"[\x00-\x1f\x7f]", "?", super().__str__())
-
-
-class Interrupted(BaseException):
-    """SIGINT or SIGTERM."""
 
 
 @dataclass
@@ -180,12 +169,6 @@ def write(report: dict, output: Path) -> None:
         scratch.replace(output / name)
 
 
-def interrupt(signo: int, frame) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Interrupted
-
-
 def status_of(report: dict) -> int:
     return 1 if report["interrupted"] or any(e["failed"] for e in report["problems"] + report["rows"]) else 0
 
@@ -282,26 +265,5 @@ def run(argv: list[str]) -> int:
     return max(measure(options, bench, chosen, output), 1 if missing else 0)
 
 
-def main() -> int:
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        return run(sys.argv[1:])
-    except Wrong as wrong:
-        print(f"bench: {wrong}", file=sys.stderr)
-        return 2
-    except Interrupted:
-        print("bench: interrupted before anything was measured", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
-    except OSError as error:
-        print(f"bench: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
-        return 1
-    finally:
-        process.kill_all()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program.main("bench", run))

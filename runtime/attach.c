@@ -12,8 +12,16 @@
  *     look at xoutside                         look at the idle Ps, wake one
  *
  * Either the P sees that nobody is left outside, or the leaving thread sees the P asleep, and wakes it to look again.
+ *
+ * It is a mutator (gc/mutator.h), whose stack and registers the collector looks at by a signal when it is outside calls, and on its behalf while
+ * it waits in one.
+ *
+ * R1 attached_parks: store_rel(parked)  ->  A1 is_parked (gchost.c): load_acq(parked)   its registers
  */
 #include "runtime/attach.h"
+#include "alloc/os.h"
+#include "runtime/block.h"
+#include "runtime/collect.h"
 #include "runtime/panic.h"
 #include "runtime/sched.h"
 
@@ -22,13 +30,105 @@
 #include <errno.h>
 #include <pthread.h>
 
+enum { ATTACHED_CHUNK = 1 << 20 };
+
 static struct {
 	pthread_once_t once;
 	pthread_key_t key; /* whose destructor detaches a thread that ends */
 	int err;
 } at_end = {.once = PTHREAD_ONCE_INIT};
 
-static _Thread_local bool attached;
+static _Thread_local struct attached *attached;
+static struct slab all;
+
+struct attached *attached_self(void)
+{
+	return attached;
+}
+
+void attached_each(void (*see)(void *attached, void *arg), void *arg)
+{
+	if (all.object_size)
+		slab_each(&all, see, arg);
+}
+
+/* ---- as a mutator ---- */
+
+void attached_call_begin(void)
+{
+	struct attached *a = attached;
+	if (!a)
+		return;
+	a->depth++;
+	__atomic_store_n(&a->mutator.inside, true, __ATOMIC_RELAXED);
+	fence_compiler();
+}
+
+void attached_call_end(void)
+{
+	struct attached *a = attached;
+	if (a && a->depth && --a->depth == 0)
+		__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELEASE);
+}
+
+void attached_parks(void)
+{
+	struct attached *a = attached;
+	if (!a)
+		return;
+	section_publish(&a->section, __builtin_frame_address(0));
+	store_rel(&a->parked, true); /* R1 */
+}
+
+void attached_is_back(void)
+{
+	struct attached *a = attached;
+	if (!a)
+		return;
+	store_rlx(&a->parked, false);
+	gc_back_outside();
+}
+
+static const void *top_of_stack(void)
+{
+	pthread_attr_t attr;
+	void *bottom;
+	size_t size;
+	if (pthread_getattr_np(pthread_self(), &attr))
+		return NULL;
+	int err = pthread_attr_getstack(&attr, &bottom, &size);
+	pthread_attr_destroy(&attr);
+	return err ? NULL : (char *)bottom + size;
+}
+
+static int become_mutator(void)
+{
+	const void *top = top_of_stack();
+	struct attached *a = top ? slab_take_one(&all) : NULL;
+	if (!a)
+		return -ENOMEM;
+	a->mutator = (struct weft_mutator_){0, false};
+	a->g = stand_in();
+	a->stack_top = top;
+	a->depth = 0;
+	store_rlx(&a->parked, false);
+	gc_take_signal();
+	attached = a;
+	weft_mutator_ = &a->mutator;
+	store_rel(&a->tid, os_thread());
+	return 0;
+}
+
+/* What it had is nobody's any more. */
+static void end_mutator(void)
+{
+	struct attached *a = attached;
+	weft_mutator_ = NULL;
+	attached = NULL;
+	gc_leaves_outside(a);
+	store_rel(&a->tid, 0);
+	slab_give(&all, &a->unused, &a->unused, 1);
+}
 
 bool outside_may_enter(void)
 {
@@ -48,7 +148,7 @@ void outside_leave(void)
 
 static void detach(void)
 {
-	attached = false;
+	end_mutator();
 	stand_in_drop();
 	outside_leave();
 }
@@ -61,6 +161,7 @@ static void detach_at_end(void *unused)
 
 static void make_key(void)
 {
+	slab_init(&all, sizeof(struct attached), ATTACHED_CHUNK);
 	at_end.err = pthread_key_create(&at_end.key, detach_at_end);
 }
 
@@ -73,11 +174,14 @@ int weft_attach(void)
 	if (attached)
 		return -EALREADY;
 	pthread_once(&at_end.once, make_key);
-	int err = at_end.err ? at_end.err : pthread_setspecific(at_end.key, &attached);
+	int err = at_end.err ? at_end.err : pthread_setspecific(at_end.key, &at_end);
 	if (err)
 		return -err;
-	stand_in();
-	attached = true;
+	err = become_mutator();
+	if (err) {
+		pthread_setspecific(at_end.key, NULL);
+		return err;
+	}
 	outside_enter();
 	return 0;
 }

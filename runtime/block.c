@@ -52,8 +52,8 @@ bool block_take_back(struct p *p, uint32_t *seen)
 /* ---- the goroutine's side ---- */
 
 /* In a section the goroutine touches no collected pointer, but who called it may have some in registers that calls preserve. They stand in
- * this frame and in that of weft_block_begin, `frame` being its end, which goes: it is kept. */
-static NOT_INSTRUMENTED __attribute__((noinline)) void publish_registers(struct m *m, void *frame)
+ * this frame and in that of the caller, `frame` being its end, which goes: it is kept. */
+NOT_INSTRUMENTED void section_publish(struct section *s, void *frame)
 {
 	__builtin_unwind_init();
 	uintptr_t *from;
@@ -64,9 +64,9 @@ static NOT_INSTRUMENTED __attribute__((noinline)) void publish_registers(struct 
 #endif
 	uint32_t n = 0;
 	for (; from < (uintptr_t *)frame && n < SECTION_WORDS; from++)
-		m->section[n++] = *from;
-	m->section_words = n;
-	store_rlx(&m->section_sp, from);
+		s->word[n++] = *from;
+	s->n = n;
+	store_rlx(&s->sp, from);
 }
 
 /* The P is left for sysmon to find. */
@@ -91,7 +91,7 @@ void weft_block_begin(void)
 	struct p *p = m_p(m);
 	void *me = sched_enter(m); /* the P's data go over to whoever takes it */
 	store_rlx(&m_g(m)->since, load_rlx(&p->now));
-	publish_registers(m, __builtin_frame_address(0));
+	section_publish(&m->section, __builtin_frame_address(0));
 	store_rel(&m_g(m)->state, G_SYSCALL); /* R2 */
 	add_seq(&sched.xblocked, 1);
 	store_rlx(&m->blocked_p, p);

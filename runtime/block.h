@@ -13,4 +13,7 @@ static inline bool block_is_on(const struct p *p)
 /* Hands the P on if it is in the same section as *seen says, which is brought up to date. */
 bool block_take_back(struct p *, uint32_t *seen);
 
+/* In the function that begins a section, with its frame: what it has in registers and below the frame's end is kept. */
+__attribute__((noinline)) void section_publish(struct section *, void *frame);
+
 #endif

@@ -54,7 +54,10 @@ static inline bool gc_is_black(const struct g *g)
 	return g && gc_is_marking(&collector) && load_rlx(&g->scan) == gc_code();
 }
 
-/* ---- start.c ---- */
+/* ---- start.c, attach.c ---- */
+
+/* The calling thread takes the collector's signal, whatever it has blocked. */
+void gc_take_signal(void);
 
 void gc_start(const struct config *);
 /* The P's part: before it runs anything. */
@@ -97,6 +100,9 @@ COLD void gc_safe_point(struct m *);
 /* In a call, after the P's cache has got so many bytes more. May mark for some microseconds. */
 void gc_note_allocated(struct p *, uint64_t bytes);
 
+/* The calling goroutine, or an attached thread's stand-in; NULL: neither. */
+struct g *gc_self(void);
+
 /* A cache for who has no P, to be given back with the number of bytes that it has got more. Its colour is the calling goroutine's. */
 struct heap_cache *gc_take_shared(void);
 void gc_give_shared(uint64_t bytes);
@@ -124,6 +130,14 @@ static inline void gc_back(struct m *m)
 	if (unlikely(gc_is_marking(&collector)))
 		gc_back_slow(m);
 }
+
+/* ---- attach.c ---- */
+
+struct attached;
+/* The calling thread, attached, is back from waiting in a call. */
+void gc_back_outside(void);
+/* It is attached no longer: what it has shaded is taken over. */
+void gc_leaves_outside(struct attached *);
 
 /* ---- idle.c ---- */
 

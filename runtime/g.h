@@ -213,6 +213,13 @@ struct p {
 
 enum { SECTION_WORDS = 96 };
 
+/* What the collector looks at of who is in a blocking section (block.c): the stack from `sp` on, and what was in registers. */
+struct section {
+	_Atomic(void *) sp;
+	uint32_t n;
+	uintptr_t word[SECTION_WORDS];
+};
+
 struct m {
 	struct slab_free unused;
 	/* Every call into weft: call.h. These two are a struct weft_mutator_. */
@@ -240,10 +247,7 @@ struct m {
 	struct gc_mutator shaded;
 	_Atomic uint32_t gc_passed;    /* the round of handshakes in which it has last passed */
 	_Atomic int64_t gc_signalled;  /* when it was last sent a signal */
-	/* In a blocking section (block.c): the goroutine's stack from here on, and what it had in registers. */
-	_Atomic(void *) section_sp;
-	uint32_t section_words;
-	uintptr_t section[SECTION_WORDS];
+	struct section section;
 	_Atomic bool lowered;   /* its P was taken while it computed: it gets no other */
 	_Atomic bool xdetached; /* and it is no reader any more */
 };

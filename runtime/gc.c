@@ -1,5 +1,6 @@
 /* weft/gc.h: allocating collected objects, storing pointers to them, and what can be asked of the collector. */
 #include "lockfree/assert.h"
+#include "runtime/attach.h"
 #include "runtime/call.h"
 #include "runtime/collect.h"
 #include "runtime/panic.h"
@@ -118,7 +119,7 @@ static COLD void *new_without_p(size_t bytes, const struct shape *shape, uint32_
 
 static void *new_inside(struct m *m, size_t bytes, const struct shape *shape, uint32_t cell)
 {
-	struct p *p = m_p(m);
+	struct p *p = m ? m_p(m) : NULL;
 	return p ? new_on(p, bytes, shape, cell) : new_without_p(bytes, shape, cell);
 }
 
@@ -131,15 +132,15 @@ static COLD _Noreturn void panic_outside(void)
 static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
 {
 	struct m *m = m_self();
-	if (unlikely(!m || !m_g(m)))
+	if (unlikely(!gc_self()))
 		panic_outside();
-	bool outermost = m_call_begin(m);
+	bool outermost = call_begin();
 	if (bytes <= SMALL_MOST && !cell)
 		cell = cell_for(bytes, shape);
 	void *me = sched_enter(m);
 	void *object = new_inside(m, bytes, shape, cell);
 	sched_leave(me);
-	m_call_end(m, outermost);
+	call_end(outermost);
 	return object;
 }
 
@@ -152,7 +153,7 @@ void *weft_new_slow_(const weft_type *t)
 	if (t->size > SMALL_MOST - 2 * WORD || shape.kind == SHAPE_TYPED)
 		return weft_new_array_(t, 1);
 	size_t bytes = bytes_for(t, 1, &shape);
-	if (!m_self() || !m_g(m_self()))
+	if (!gc_self())
 		panic_outside();
 	uint32_t cell = cell_for(bytes, &shape);
 	uint64_t slot = size_classes[size_class_of(bytes)].size;
@@ -199,32 +200,39 @@ static void must_be_manual(const void *value)
 		panic_outside();
 }
 
-/* As weft/gc.h's inline form: inside from the look at the flag to the store. */
-static bool begin_store(struct m *m)
+/* The calling thread, as weft/gc.h's inline forms know it. */
+static struct weft_mutator_ *self(void)
 {
-	bool outermost = !load_rlx(&m->xinside);
-	store_rlx(&m->xinside, true);
-	fence_compiler();
+	struct m *m = m_self();
+	struct attached *a = m ? NULL : attached_self();
+	return m ? m_as_mutator(m) : a ? &a->mutator : NULL;
+}
+
+/* As the inline form: inside from the look at the flag to the store. */
+static bool begin_store(struct weft_mutator_ *m)
+{
+	bool outermost = !__atomic_load_n(&m->inside, __ATOMIC_RELAXED);
+	weft_mutator_enter_(m);
 	return outermost;
 }
 
-static void end_store(struct m *m, bool outermost)
+static void end_store(struct weft_mutator_ *m, bool outermost)
 {
 	if (outermost)
-		store_rel(&m->xinside, false);
+		weft_mutator_leave_(m);
 }
 
 /* The new value too, while the stack that it comes from has not been looked at. */
 static void shade_store(const void *slot, void *const *value)
 {
 	gc_shade_word(slot);
-	if (!gc_is_black(m_g(m_self())))
+	if (!gc_is_black(gc_self()))
 		gc_shade_word(value);
 }
 
 void weft_set_slow_(void *slot, void *value)
 {
-	struct m *m = m_self();
+	struct weft_mutator_ *m = self();
 	if (unlikely(!m)) {
 		must_be_manual(value);
 		__atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
@@ -239,13 +247,13 @@ void weft_set_slow_(void *slot, void *value)
 
 void *weft_swap_(void *slot, void *value)
 {
-	struct m *m = m_self();
+	struct weft_mutator_ *m = self();
 	if (unlikely(!m)) {
 		must_be_manual(value);
 		return __atomic_exchange_n((void **)slot, value, __ATOMIC_ACQ_REL);
 	}
 	bool outermost = begin_store(m);
-	if (gc_shades() && !gc_is_black(m_g(m)))
+	if (gc_shades() && !gc_is_black(gc_self()))
 		gc_shade_word(&value);
 	void *old = __atomic_exchange_n((void **)slot, value, __ATOMIC_ACQ_REL);
 	if (gc_shades())
@@ -256,13 +264,13 @@ void *weft_swap_(void *slot, void *value)
 
 bool weft_cas_(void *slot, void *expected, void *value)
 {
-	struct m *m = m_self();
+	struct weft_mutator_ *m = self();
 	if (unlikely(!m)) {
 		must_be_manual(value);
 		return __atomic_compare_exchange_n((void **)slot, &expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 	}
 	bool outermost = begin_store(m);
-	if (gc_shades() && !gc_is_black(m_g(m)))
+	if (gc_shades() && !gc_is_black(gc_self()))
 		gc_shade_word(&value);
 	void *was = expected;
 	bool done = __atomic_compare_exchange_n((void **)slot, &was, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
@@ -275,7 +283,7 @@ bool weft_cas_(void *slot, void *expected, void *value)
 /* What is about to be overwritten, and what comes in. */
 static void shade_copy(const weft_type *t, const char *to, const char *from, size_t count)
 {
-	bool black = gc_is_black(m_g(m_self()));
+	bool black = gc_is_black(gc_self());
 	struct shape shape = shape_of(t);
 	if (shape.kind == SHAPE_CONSERVATIVE) {
 		gc_shade_words(to, count * t->size);
@@ -317,7 +325,7 @@ void weft_copy_(const weft_type *t, void *to, const void *from, size_t count)
 		memmove(to, from, bytes);
 		return;
 	}
-	struct m *m = m_self();
+	struct weft_mutator_ *m = self();
 	bool outermost = m && begin_store(m);
 	if (m && gc_shades())
 		shade_copy(t, to, from, count);

@@ -17,6 +17,7 @@
 #include "gc/host.h"
 #include "lockfree/fence.h"
 #include "runtime/area.h"
+#include "runtime/attach.h"
 #include "runtime/call.h"
 #include "runtime/collect.h"
 #include "runtime/config.h"
@@ -276,9 +277,17 @@ static void flush_shared(void)
 	store_rlx(&shared.seen, state);
 }
 
+struct g *gc_self(void)
+{
+	struct m *m = m_self();
+	if (m)
+		return m_g(m);
+	return attached_self() ? attached_self()->g : NULL;
+}
+
 struct heap_cache *gc_take_shared(void)
 {
-	enum heap_colour colour = gc_is_black(m_g(m_self())) ? HEAP_BLACK : HEAP_WHITE;
+	enum heap_colour colour = gc_is_black(gc_self()) ? HEAP_BLACK : HEAP_WHITE;
 	spin_lock(&shared.lock);
 	flush_shared();
 	if (shared.cache.colour != colour)
@@ -368,11 +377,31 @@ static struct p *p_for_handler(struct m *m)
 	return p;
 }
 
+/* On an attached thread's own stack, where the signal's frame, with all registers, lies above this one. */
+static NOT_INSTRUMENTED void look_at_attached(struct attached *a)
+{
+	if (__atomic_load_n(&a->mutator.inside, __ATOMIC_RELAXED))
+		return;
+	__atomic_store_n(&a->mutator.inside, true, __ATOMIC_RELAXED);
+	fence_compiler();
+	if (gc_is_marking(&collector) && try_claim(a->g) == CLAIM_MINE) {
+		struct gc_filling f = filling(GC_STACK);
+		gc_note_words(&f, __builtin_frame_address(0), a->stack_top);
+		gc_fill_end(&f);
+		fiber_publish(&collector);
+		gc_looked_at(a->g);
+	}
+	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELEASE);
+}
+
 static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 {
 	(void)signo, (void)info;
 	int error = errno;
 	struct m *m = m_self();
+	if (!m && attached_self())
+		look_at_attached(attached_self());
+	errno = error;
 	if (!m || load_rlx(&m->xinside))
 		return;
 	store_rlx(&m->xinside, true);
@@ -393,6 +422,14 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 	}
 	store_rel(&m->xinside, false);
 	errno = error;
+}
+
+void gc_take_signal(void)
+{
+	sigset_t urgent;
+	sigemptyset(&urgent);
+	sigaddset(&urgent, SIGURG);
+	pthread_sigmask(SIG_UNBLOCK, &urgent, NULL);
 }
 
 static void push(struct m *m)
@@ -475,6 +512,14 @@ static void look_whose(void *object, void *arg)
 		l->m = m;
 }
 
+/* ---- sections ---- */
+
+static void note_section(struct gc_filling *f, const struct section *s, const void *stack_end)
+{
+	gc_note_words(f, s->word, s->word + s->n);
+	gc_note_words(f, load_rlx(&s->sp), stack_end);
+}
+
 /* By its registers as they were when the section began. */
 static bool scan_section(struct g *g, struct m *m)
 {
@@ -482,8 +527,7 @@ static bool scan_section(struct g *g, struct m *m)
 		return false;
 	struct gc_filling f = filling(GC_STACK);
 	note_copied_argument(&f, g);
-	gc_note_words(&f, m->section, m->section + m->section_words);
-	gc_note_words(&f, load_rlx(&m->section_sp), stack_top(load_acq(&g->stack)));
+	note_section(&f, &m->section, stack_top(load_acq(&g->stack)));
 	gc_fill_end(&f);
 	gc_looked_at(g);
 	return true;
@@ -514,8 +558,82 @@ static bool is_scanned(struct g *g, int64_t now)
 	return false;
 }
 
+/* ---- attached threads ---- */
+
+static bool is_parked(struct attached *a)
+{
+	return load_acq(&a->parked); /* attach.c: A1 */
+}
+
+static void look_whether_attached_passed(void *object, void *arg)
+{
+	struct attached *a = object;
+	struct look *l = arg;
+	if (load_acq(&a->tid) && __atomic_load_n(&a->mutator.inside, __ATOMIC_ACQUIRE) && !is_parked(a))
+		l->all = false;
+}
+
+static void scan_attached(void *object, void *arg)
+{
+	struct attached *a = object;
+	struct look *l = arg;
+	if (!load_acq(&a->tid))
+		return;
+	enum claim c = try_claim(a->g);
+	if (c == CLAIM_DONE)
+		return;
+	if (c == CLAIM_MINE && is_parked(a)) {
+		struct gc_filling f = filling(GC_STACK);
+		note_section(&f, &a->section, a->stack_top);
+		gc_fill_end(&f);
+		gc_looked_at(a->g);
+		return;
+	}
+	if (c == CLAIM_MINE)
+		unclaim(a->g);
+	l->all = false;
+	if (l->now - load_rlx(&a->signalled) >= SIGNAL_EVERY_NS) {
+		store_rlx(&a->signalled, l->now);
+		os_signal(load_rlx(&a->tid), SIGURG);
+	}
+}
+
+static void drain_attached(void *object, void *arg)
+{
+	(void)arg;
+	gc_mutator_drain(&((struct attached *)object)->shaded, &collector.words);
+}
+
+void gc_leaves_outside(struct attached *a)
+{
+	gc_mutator_drain(&a->shaded, &collector.words);
+}
+
+/* From the caller's frame on, and what the thread has in registers. */
+static NOT_INSTRUMENTED __attribute__((noinline)) void note_attached_self(struct gc_filling *f, struct attached *a)
+{
+	__builtin_unwind_init();
+	gc_note_words(f, __builtin_frame_address(0), a->stack_top);
+}
+
+void gc_back_outside(void)
+{
+	struct attached *a = attached_self();
+	fence_compiler();
+	if (!gc_is_marking(&collector) || !gc_claim(a->g))
+		return;
+	struct gc_filling f = filling(GC_STACK);
+	note_attached_self(&f, a);
+	gc_fill_end(&f);
+	gc_looked_at(a->g);
+}
+
 static bool all_scanned(int64_t now)
 {
+	struct look l = {.now = now, .all = true};
+	attached_each(scan_attached, &l);
+	if (!l.all)
+		return false;
 	for (unsigned i = 0; i < host.npending;) {
 		if (is_scanned(host.pending[i], now))
 			host.pending[i] = host.pending[--host.npending];
@@ -567,6 +685,7 @@ static bool answered(struct gc *gc)
 	switch (host.what) {
 	case GC_ASK_PASS:
 		m_each(look_whether_passed, &l);
+		attached_each(look_whether_attached_passed, &l);
 		return l.all;
 	case GC_ASK_SCAN:
 		return all_scanned(l.now);
@@ -617,6 +736,8 @@ static void note_roots(void)
 
 static void scan_goroutine(struct g *g)
 {
+	if (load_rlx(&g->is_thread))
+		return;
 	if (try_claim(g) != CLAIM_MINE)
 		return; /* whoever has the claim will have looked */
 	if (!load_acq(&g->ctx.xon_cpu)) {
@@ -700,8 +821,9 @@ static void shade(uintptr_t word)
 	if (!pages_has(&collector.heap.pages, word))
 		return;
 	struct m *m = m_self();
-	if (m) {
-		gc_shade(&m->shaded, &collector.words, word);
+	struct attached *a = m ? NULL : attached_self();
+	if (m || a) {
+		gc_shade(m ? &m->shaded : &a->shaded, &collector.words, word);
 		return;
 	}
 	spin_lock(&outside.lock);
@@ -732,6 +854,7 @@ static void drain(struct gc *gc)
 {
 	(void)gc;
 	m_each(drain_m, NULL);
+	attached_each(drain_attached, NULL);
 	gc_mutator_drain(&outside.shaded, &collector.words);
 }
 

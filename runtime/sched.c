@@ -11,6 +11,7 @@
 #include "lockfree/assert.h"
 #include "lockfree/epoch.h"
 #include "lockfree/fence.h"
+#include "runtime/attach.h"
 #include "runtime/call.h"
 #include "runtime/collect.h"
 #include "runtime/fiber.h"
@@ -234,10 +235,12 @@ void wait_cancel(struct g *g)
 static COLD void park_thread(struct g *g)
 {
 	epoch_offline();
+	attached_parks();
 	while (load_acq(&g->xfutex) == 0)
 		os_futex_wait(&g->xfutex, 0, -1);
 	epoch_online();
 	store_rlx(&g->xfutex, 0);
+	attached_is_back();
 	fiber_observe(g);
 }
 

@@ -146,6 +146,7 @@ static void m_run(struct m *m)
 {
 	struct overflow_part overflow;
 	overflow_open(&overflow);
+	gc_take_signal();
 	m_current = m;
 	weft_mutator_ = m_as_mutator(m);
 	store_rlx(&m->xinside, true);

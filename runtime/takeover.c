@@ -22,6 +22,7 @@
  */
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
+#include "runtime/attach.h"
 #include "runtime/call.h"
 #include "runtime/collect.h"
 #include "runtime/fork.h"
@@ -217,10 +218,12 @@ void call_begin_outside(void)
 {
 	fork_check();
 	sim_refuse_outside();
+	attached_call_begin();
 	epoch_enter();
 }
 
 void call_end_outside(void)
 {
 	epoch_leave();
+	attached_call_end();
 }

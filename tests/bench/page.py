@@ -2,18 +2,13 @@
 """index.html: self-contained, and drawn by a real browser without an error, wide and narrow, light and dark."""
 import json
 import re
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
+import browser
 import fakes
 import tap
+from browser import browse, console_lines, drawn
 from suite import page
-
-BROWSER = next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
-FLAGS = ("--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-         "--disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=4000").split()
 
 
 def measured(root: Path, *options: str) -> dict:
@@ -32,22 +27,6 @@ def report() -> dict:
             _report.update(measured(Path(name), "--only", "ping-pong,park-100k-p1,wake-polling,sched-latency,alloc-64,ring-push,rss-curve,raw-saturation,raw-20k,raw-50k,"
                                                           "framework-50k"))
     return json.loads(json.dumps(_report))
-
-
-def run_browser(path: Path, html: str, *flags: str, suffix: str = "") -> tuple[str, str]:
-    """(the document after the script has run, what the browser logged)"""
-    if not BROWSER:
-        raise tap.Skip("no chromium")
-    path.write_text(html)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        done = subprocess.run([BROWSER, *FLAGS, *flags, f"--user-data-dir={profile}", "--dump-dom", f"file://{path}{suffix}"],
-                              capture_output=True, text=True, timeout=120)
-    return done.stdout, done.stderr
-
-
-def browse(html: str, width: int = 1400, suffix: str = "") -> tuple[str, str]:
-    with fakes.scratch() as name:
-        return run_browser(Path(name) / "index.html", html, f"--window-size={width},900", suffix=suffix)
 
 
 # The report in a frame, as a window is never narrower than 500: every <details> is opened, every chart pointed at.
@@ -74,21 +53,10 @@ frame.addEventListener("load", () => setTimeout(() => {
 def measured_in_a_frame(html: str, width: int) -> dict:
     with fakes.scratch() as name:
         (Path(name) / "index.html").write_text(html)
-        dom, log = run_browser(Path(name) / "frame.html", FRAME % width, "--allow-file-access-from-files")
+        dom, log = browser.run(Path(name) / "frame.html", FRAME % width, "--allow-file-access-from-files")
     found = re.search("<pre>({.*})</pre>", dom)
     tap.check(found, log)
     return json.loads(found[1])
-
-
-def console_lines(log: str) -> list[str]:
-    return [line for line in log.splitlines() if "CONSOLE" in line]
-
-
-def drawn(html: str, width: int = 1400, suffix: str = "") -> str:
-    dom, log = browse(html, width, suffix)
-    tap.equal(console_lines(log), [])
-    tap.check('data-errors="0"' in dom, "the script failed")
-    return dom
 
 
 def count(pattern: str, text: str) -> int:

@@ -2,6 +2,7 @@
 #ifndef RUNTIME_COLLECT_H
 #define RUNTIME_COLLECT_H
 #define RUNTIME_AREA_H
+#define RUNTIME_ATTACH_H
 
 #define gc_before_run(m, next) ((void)(m), (void)(next))
 #define gc_born(m, g)          ((void)(m), (void)(g))
@@ -13,6 +14,10 @@
 #define gc_is_on(gc)           false
 #define gc_spare_time(m)       ((void)(m), false)
 
+#define attached_call_begin()  ((void)0)
+#define attached_call_end()    ((void)0)
+#define attached_parks()       ((void)0)
+#define attached_is_back()     ((void)0)
 #define gc_shades()            false
 #define gc_shade_words(at, n)  ((void)(at), (void)(n))
 

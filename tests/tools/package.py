@@ -76,6 +76,16 @@ def test_hello_with_the_static_library():
         tap.check("libweft" not in linked, linked)
 
 
+def test_weft_tune_runs_from_an_installed_tree():
+    with tempfile.TemporaryDirectory() as tree:
+        pc = installed(tree)
+        weft, page = next(Path(tree).rglob("bin/weft")), Path(tree) / "page.html"
+        said = output(weft, "tune", "gc", "--gogc", "50,100,200", "--limits", "off", "--runs", "3", "--html", page, "--", "sh", "-c",
+                      'echo "weft-tune: p50_us=5"', LD_LIBRARY_PATH=str(pc.parent), PYTHONDONTWRITEBYTECODE="1")
+        tap.check(said.endswith("WEFT_GOGC=100 WEFT_MEMLIMIT=off\n"), said)
+        tap.check("weft tune gc" in page.read_text(), "the page's parts are installed too")
+
+
 def test_only_weft_names_come_out():
     names = [line.split()[-1] for line in output("nm", "-D", "--defined-only", BUILD / "libweft.so").splitlines()]
     tap.check(names)

@@ -1,5 +1,6 @@
 #include "tests/unit/collected.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -542,6 +543,53 @@ TEST_GO(a_goroutine_that_computes_keeps)
 	stop_computing = true;
 	while (seen >= 0)
 		weft_sleep(WEFT_MS);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static weft_chan *to_thread;
+
+static __attribute__((noinline)) void hold_on_thread(void)
+{
+	struct thing *mine[WATCHED];
+	for (int i = 0; i < WATCHED; i++)
+		mine[i] = watch_new(i);
+	weft_set(&root, mine[0]);
+	computes = true;
+	while (!stop_computing)
+		weft_keep_alive(mine);
+	computes = false;
+	weft_recv(to_thread, NULL); /* and while it waits in a call */
+	for (int i = 0; i < WATCHED; i++)
+		see(mine[i]);
+}
+
+static void *attached_thread(void *unused)
+{
+	CHECK_EQ(weft_attach(), 0);
+	hold_on_thread();
+	weft_detach();
+	return unused;
+}
+
+TEST_GO(an_attached_thread_allocates_stores_and_keeps)
+{
+	pthread_t thread;
+	to_thread = weft_chan_make(0, 0);
+	CHECK_EQ(pthread_create(&thread, NULL, attached_thread, NULL), 0);
+	while (!computes)
+		weft_sleep(WEFT_MS);
+	CHECK_ALL_ALIVE();
+	stop_computing = true;
+	while (computes)
+		weft_sleep(WEFT_MS);
+	weft_sleep(2 * WEFT_MS);
+	CHECK_ALL_ALIVE();
+	weft_send(to_thread, NULL);
+	while (seen < WATCHED)
+		weft_sleep(WEFT_MS);
+	pthread_join(thread, NULL);
+	weft_set(&root, NULL);
 	CHECK_MOSTLY_DEAD();
 	return 0;
 }

@@ -813,6 +813,7 @@ static void accepted(const char *name, const char *val)
 	"there are: nosteal (Ps do not steal from each other), nopreempt (a goroutine that computes keeps its P), "    \
 	"nobias (a channel's lock is nobody's own), "    \
 	"schedtrace=MS (a line about the scheduler on stderr, every so many milliseconds), "                          \
+	"gctrace=1 (a line about each cycle of the collector on stderr), "                                            \
 	"seed=N (a simulation, in which everything that happens follows from N), "                                    \
 	"nodelay (a simulation delays nobody: timers fire in their own nanosecond), "                                 \
 	"help (prints this list, and ends the program)"
@@ -856,7 +857,10 @@ TEST(bad_settings_are_one_line_and_status_2)
 	refused("WEFT_DEBUG", "nodelay", "'nodelay' is about a simulation: seed=N is wanted beside it");
 	refused("WEFT_DEBUG", "schedtrace=1,seed=1", "'schedtrace' is by the clock, and a simulation has none");
 	refused("WEFT_PROC", "1", "unknown variable");
-	refused("WEFT_GOGC", "100", "this build has no collector to tune");
+	refused("WEFT_GOGC", "-5", "a percentage is wanted, or off");
+	refused("WEFT_GOGC", "all", "a percentage is wanted, or off");
+	refused("WEFT_MEMLIMIT", "1GB", "a number of bytes is wanted (with B, KiB, MiB, GiB or TiB, if any), or off");
+	refused("WEFT_MEMLIMIT", "9999999TiB", "a number of bytes is wanted (with B, KiB, MiB, GiB or TiB, if any), or off");
 	variable = "WEFT_PIN";
 	value = "a\nb\033";
 	test_dies(run_with_variable, "weft: WEFT_PIN=a?b?: one of auto, on, off is wanted\n");

@@ -1,12 +1,6 @@
-/* Draws the report that stands in this file. Read top-down: helpers, scales, charts, tables, sections, start.
- * A chart is a function of a width that returns an <svg>; it is drawn anew when its place changes its width.
- * Every chart has its figures in a table beside or behind it; colour is never the only mark of a series. */
-"use strict";
-let errors = 0;
-addEventListener("error", () => { document.body.dataset.errors = String(++errors); });
-
+/* Draws the report of the bench that stands in this file, with what draw.js has. Read top-down: charts, tables,
+ * sections, start. Every chart has its figures in a table beside or behind it; colour is never the only mark of a series. */
 const report = JSON.parse(document.getElementById("data").textContent);
-const SVG = "http://www.w3.org/2000/svg";
 const PEER = { weft: "weft", go: "Go", rust: "Rust", c: "floor (C)", nginx: "nginx", haproxy: "haproxy" };
 const DASH = { weft: "", go: "9 4", rust: "2.5 3", c: "12 3 2.5 3" };
 const MARK = { weft: "circle", go: "square", rust: "diamond", c: "triangle" };
@@ -20,30 +14,9 @@ const SECTION = {
 };
 const rowOf = new Map(report.rows.map((row) => [row.id, row]));
 
-/* ---- elements ---- */
-function put(node, attributes, children) {
-	for (const [name, value] of Object.entries(attributes || {})) {
-		if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-		else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
-	}
-	for (const child of children.flat(9)) if (child !== null && child !== undefined && child !== false) node.append(child);
-	return node;
-}
-const h = (tag, attributes, ...children) => put(document.createElement(tag), attributes, children);
-const s = (tag, attributes, ...children) => put(document.createElementNS(SVG, tag), attributes, children);
 const colour = (peer) => `var(--${["weft", "go", "rust", "c"].includes(peer) ? peer : "c"})`;
 
-/* ---- numbers ---- */
-const known = (v) => v !== null && v !== undefined;
-function short(v) {
-	if (!known(v)) return "–";
-	const size = Math.abs(v);
-	if (size >= 1e4) return Math.round(v).toLocaleString("en").replace(/,/g, "\u2009");
-	if (size >= 100) return v.toFixed(0);
-	return size >= 10 ? v.toFixed(1) : size >= 0.1 || size === 0 ? v.toFixed(2) : v.toPrecision(2);
-}
-const micros = (v) => (!known(v) ? "–" : v >= 1e6 ? `${short(v / 1e6)} s` : v >= 1000 ? `${short(v / 1000)} ms` : `${short(v)} µs`);
-const times = (v) => (v >= 10 ? v.toFixed(1) : v >= 0.1 ? v.toFixed(2) : v.toFixed(3));
+/* ---- figures ---- */
 function figure(result, metric) {
 	const own = result.metrics[metric];
 	return own && known(own.median) ? own.median : metric[0] === "p" && known(result[metric]) ? result[metric] : null;
@@ -61,45 +34,6 @@ function bestOf(id, peer, metric) {
 const headline = (id, metric, against) =>
 	report.ratios.find((r) => r.workload === id && r.metric === metric && r.against === against && r.headline);
 const rivals = () => ["go", "rust", "c"].filter((p) => p !== report.subject && report.ratios.some((r) => r.against === p));
-
-/* ---- scales ---- */
-function logScale(low, high, from, to) {
-	const a = Math.log(low), b = Math.log(high);
-	return (v) => from + ((Math.log(v) - a) / (b - a || 1)) * (to - from);
-}
-const linearScale = (low, high, from, to) => (v) => from + ((v - low) / (high - low || 1)) * (to - from);
-function logTicks(low, high) {
-	const ticks = [];
-	for (let decade = 10 ** Math.floor(Math.log10(low)); decade <= high; decade *= 10)
-		for (const step of [1, 2, 5]) if (decade * step >= low * 0.999 && decade * step <= high * 1.001) ticks.push(decade * step);
-	return ticks.length > 9 ? ticks.filter((t) => /^1(0*|e)/.test(String(t)) || /^0\.0*1$/.test(String(t))) : ticks;
-}
-function linearTicks(low, high, count) {
-	const rough = (high - low) / count, unit = 10 ** Math.floor(Math.log10(rough));
-	const step = [1, 2, 5, 10].map((m) => m * unit).find((m) => m >= rough);
-	const ticks = [];
-	for (let t = Math.ceil(low / step) * step; t <= high + step / 1e3; t += step) ticks.push(t);
-	return ticks;
-}
-
-/* ---- places that redraw ---- */
-const places = [];
-function place(draw) {
-	const node = h("div", { class: "plot" });
-	places.push({ node, draw, width: 0 });
-	return node;
-}
-function redraw(force) {
-	for (const p of places) {
-		const width = Math.floor(p.node.clientWidth);
-		if (width < 40 || (!force && width === p.width)) continue;
-		p.width = width;
-		p.node.replaceChildren(...[p.draw(width, p.node)].flat());
-	}
-	document.body.dataset.curves = String(document.querySelectorAll("path.curve").length);
-	document.body.dataset.charts = String(document.querySelectorAll("svg").length);
-	document.body.dataset.errors = String(errors);
-}
 
 /* ---- marks ---- */
 function mark(peer, x, y, r) {
@@ -332,12 +266,6 @@ function cpuChart(rows) {
 }
 
 /* ---- tables ---- */
-const details = (title, ...inside) => h("details", {}, h("summary", {}, title), inside);
-function table(heads, lines, caption) {
-	return [caption ? h("p", { class: "small soft" }, caption) : null, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption || "figures" }, h("table", {},
-		h("thead", {}, h("tr", {}, heads.map((text) => h("th", { scope: "col" }, text)))),
-		h("tbody", {}, lines.map((line) => h("tr", {}, line.map((cell, i) => (i ? (cell instanceof Element && cell.matches("td") ? cell : h("td", {}, cell)) : h("th", { scope: "row" }, cell))))))))];
-}
 function peerCell(row, peer, metric) {
 	const r = bestOf(row.id, peer, metric);
 	if (r) {
@@ -387,11 +315,6 @@ function roundsTable(rows) {
 }
 
 /* ---- sections ---- */
-const sections = [];
-function section(id, title, ...children) {
-	sections.push([id, title]);
-	return h("section", { id, "aria-labelledby": `${id}-title` }, h("h2", { id: `${id}-title` }, title), children);
-}
 const rowsIn = (name) => report.rows.filter((row) => row.section === name);
 function leftOut(rows) {
 	return rows.filter((row) => row.why).map((row) => h("p", { class: "notice" }, `${row.id}: ${row.why}`));
@@ -452,10 +375,7 @@ function tally() {
 }
 function masthead() {
 	const m = report.machine, t = report.settings;
-	const modes = ["auto", "light", "dark"];
-	const button = h("button", { class: "theme", type: "button", onclick: () => { theme = modes[(modes.indexOf(theme) + 1) % 3]; applyTheme(button); } });
-	applyTheme(button);
-	return [h("div", { class: "mast" }, h("div", {}, h("h1", {}, "weft bench"), h("p", { class: "soft" }, `${m.cpu}, ${m.cpus_used.length} of ${m.cpus_online} cores · Linux ${m.kernel} · ${(t.started || "").replace("T", " ").replace("Z", " UTC")} · ${t.mode}, ${t.rounds} rounds`)), button)];
+	return [h("div", { class: "mast" }, h("div", {}, h("h1", {}, "weft bench"), h("p", { class: "soft" }, `${m.cpu}, ${m.cpus_used.length} of ${m.cpus_online} cores · Linux ${m.kernel} · ${(t.started || "").replace("T", " ").replace("Z", " UTC")} · ${t.mode}, ${t.rounds} rounds`)), themeButton())];
 }
 function overview() {
 	const count = tally(), name = PEER[report.subject];
@@ -470,21 +390,13 @@ function overview() {
 }
 
 /* ---- start ---- */
-let theme = { "#dark": "dark", "#light": "light" }[location.hash] || "auto";
-const dark = matchMedia("(prefers-color-scheme: dark)");
-function applyTheme(button) {
-	document.documentElement.dataset.theme = theme === "auto" ? (dark.matches ? "dark" : "light") : theme;
-	if (button) button.textContent = `Theme: ${theme}`;
-}
-dark.addEventListener("change", () => applyTheme());
 const axisButton = h("button", { type: "button", class: "theme", onclick: (event) => {
 	linearLatency = !linearLatency;
 	event.currentTarget.textContent = `Latency axis: ${linearLatency ? "linear" : "logarithmic"}`;
 	redraw(true);
 } }, "Latency axis: logarithmic");
 
-const main = document.getElementById("main");
-const body = [
+start(masthead(), [
 	overview(),
 	groupSection("raw", "A minimal scan for the end of the request, the same fixed answer; and TCP echo. Compare CPU, not rate."),
 	tailSection("tails-raw", "Requests at a fixed rate, whether or not the server keeps up; latency counts from the intended time of sending."),
@@ -498,12 +410,6 @@ const body = [
 	memoryCurve(),
 	tailSection("pushes", "Each push makes a message and lets the oldest go. Its latency is its own: the collector's assists, its marking on the same core, and the kernel's pages."),
 	noiseSection(), particulars(),
-].flat(9).filter(Boolean);
-main.replaceChildren(...body);
-document.getElementById("top").append(...masthead());
-document.getElementById("top").after(h("nav", { "aria-label": "sections" }, h("ul", {}, sections.map(([id, title]) => h("li", {}, h("a", { href: `#${id}` }, title))))));
+]);
 const firstTail = document.querySelector("#tails-raw h2, #tails-framework h2, #sched h2, #pushes h2");
 if (firstTail) firstTail.parentNode.insertBefore(axisButton, firstTail.nextSibling.nextSibling);
-redraw(true);
-if (location.hash && !["#dark", "#light"].includes(location.hash)) document.querySelector(location.hash)?.scrollIntoView();
-new ResizeObserver(() => redraw(false)).observe(main);
