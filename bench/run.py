@@ -24,9 +24,9 @@ HELP = """usage: ./dev bench [OPTION ...]
 
 Runs the rows with every peer in turn, prints a table, and writes report.json and index.html.
 
-  --quick            at most 90 seconds, building apart: fewer rows, short runs
+  --quick            at most 115 seconds, building apart: fewer rows, short runs
   --full             as long as it takes: every row and variant, both ways of scheduling
-  --only ROW[,ROW]   these rows, or groups: micro, raw, framework, tails
+  --only ROW[,ROW]   these rows, or groups: micro, memory, raw, framework, tails
   --list             print the rows of the mode and end
   --rounds N         5 or more; 5 unless told, 7 in --full
   --no-realtime      ordinary scheduling for the fixed-rate rows too
@@ -154,7 +154,8 @@ def describe_settings(options: Options, bench: Bench, the_plan: Plan, estimate: 
         "bootstrap": {"resamples": stats.RESAMPLES, "seed": stats.SEED, "interval": 0.95},
         "peer_settings": {"go": "GOGC 100 and 400, GOMAXPROCS = cores of the row",
                           "rust": "current_thread on one core, multi_thread on two",
-                          "c": "no runtime: epoll, spinning epoll, io_uring; a free list and two switches"},
+                          "c": "no runtime: epoll, spinning epoll, io_uring; a free list and two switches; "
+                               "heaps: a bump pointer, mimalloc, Boehm's collector"},
         "saturation_note": rows.SATURATION_NOTE,
         "percentiles": "null with fewer than 100 samples beyond",
     }

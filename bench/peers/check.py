@@ -57,13 +57,26 @@ CHECKS = {
     "sched-latency": "goroutines=1000 rounds=8 sum=18074985233683303398",  # the fewest rounds, as they are in a short run
     "rtt": "trips=100000",
     "wake-polling": "wakes=200000 sum=4999950000",
+    "alloc-16": "live=4194304 dirty=0 sum=13194137436160",
+    "alloc-64": "live=1048576 dirty=0 sum=824633196544",
+    "alloc-256": "live=262144 dirty=0 sum=51539476480",
+    "binary-trees-16": "depth=16 nodes=14985902",
+    "binary-trees-18": "depth=18 nodes=68332206",
+    "ring-push": "live=200000 pushes=200000 sum=25497952",  # the fewest pushes
+    "map-push": "live=1000000 pushes=200000 sum=699999500000",
+    "gc-hold": "goroutines=10000 nodes=16777215 sum=49995000",
+    "mark-tree": "bytes=134217696 live=134217696",
+    "mark-lists": "bytes=134217728 live=134217728",
+    "mark-poor": "bytes=268435456 live=268435456",
+    "set-idle": "stores=1000000 right=1024",
 }
 # What is between two cores: with one, a program refuses it.
 TWO_CORES = ("rtt", "wake-polling", "sched-latency")
 # What one goroutine does alone, for long: another core changes nothing.
-ONE_CORE = ("map-worst",)
+ONE_CORE = ("map-worst", "alloc-16", "alloc-256", "binary-trees-18", "map-push", "gc-hold", "mark-tree", "mark-lists", "mark-poor")
 # Whose batch takes a second or more.
-LONG = ("fork-join", "map-worst", "park-100k", "park-1m")
+LONG = ("fork-join", "map-worst", "park-100k", "park-1m", "alloc-16", "binary-trees-18", "map-push", "gc-hold", "mark-tree", "mark-lists",
+        "mark-poor")
 
 
 class Wrong(Exception):
@@ -278,7 +291,7 @@ SERVER_CHECKS = {"raw": check_raw, "http": check_http, "echo": check_echo}
 
 
 def run_row(argv, row, procs, seconds):
-    """The JSON object of a micro row."""
+    """The JSON object of a micro or memory row."""
     done = subprocess.run([*argv, row, "--procs", str(procs), "--seconds", str(seconds)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=120, preexec_fn=end_with_parent)
     expect(done.returncode == 0, f"{row}: status {done.returncode}: {done.stderr.strip()}")
@@ -296,8 +309,13 @@ def check_row(argv, row, procs, seconds):
     expect(said["ops"] > 0 and said["ns_per_op"] > 0, f"{row}: nothing measured: {said}")
     expect((said["bytes_per_op"] or 0) > 0 if row.startswith("park-") else said["bytes_per_op"] is None,
            f"{row}: {said['bytes_per_op']} bytes for each")
-    if row == "sched-latency":
+    if "rss" in said:
+        expect(said["rss"] > 0 and said["cpu_s"] >= 0 and said["wall_s"] > 0, f"{row}: used nothing: {said}")
+    if "histogram" in said:
         check_histogram(said)
+    expect(row != "sched-latency" or 0 < said["share"] <= 200, f"{row}: a share of {said.get('share')}%")
+    expect((row == "sched-latency" or row.endswith("-push")) == ("histogram" in said), f"{row}: a histogram where there should be none, or none")
+    expect((row == "set-idle") == ("plain_ns" in said), f"{row}: a plain store where nothing is stored, or none")
 
 
 def check_histogram(said):
@@ -306,7 +324,6 @@ def check_histogram(said):
     expect(sum(counts) == said["ops"] and min(counts) > 0, f"{said['row']}: {sum(counts)} samples of {said['ops']}")
     mean = sum(value * count for value, count in said["histogram"]) / said["ops"]
     expect(abs(mean / said["ns_per_op"] - 1) < 0.01, f"{said['row']}: a mean of {said['ns_per_op']}, by the histogram {mean}")
-    expect(0 < said["share"] <= 200, f"{said['row']}: a share of {said['share']}%")
 
 
 def rows_of(argv):

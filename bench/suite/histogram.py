@@ -92,6 +92,6 @@ def curve(histogram: Histogram) -> list[list[float]]:
     halvings = 0.0
     while total and 2 ** -halvings * total >= 1:
         q = 1 - 2 ** -halvings
-        points.append([round(q, 9), _at(histogram, q, total)])
+        points.append([round(q, 9), float(f"{_at(histogram, q, total):.6g}")])
         halvings += 0.2
     return points

@@ -1,4 +1,4 @@
-"""One run of a micro row: a program is asked for one row and answers with one JSON line.
+"""One run of a micro or memory row: a program is asked for one row and answers with one JSON line.
 
 `seconds` is whole milliseconds: a row that makes its work out of them makes the same in every language.
 """
@@ -29,10 +29,23 @@ def measure(bench: Bench, row: Row, program: Program, seconds: float) -> dict:
         raise process.Failed(f"{program.program} claims {ns:g} ns per operation")
     if spread and histogram.size(spread) != ops:
         raise process.Failed(f"{program.program} has {histogram.size(spread)} of {ops} samples in its histogram")
+    try:
+        memory = _of_memory(said, ns, ops) if row.kind == "memory" else {}
+    except (KeyError, TypeError, ValueError):
+        raise process.Failed(f"{program.program} leaves out what a memory row has: {out.strip()[:80]!r}") from None
     percentiles = {name: histogram.percentile(spread, q) for name, q in histogram.PERCENTILES.items()}
-    return {"metrics": {"ns": ns, "bytes": said.get("bytes_per_op"), "share": said.get("share"), **percentiles},
+    return {"metrics": {"ns": ns, "bytes": said.get("bytes_per_op"), "share": said.get("share"), **memory, **percentiles,
+                        "max": spread[-1][0] if spread else None},
             "count": ops, "hiccups": hiccups, "check": said.get("check") or "", "valid": True, "why": "",
             "histogram": spread, "max": spread[-1][0] if spread else None}
+
+
+def _of_memory(said: dict, ns: float, ops: int) -> dict[str, float | None]:
+    """Whatever the rows about memory ask for; what ns_per_op is of is the row's own."""
+    cpu_s, rss = float(said["cpu_s"]), int(said["rss"])
+    plain = said.get("plain_ns")
+    return {"wall": float(said["wall_s"]), "cpu_s": cpu_s, "cpu": cpu_s * 1e6 / ops if ops else None, "rss": rss / 2**20 or None,
+            "gbs": 1 / ns, "hold": ns / 1e3, "extra": None if plain is None else ns - float(plain)}
 
 
 def differing(checks: dict[str, str]) -> dict[str, str]:

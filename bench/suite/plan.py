@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from suite.rows import Row
 from suite.server import REALTIME_WARMUP_S, realtime_pieces
 
-LIMIT_S = {"quick": 84.0, "default": 570.0, "full": None}
+LIMIT_S = {"quick": 109.0, "default": 690.0, "full": None}
 ROUNDS = {"quick": 5, "default": 5, "full": 7}
 WARMUP_S = {"quick": 0.12, "default": 0.3, "full": 0.5}
 MIN_ROUNDS = 5

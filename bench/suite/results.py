@@ -1,4 +1,5 @@
 """From samples to report.json: results, ratios, A/A spreads, and null for whatever cannot be defended."""
+import math
 from statistics import median
 
 from suite import hiccup, histogram, stats
@@ -7,7 +8,7 @@ from suite.rows import QUOTIENTS, Quotient, Row
 from suite.running import Finished, Runs
 
 LATENCIES = tuple(histogram.PERCENTILES)
-HIGHER_IS_BETTER = ("rate", "share")
+HIGHER_IS_BETTER = ("rate", "share", "gbs")
 
 
 def better(metric: str) -> str:
@@ -56,7 +57,7 @@ def result(finished: Finished, runs: Runs) -> dict:
         "max": max(peaks) if peaks and row.spread else None,
         "cpu_us_per_op": metrics.get("cpu", {}).get("median"), "cpu": cpu,
         "rate": metrics.get("rate", {}).get("median"), "offered_rate": row.rate or None,
-        "bytes_per_op": metrics.get("bytes", {}).get("median"),
+        "bytes_per_op": metrics.get("bytes", {}).get("median"), "rss_mib": metrics.get("rss", {}).get("median"),
         "metrics": metrics, "curve": histogram.curve(merged),
         "check": next((s["check"] for s in samples if s["check"]), ""),
         "valid": valid, "pending": program.pending, "failed": runs.failed, "why": why,
@@ -68,6 +69,8 @@ def _metric_names(row: Row) -> list[str]:
     names = list(row.metrics)
     if row.kind == "load":
         names += ["cpu", "cpu_user", "cpu_system", "cpu_spin", "rate", "p50", "p99"]
+    if row.kind == "memory":
+        names += ["cpu", "rss"]
     return list(dict.fromkeys(names))
 
 
@@ -105,8 +108,11 @@ def _has_figures(runs: Runs) -> bool:
 
 def compared(row: Row) -> list[str]:
     """The metrics that ratios are made of. A rate at saturation is the load generator's, not the server's; the share that
-    is left to whoever computes says what a latency was paid with, and is nothing to win by itself."""
-    return [m for m in row.metrics if m not in ("rate", "share")]
+    is left to whoever computes says what a latency was paid with, and is nothing to win by itself; a difference may be nothing at all.
+    The points of a curve are compared at equal memory: `equal_rss`."""
+    if row.kind == "memory" and row.curve:
+        return []
+    return [m for m in row.metrics if m not in ("rate", "share", "extra")]
 
 
 def ratios(finished: Finished, subject: str) -> list[dict]:
@@ -178,7 +184,8 @@ def _rounded(value):
     if isinstance(value, float):
         return _round6(value)
     if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
+        # Six digits make 100% of the last percentiles of a curve of a million samples.
+        return {k: v if k == "curve" and isinstance(v, list) else _rounded(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_rounded(v) for v in value]
     return value
@@ -233,8 +240,36 @@ def _quotient(q: Quotient, peer: str, top: dict, bottom: dict) -> dict:
             "low": _over(top["low"], bottom["high"]), "high": _over(top["high"], bottom["low"])}
 
 
+def _time_at(points: list[tuple[float, float]], rss: float) -> float | None:
+    """Of (RSS, time) points, the time at that RSS, between two of them along a straight line of logarithms. Who never needs so
+    much takes what it takes with less; what would need more than it may have has no time."""
+    points = sorted(points)
+    if not points or rss < points[0][0]:
+        return None
+    for (a, at_a), (b, at_b) in zip(points, points[1:]):
+        if a <= rss <= b:
+            share = (math.log(rss) - math.log(a)) / (math.log(b) - math.log(a)) if b > a else 1.0
+            return math.exp(math.log(at_a) + share * (math.log(at_b) - math.log(at_a)))
+    return points[-1][1]
+
+
+def equal_rss(rows: list[dict], results: list[dict], subject: str) -> list[dict]:
+    """What the subject takes with the memory that another peer took at each of its settings. Lower is better."""
+    listed = []
+    for workload in (row["id"] for row in rows if row["kind"] == "memory" and row["curve"]):
+        have = [r for r in results if r["workload"] == workload and r["median"] and r["rss_mib"]]
+        ours = [(r["rss_mib"], r["median"]) for r in have if r["peer"] == subject]
+        for r in have:
+            if r["peer"] != subject:
+                ns = _time_at(ours, r["rss_mib"])
+                listed.append({"workload": workload, "peer": subject, "against": r["peer"], "against_variant": r["variant"],
+                               "rss_mib": r["rss_mib"], "ns": _round6(ns), "against_ns": r["median"], "ratio": _over(ns, r["median"])})
+    return listed
+
+
 def assemble(parts: list[dict], subject: str, head: dict) -> dict:
     """head: machine, settings, peers and what else stands before the rows."""
     joined = {key: [entry for part in parts for entry in part[key]] for key in ("results", "ratios", "aa")}
     return {**head, "subject": subject, "rows": [part["row"] for part in parts], **joined,
-            "quotients": quotients(joined["results"]), "problems": _problems(parts)}
+            "quotients": quotients(joined["results"]),
+            "equal_rss": equal_rss([part["row"] for part in parts], joined["results"], subject), "problems": _problems(parts)}

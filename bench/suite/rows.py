@@ -7,7 +7,7 @@ The two classes of servers, raw and framework, are groups of their own and are n
 from dataclasses import dataclass, replace
 
 MODES = ("quick", "default", "full")
-GROUPS = ("micro", "raw", "framework")
+GROUPS = ("micro", "memory", "raw", "framework")
 
 
 @dataclass(frozen=True)
@@ -16,17 +16,17 @@ class Row:
     base: str
     group: str  # one of GROUPS
     section: str  # the heading it stands under
-    kind: str  # micro | load
+    kind: str  # micro | memory | load
     question: str
     unit: str  # of the primary metric
     metrics: tuple[str, ...]
     seconds: dict[str, float]  # measured time of one run, by mode; a mode that is absent leaves the row out
-    micro: str = ""  # the micro program's row
+    micro: str = ""  # the row of the micro or memory program
     procs: int = 1
     server_mode: str = ""  # raw | http | echo
     rate: int = 0  # requests per second; 0: closed loop, at saturation
     realtime: bool = False
-    curve: bool = False  # a point of the load-latency curve only
+    curve: bool = False  # a point of a curve only, or a whole one
     collects: bool = False  # Go's garbage collector has something to do: GOGC matters
     aa: bool = False  # an A/A run is made on it
     firm: bool = False  # never shortened: a round would have too few samples for its headline
@@ -42,13 +42,15 @@ class Row:
     @property
     def spread(self) -> bool:
         """A distribution is reported, not a mean."""
-        return self.kind == "load" or "p99" in self.metrics
+        return self.kind == "load" or not {"p99", "p9999"}.isdisjoint(self.metrics)
 
 
 SECTIONS = {
     "micro1": "micro, one core (ns per operation)",
     "micro2": "micro, two cores (ns per operation)",
     "sched": "scheduling latency, two cores",
+    "memory": "memory (CPU time of all threads, collection included)",
+    "pushes": "tails of pushes into a window of live messages",
     "raw": "raw HTTP-shaped and TCP echo, one server core",
     "framework": "framework HTTP (parsing, routing, Date), one server core",
     "tails-raw": "tails, raw",
@@ -56,7 +58,7 @@ SECTIONS = {
     "curve": "load and latency, raw",
 }
 # The rows that are asked for most come first, should time run out.
-RUNNING_ORDER = ("raw", "tails-raw", "micro1", "framework", "tails-framework", "micro2", "sched", "curve")
+RUNNING_ORDER = ("raw", "tails-raw", "micro1", "framework", "tails-framework", "micro2", "memory", "pushes", "sched", "curve")
 CONNECTIONS = 64
 SATURATION_NOTE = ("on two cores the load generator is the limit for every good server (wrk's near 140,000 "
                    "requests/s): a rate alone says nothing, at saturation CPU per request is what is compared")
@@ -122,6 +124,46 @@ _BETWEEN_CORES = (
     ("rtt", "a cache line from one core to the other and back", "wake-polling"),
     ("wake-polling", "wake a goroutine that waits on the other core, whose P polls; one way", ""),
 )
+
+_ALLOC = "allocate {0} bytes, zeroed, with 64 MiB live of which half dies each cycle; CPU time of all threads"
+_PUSH = "put a new message in the place of the oldest: {0}; latency of a push"
+# name, cores, question, metrics, unit, measured seconds in quick, default and full (0: not in it), set-up seconds
+_MEMORY = (
+    *((f"alloc-{size}", 1, _ALLOC.format(size), ("ns", "rss"), "ns", (0.04, 0.12, 0.5), setup)
+      for size, setup in ((16, 0.6), (64, 0.3), (256, 0.2))),
+    ("binary-trees-16", 1, "binary trees of depth 16", ("wall", "cpu_s", "rss"), "s", (0.001, 0.001, 0.001), 0.4),
+    *(("binary-trees-18", procs, "binary trees of depth 18", ("wall", "cpu_s", "rss"), "s", (0, 0.001 * (procs == 1), 0.001), 1.7)
+      for procs in (1, 2)),
+    ("gc-hold", 1, "the longest hold of a goroutine by the collector, with 10,000 of them and 1 GiB live", ("hold", "rss"), "us",
+     (0, 0.5, 2.0), 1.8),
+    ("mark-tree", 1, "mark a heap rich in pointers, a binary tree: GB a second and core", ("gbs",), "GB/s", (0, 0.2, 1.0), 0.5),
+    ("mark-lists", 1, "mark a heap rich in pointers, a thousand lists: GB a second and core", ("gbs",), "GB/s", (0, 0, 1.0), 0.8),
+    ("mark-poor", 1, "mark a heap poor in pointers: GB a second and core", ("gbs",), "GB/s", (0, 0, 1.0), 0.4),
+    ("set-idle", 1, "store a pointer while the collector is idle; and what that is more than a plain store", ("ns", "extra"), "ns",
+     (0, 0.1, 0.5), 0.05),
+)
+# name, question, measured seconds, set-up seconds: so long that a collector at its usual setting works in every round.
+_PUSHES = (
+    ("ring-push", _PUSH.format("200,000 live messages of 1 KiB in a ring"), (0.25, 0.5, 2.0), 0.5),
+    ("map-push", _PUSH.format("1,000,000 live messages of 256 bytes in a map"), (0.32, 0.8, 2.0), 0.6),
+)
+
+
+def _in_modes(seconds: tuple[float, float, float]) -> dict[str, float]:
+    return {mode: s for mode, s in zip(MODES, seconds) if s}
+
+
+def _memory_rows() -> list[Row]:
+    rows = [Row(f"{name}-p{procs}", name, "memory", "memory", "memory", question, unit, metrics, _in_modes(seconds), micro=name,
+                procs=procs, collects=True, aa=name == "alloc-64", headline=metrics[0], setup=setup)
+            for name, procs, question, metrics, unit, seconds, setup in _MEMORY]
+    rows.append(Row("rss-curve-p1", "rss-curve", "memory", "memory", "memory",
+                    "time against memory: binary trees of depth 16 at GOGC 50, 100, 200 and 400; CPU time of all threads a node", "ns",
+                    ("ns", "rss"), {"default": 0.001, "full": 0.001}, micro="binary-trees-16", curve=True, collects=True, setup=0.5))
+    rows += [Row(f"{name}-p1", name, "memory", "pushes", "memory", question, "us", ("p999", "p9999", "max", "cpu", "rss"),
+                 _in_modes(seconds), micro=name, collects=True, headline="p9999", firm=True, setup=setup)
+             for name, question, seconds, setup in _PUSHES]
+    return rows
 
 
 def _micro_rows() -> list[Row]:
@@ -200,7 +242,7 @@ def all_rows(mode: str, realtime: bool) -> list[Row]:
     """The rows of a mode in running order. Fixed rates run under real-time scheduling when that is to be had;
     --full has both ways."""
     rows = []
-    for row in _micro_rows() + _load_rows():
+    for row in _micro_rows() + _memory_rows() + _load_rows():
         if mode not in row.seconds:
             continue
         if not (row.rate and realtime):
@@ -215,7 +257,7 @@ def all_rows(mode: str, realtime: bool) -> list[Row]:
 def known_names() -> list[str]:
     """Whatever --only takes, in any mode."""
     names = list(GROUPS) + ["tails"]
-    for row in _micro_rows() + _load_rows():
+    for row in _micro_rows() + _memory_rows() + _load_rows():
         names += [row.base, row.id] + ([f"{row.id}-rt"] if row.rate else [])
     return list(dict.fromkeys(names))
 

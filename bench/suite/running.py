@@ -81,7 +81,7 @@ def _one(bench: Bench, row: Row, runs: Runs, seconds: float, mode: str) -> None:
         runs.samples.append(None)
         return
     try:
-        if row.kind == "micro":
+        if row.kind != "load":
             runs.samples.append(micro.measure(bench, row, runs.program, seconds))
         else:
             runs.samples.append(server.measure(bench, row, runs.program, seconds, plan.warmup(row, mode)))
@@ -99,7 +99,7 @@ def _compare_work(row: Row, entrants: list[Runs]) -> None:
             runs.why, runs.failed = f"does different work from round to round: {' | '.join(sorted(proofs))}", True
         elif proofs:
             checks[runs.program.label] = proofs.pop()
-    wrong = micro.differing(checks) if row.kind == "micro" else {}
+    wrong = micro.differing(checks) if row.kind != "load" else {}
     for runs in entrants:
         if runs.program.label in wrong:
             runs.why, runs.failed = wrong[runs.program.label], True

@@ -7,7 +7,8 @@ from suite.rows import SATURATION_NOTE, SECTIONS
 WIDTH = 100
 _NAME, _CELL, _RATIO = 24, 8, 21
 _METRIC_WORDS = {"ns": "", "bytes": "bytes", "cpu": "CPU us", "rate": "1000/s", "p50": "p50 us", "p99": "p99 us",
-                 "p999": "p99.9 us", "share": "share %"}
+                 "p999": "p99.9 us", "p9999": "p99.99 us", "max": "max us", "share": "share %", "wall": "s", "cpu_s": "CPU s", "rss": "MiB",
+                 "gbs": "GB/s", "hold": "us", "extra": "more"}
 _COLOURS = {"win": "\x1b[32m", "LOST": "\x1b[31m", "tie": "\x1b[33m"}
 _PEERS = ("weft", "go", "rust", "c")
 _HEADS = {"weft": "weft", "go": "Go", "rust": "Rust", "c": "floor"}
@@ -93,6 +94,15 @@ def _line(report: dict, row: dict, metric: str, name: str, against: list[str], c
     return line.rstrip(), marks
 
 
+def _kinds_of_floor(report: dict, row: dict, metric: str) -> list[str]:
+    """Below a figure of a memory row: whose the floor's is, and what the other heaps in C have."""
+    have = [(figure(r, metric), r["variant"]) for r in report["results"] if r["workload"] == row["id"] and r["peer"] == "c"]
+    listed = sorted((value, name) for value, name in have if value is not None)
+    if row["kind"] != "memory" or not listed:
+        return []
+    return ["    in C: " + " · ".join(f"{name} {number(value)}" for value, name in listed)]
+
+
 _CPU_PARTS = {"user": "    of it user", "system": "    of it system", "spin": "    spinning, besides"}
 
 
@@ -112,7 +122,7 @@ def _names(row: dict) -> list[tuple[str, str]]:
     base = row["base"]
     if len(row["metrics"]) == 1:
         return [(row["metrics"][0], f"  {base}")]
-    if row["kind"] == "micro":
+    if row["kind"] != "load":
         return [(m, f"  {base} {_METRIC_WORDS[m]}".rstrip()) for m in row["metrics"]]
     short = base.replace("-saturation", "-sat").replace("framework", "frame")
     return [(m, f"  {short} {_METRIC_WORDS[m]}") for m in row["metrics"]]
@@ -143,6 +153,9 @@ def _section(report: dict, section: str, rows: list[dict], against: list[str], c
         if row["why"]:
             lines += _wrapped(f"{row['id']}: {row['why']}")
             continue
+        if row["kind"] == "memory" and row["curve"]:
+            lines += _curve_lines(report, row)
+            continue
         for metric, name in _names(row):
             name += " rt" if row["realtime"] and any(not r["realtime"] for r in rows) else ""
             line, new = _line(report, row, metric, name, against, colour)
@@ -150,10 +163,28 @@ def _section(report: dict, section: str, rows: list[dict], against: list[str], c
             marks |= new
             if metric == "cpu":
                 lines += _parts_of_cpu(report, row)
+            lines += _kinds_of_floor(report, row, metric)
     lines += _quotient_lines(report, rows)
     if section == "raw" or section == "framework":
         lines += _wrapped(SATURATION_NOTE)
     return lines, marks
+
+
+def _curve_lines(report: dict, row: dict) -> list[str]:
+    """Time against memory: a line for each setting, and the time with the other's memory."""
+    results = [r for r in report["results"] if r["workload"] == row["id"] and r["median"] is not None]
+    lines = []
+    for variant in dict.fromkeys(r["variant"] for r in results):
+        for metric in row["metrics"]:
+            cells = {r["peer"]: figure(r, metric) for r in results if r["variant"] == variant}
+            name = f"  {row['base']} {variant.replace('gogc', 'GOGC ')} {_METRIC_WORDS[metric]}".rstrip()
+            lines.append((f"{name:<{_NAME}}" + "".join(f"{number(cells[p]) if p in cells else '':>{_CELL}}" for p in _PEERS)).rstrip())
+    equal = [e for e in report["equal_rss"] if e["workload"] == row["id"]]
+    for against in dict.fromkeys(e["against"] for e in equal):
+        points = [(e["rss_mib"], e["ratio"]) for e in equal if e["against"] == against]
+        said = " · ".join(f"{number(rss)} MiB {ratio_number(ratio) if ratio else 'more needed'}" for rss, ratio in points)
+        lines += _wrapped(f"{equal[0]['peer']}/{against} with the memory of {_HEADS[against]}: {said}", "    ")
+    return lines
 
 
 def _quotient_lines(report: dict, rows: list[dict]) -> list[str]:

@@ -86,6 +86,49 @@ def test_a_histogram_that_lacks_samples_is_a_failure():
     faulty("sched-latency", "go-micro", "go", "torn", "has 120000 of 120001 samples")
 
 
+def test_a_memory_row_has_time_and_memory_of_every_heap():
+    report, done = ran("--only", "alloc-64,mark-tree,set-idle", "--no-realtime")
+    tap.equal(done.returncode, 0)
+    row = [r for r in report["results"] if r["workload"] == "alloc-64-p1"]
+    tap.equal([(r["peer"], r["variant"]) for r in row], [("weft", ""), ("go", "gogc100"), ("c", "bump"), ("c", "mimalloc"), ("c", "boehm")])
+    tap.check(all(r["rss_mib"] == 200 and 0 < r["median"] / 1e3 < r["cpu_us_per_op"] for r in row), row)
+    tap.equal({r["metric"] for r in report["ratios"] if r["workload"] == "alloc-64-p1"}, {"ns", "rss"})
+    tap.check(any(line.startswith("    in C: bump ") and " · boehm " in line for line in done.stdout.splitlines()), done.stdout)
+    marked = fakes.one(report["ratios"], workload="mark-tree-p1", metric="gbs", against="go", headline=True)
+    tap.check(marked["median"] > 2 and marked["verdict"] == "win", marked)
+    stored = fakes.one(report["results"], workload="set-idle-p1", peer="go")
+    tap.check(stored["metrics"]["extra"]["median"] < 0 < stored["median"], stored)
+    tap.check(not [r for r in report["ratios"] if r["metric"] == "extra"])
+
+
+def test_pushes_are_judged_by_what_all_rounds_merged_can_say():
+    report, done = ran("--quick", "--only", "ring-push")
+    go = fakes.one(report["results"], workload="ring-push-p1", peer="go")
+    tap.check(go["p999"] < go["p9999"] < go["max"] and go["count"] == 1500000, go)
+    tap.equal((go["rounds"], go["metrics"]["p9999"]["median"]), ([None] * 5, None))
+    ratio = fakes.one(report["ratios"], metric="p9999", against="go", headline=True)
+    tap.equal((ratio["method"], ratio["verdict"]), ("merged", "win"))
+    tap.equal({r["peer"] for r in report["results"]}, {"weft", "go"})
+    tap.check(0.999999 < go["curve"][-1][0] < 1, go["curve"][-1])
+    tap.check("ring-push p99.99 us" in done.stdout and "ring-push max us" in done.stdout, done.stdout)
+
+
+def test_the_curve_compares_at_equal_memory():
+    report, done = ran("--only", "rss-curve")
+    tap.equal([(e["against_variant"], e["rss_mib"]) for e in report["equal_rss"]],
+              [("gogc50", 150), ("gogc100", 200), ("gogc200", 300), ("gogc400", 500)])
+    tap.check(all(0.25 < e["ratio"] < 0.4 and e["ns"] < e["against_ns"] for e in report["equal_rss"]), report["equal_rss"])
+    tap.equal(report["ratios"], [])
+    tap.check("rss-curve GOGC 400 MiB" in done.stdout and "weft/go with the memory of Go: 150 MiB 0.3" in done.stdout, done.stdout)
+
+
+def test_a_memory_row_without_its_memory_is_a_failure():
+    report, done = ran("--quick", "--only", "alloc-64", faults={"go-memory": "bare"})
+    go = fakes.one(report["results"], workload="alloc-64-p1", peer="go")
+    tap.check("leaves out what a memory row has" in go["why"] and go["median"] is None, go)
+    tap.equal((fakes.one(report["results"], workload="alloc-64-p1", peer="weft")["valid"], done.returncode), (True, 1))
+
+
 def test_a_row_that_weft_loses_is_shown_as_lost():
     with fakes.scratch() as name:
         root = Path(name)

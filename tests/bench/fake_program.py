@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stands in for the programs that the driver runs, so that its tests need no compiler and no toolchain.
 
-usage: fake_program.py PERSON ...    PERSON: weft (load, hiccup, version), micro:SPEED, server:NAME
+usage: fake_program.py PERSON ...    PERSON: weft (load, hiccup, version), micro:SPEED, memory:SPEED, server:NAME
 
 `FAKE_FAULT` in the environment makes one misbehave: see _fault.
 """
@@ -19,6 +19,8 @@ from collections import Counter
 ROWS = ("spawn-batch spawn-one spawn-park yield-2 yield-1000 ping-pong chan-spsc chan-mpmc select-2 chan-try mutex "
         "mutex-contended rwmutex-read map-sync-load map-sync-store pool-get-put once assert semaphore defer protect panic timer park-100k park-1m fork-join timer-reset "
         "wake-polling rtt sched-latency json-decode json-encode").split()
+MEMORY_ROWS = ("alloc-16 alloc-64 alloc-256 binary-trees-16 binary-trees-18 ring-push map-push gc-hold mark-tree mark-lists mark-poor "
+               "set-idle").split()
 HELLO = b"Hello, World!"
 
 
@@ -113,6 +115,30 @@ def micro(argv, speed):
                           "bytes_per_op": 300 * speed if row.startswith("park") else None}))
 
 
+def memory(argv, speed):
+    """Of a heap that takes less time the more it may grow."""
+    if "--list" in argv:
+        print("\n".join(MEMORY_ROWS))
+        return
+    if "--version" in argv:
+        print("fake memory 1.0")
+        return
+    row, fault = argv[0], os.environ.get("FAKE_FAULT")
+    percent = int(os.environ.get("WEFT_GOGC") or os.environ.get("GOGC") or 100)
+    time.sleep(float(option(argv, "--seconds")))
+    ns, count = speed * (20 + 2000 / percent) * random.uniform(0.97, 1.03), 300000
+    said = {"row": row, "procs": int(option(argv, "--procs")), "ns_per_op": ns, "ops": count, "check": "sum=1" if fault == "work" else "sum=2",
+            "bytes_per_op": None, "wall_s": ns * count / 1e9, "cpu_s": 2 * ns * count / 1e9, "rss": (100 + percent) << 20}
+    if row == "set-idle":
+        said["plain_ns"] = ns * 1.1  # noise: a difference may be below nothing
+    if row.endswith("-push"):
+        late = Counter(int(speed * random.lognormvariate(7, 1)) // 512 * 512 + 511 for _ in range(count))
+        said |= {"histogram": sorted(late.items()), "ns_per_op": sum(v * n for v, n in late.items()) / count}
+    if fault == "bare":
+        del said["rss"]
+    print(json.dumps(said))
+
+
 def answer(mode, path, fault):
     body = b"Goodbye, all." if fault == "body" else HELLO
     if mode == "raw":
@@ -162,6 +188,8 @@ def main():
             pids.write(f"{os.getpid()}\n")
     if person.startswith("micro:"):
         micro(argv, float(person.removeprefix("micro:")))
+    elif person.startswith("memory:"):
+        memory(argv, float(person.removeprefix("memory:")))
     elif person.startswith("server:"):
         serve(argv, person.removeprefix("server:"))
     elif argv[0] == "version":

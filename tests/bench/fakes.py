@@ -30,10 +30,12 @@ def make_build(root: Path, weft: bool = True, faults: dict[str, str] | None = No
     person(root / "tuning" / "weft", "weft", faults.get("weft", ""))
     if weft:
         person(root / "bench" / "weft-micro", "micro:0.5", faults.get("weft-micro", ""))
+        person(root / "bench" / "weft-memory", "memory:0.5", faults.get("weft-memory", ""))
         person(root / "bench" / "weft-server", "server:weft", faults.get("weft-server", ""))
     entries = []
     for name, program, who in (("go", "go-micro", "micro:1.6"), ("rust", "rust-micro", "micro:1"),
-                               ("c", "c-floor", "micro:0.1"),
+                               ("c", "c-floor", "micro:0.1"), ("go", "go-memory", "memory:1.6"), ("rust", "rust-memory", "memory:1"),
+                               ("c", "c-bump", "memory:0.1"), ("c", "c-mimalloc", "memory:0.8"), ("c", "c-boehm", "memory:3"),
                                ("go", "go-raw", "server:go-raw"), ("go", "go-http", "server:go-http"),
                                ("rust", "tokio-raw", "server:tokio-raw"), ("rust", "hyper", "server:hyper"),
                                ("c", "c-epoll", "server:c-epoll"), ("c", "c-epoll-spin", "server:c-epoll-spin"),

@@ -24,7 +24,7 @@ def report() -> dict:
     """One report for all tests, with every kind of row in it."""
     if not _report:
         with fakes.scratch() as name:
-            _report.update(measured(Path(name), "--only", "ping-pong,park-100k-p1,wake-polling,sched-latency,raw-saturation,raw-20k,raw-50k,"
+            _report.update(measured(Path(name), "--only", "ping-pong,park-100k-p1,wake-polling,sched-latency,alloc-64,ring-push,rss-curve,raw-saturation,raw-20k,raw-50k,"
                                                           "framework-50k"))
     return json.loads(json.dumps(_report))
 
@@ -74,7 +74,7 @@ def test_nothing_is_fetched():
 def test_every_curve_is_drawn():
     have = report()
     tails = [r for r in have["results"] if r["curve"] and next(
-        row for row in have["rows"] if row["id"] == r["workload"])["section"].startswith(("tails", "sched"))]
+        row for row in have["rows"] if row["id"] == r["workload"])["section"].startswith(("tails", "sched", "pushes"))]
     for width, suffix in ((1400, "#light"), (1400, "#dark"), (390, "#light"), (390, "#dark")):
         dom = drawn(page.render(have), width, suffix)
         curves = re.findall(r'<path class="curve[^>]* d="([^"]*)"', dom)
@@ -87,7 +87,7 @@ def test_every_curve_is_drawn():
 def test_the_parts_of_the_report_are_there():
     dom = drawn(page.render(report()))
     for words in ("99.9%", "hiccups, longest", "CPU time per operation", "p99 against offered load", "The noise: A/A",
-                  "Machine, versions, settings", "go 1.0", "wake-polling/rtt", "Scheduling latency", "GOGC", "not built: weft has no HTTP server yet"):
+                  "Machine, versions, settings", "go 1.0", "wake-polling/rtt", "Scheduling latency", "Time against memory", "p99.99", "GOGC", "not built: weft has no HTTP server yet"):
         tap.check(words in dom, words)
     tap.check(count('class="ratio"', dom) >= 8, "forest plots")
     tap.check(count('class="hiccup"', dom) >= 3, "hiccup lines")

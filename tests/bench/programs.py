@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""weft-server and weft-micro, given what they cannot take: one line on stderr, and 2 for wrong usage, 1 for a failure.
+"""weft-server, weft-micro and weft-memory, given what they cannot take: one line on stderr, and 2 for wrong usage, 1 for a failure;
+and that weft-memory does the work that its peers do.
 
 WEFTTEST_BUILD is the build directory.
 """
@@ -10,6 +11,9 @@ import sys
 from pathlib import Path
 
 import tap
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench" / "peers"))
+import check  # noqa: E402
 
 NOBODY = 65534
 FREE = ("--listen", "127.0.0.1:0")
@@ -62,14 +66,32 @@ def test_wrong_usage_of_weft_micro():
         fails(2, words, "weft-micro", *arguments)
 
 
+def test_wrong_usage_of_weft_memory():
+    for words, *arguments in (
+            ("one row is wanted",), ("one row is wanted", "alloc-16", "alloc-64"), ("no row 'nonsense'", "nonsense"), ("no row 'a?b'", "a\nb"),
+            ("unknown option '--bad'", "--bad"), ("option '--procs' needs a value", "alloc-16", "--procs"), ("--procs '0'", "alloc-16", "--procs", "0"),
+            ("--seconds 'nan'", "alloc-16", "--seconds", "nan"), ("--seconds '-1'", "alloc-16", "--seconds", "-1")):
+        fails(2, words, "weft-memory", *arguments)
+
+
+def test_weft_memory_does_the_same_work_as_its_peers():
+    program = [str(Path(os.environ["WEFTTEST_BUILD"]) / "bench" / "weft-memory")]
+    for row in check.rows_of(program):
+        check.check_row(program, row, 1, 0.05)
+    for row in ("alloc-64", "binary-trees-16", "ring-push"):
+        if len(os.sched_getaffinity(0)) > 1:
+            check.check_row(program, row, 2, 0.05)
+
+
 def test_a_full_disk_is_said():
     with open("/dev/full", "w") as full:
         fails(1, "No space left", "weft-micro", "ping-pong", "--seconds", "0.001", stdout=full)
+        fails(1, "No space left", "weft-memory", "alloc-256", "--seconds", "0.001", stdout=full)
         fails(1, "No space left", "weft-server", *FREE, stdout=full)
 
 
 def test_help_names_the_options():
-    for program, options in (("weft-server", "listen mode threads stats version"), ("weft-micro", "procs seconds list version")):
+    for program, options in (("weft-server", "listen mode threads stats version"), ("weft-micro", "procs seconds list version"), ("weft-memory", "procs seconds list version")):
         done = ran(program, "--help")
         tap.equal((done.returncode, done.stderr), (0, ""))
         tap.check(all(f"--{option}" in done.stdout for option in options.split()), done.stdout)

@@ -136,6 +136,29 @@ def test_two_rows_make_a_quotient():
     tap.check(made[0]["low"] < 1.8 < made[0]["high"] and made[0]["better"] == "higher", made)
 
 
+def test_every_memory_row_is_there():
+    have = {row.id: row for row in rows.all_rows("full", True)}
+    for base in ("alloc-16", "alloc-64", "alloc-256", "binary-trees-18", "gc-hold", "mark-tree", "mark-lists", "mark-poor", "set-idle",
+                 "rss-curve", "ring-push", "map-push"):
+        tap.check(f"{base}-p1" in have, base)
+    tap.check("binary-trees-18-p2" in have)
+    quick = {row.base for row in rows.all_rows("quick", True) if row.group == "memory"}
+    tap.equal(quick, {"alloc-16", "alloc-64", "alloc-256", "binary-trees-16", "ring-push", "map-push"})
+    for row in have.values():
+        tap.check(row.primary in row.metrics, row)
+
+
+def test_equal_memory_is_between_two_points_or_none():
+    def point(peer, rss, ns):
+        return {"workload": "curve", "peer": peer, "variant": "", "median": ns, "rss_mib": rss}
+    row = {"id": "curve", "kind": "memory", "curve": True}
+    ours = [point("weft", 400, 10.0), point("weft", 100, 40.0)]
+    made = results.equal_rss([row], ours + [point("go", mib, 20.0) for mib in (99, 100, 200, 400, 800)], "weft")
+    tap.equal([(e["ns"], e["ratio"]) for e in made], [(None, None), (40.0, 2.0), (20.0, 1.0), (10.0, 0.5), (10.0, 0.5)])
+    tap.equal(results.equal_rss([row], [point("go", 100, 20.0)], "weft")[0]["ns"], None)
+    tap.equal(results.equal_rss([{**row, "curve": False}], ours + [point("go", 100, 1.0)], "weft"), [])
+
+
 def test_classes_are_never_in_one_row():
     for row in rows.all_rows("full", True):
         if row.kind == "load":
@@ -168,12 +191,12 @@ def test_names_select_rows_bases_and_groups():
 def test_a_plan_shrinks_runs_and_keeps_the_limit():
     chosen = [(row, 5) for row in rows.all_rows("default", True)]
     wide = plan.Plan("default", 5, plan.time.monotonic(), chosen)
-    tap.check(plan.estimate(wide) <= 570)
+    tap.check(plan.estimate(wide) <= plan.LIMIT_S["default"])
     tap.check(plan.SHRINK_FLOOR <= plan.scale(wide, 0) <= 1)
     firm = next(row for row in rows.all_rows("default", True) if row.base == "sched-latency")
     tap.equal(plan.measured(firm, "default", plan.SHRINK_FLOOR), firm.seconds["default"])
     tap.equal(plan.measured(chosen[0][0], "default", 0.5), chosen[0][0].seconds["default"] / 2)
-    late = plan.Plan("default", 5, plan.time.monotonic() - 569, chosen)
+    late = plan.Plan("default", 5, plan.time.monotonic() - plan.LIMIT_S["default"] + 1, chosen)
     tap.equal(plan.scale(late, 0), 0.0)
     full = plan.Plan("full", 5, plan.time.monotonic() - 1e6, chosen)
     tap.equal(plan.scale(full, 0), 1.0)

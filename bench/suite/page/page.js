@@ -4,11 +4,13 @@ const report = JSON.parse(document.getElementById("data").textContent);
 const PEER = { weft: "weft", go: "Go", rust: "Rust", c: "floor (C)", nginx: "nginx", haproxy: "haproxy" };
 const DASH = { weft: "", go: "9 4", rust: "2.5 3", c: "12 3 2.5 3" };
 const MARK = { weft: "circle", go: "square", rust: "diamond", c: "triangle" };
-const METRIC = { ns: "ns", bytes: "bytes each", cpu: "CPU µs/op", rate: "requests/s", p50: "p50 µs", p99: "p99 µs", p999: "p99.9 µs", share: "% of a core" };
-const HIGHER = ["rate", "share"];
+const METRIC = { ns: "ns", bytes: "bytes each", cpu: "CPU µs/op", rate: "requests/s", p50: "p50 µs", p99: "p99 µs", p999: "p99.9 µs", p9999: "p99.99 µs", max: "max µs", share: "% of a core",
+	wall: "s", cpu_s: "CPU s", rss: "MiB", gbs: "GB/s", hold: "µs", extra: "more than plain" };
+const HIGHER = ["rate", "share", "gbs"];
 const SECTION = {
 	micro1: "Micro, one core", micro2: "Micro, two cores", raw: "Raw request/response and echo",
 	framework: "Framework HTTP", "tails-raw": "Tails, raw", "tails-framework": "Tails, framework", sched: "Scheduling latency, two cores",
+	memory: "Memory", pushes: "Pushes into a window of live messages",
 };
 const rowOf = new Map(report.rows.map((row) => [row.id, row]));
 
@@ -21,7 +23,7 @@ function figure(result, metric) {
 }
 function variantName(result) {
 	const v = result.variant;
-	return (PEER[result.peer] || result.peer) + (v && v !== "gogc100" && v !== "tokio" && v !== "hyper" && v !== "floor" ? ` ${v.replace("gogc", "GOGC ")}` : "");
+	return (PEER[result.peer] || result.peer) + (v && v !== "gogc100" && v !== "tokio" && v !== "hyper" && v !== "floor" && v !== "box" ? ` ${v.replace("gogc", "GOGC ")}` : "");
 }
 const resultsOf = (id) => report.results.filter((r) => r.workload === id);
 function bestOf(id, peer, metric) {
@@ -268,7 +270,7 @@ function peerCell(row, peer, metric) {
 	const r = bestOf(row.id, peer, metric);
 	if (r) {
 		const own = r.metrics[metric], tail = known(own && own.low) ? ` [${short(own.low)}–${short(own.high)}]` : "";
-		const other = r.variant && /400|spin|uring/.test(r.variant) ? ` ${r.variant.replace("gogc", "GOGC ")}` : "";
+		const other = r.variant && /400|spin|uring|bump|mimalloc|boehm/.test(r.variant) ? ` ${r.variant.replace("gogc", "GOGC ")}` : "";
 		return h("td", { title: `${variantName(r)}${tail}${r.why ? `; ${r.why}` : ""}` }, short(figure(r, metric)), other ? h("span", { class: "range" }, other) : null);
 	}
 	const why = resultsOf(row.id).filter((e) => e.peer === peer && (e.failed || e.pending));
@@ -330,6 +332,20 @@ function tailSection(name, lead) {
 	return section(name, SECTION[name], h("p", { class: "soft" }, lead), leftOut(rows), ran.length ? h("div", { class: "card" }, forest(ran, `${SECTION[name]}: ratios`), figures(ran), details("Every round", roundsTable(ran))) : null,
 		ran.map((row) => h("div", { class: "card" }, h("h3", {}, row.id), h("p", { class: "soft small" }, `${row.question}; ${row.realtime ? "real-time" : "ordinary"} scheduling`), percentileChart(row), tailTable(row))));
 }
+/* Time against memory: the settings of each peer in the order of what they need. */
+function memoryCurve() {
+	const row = report.rows.find((one) => one.kind === "memory" && one.curve && !one.why);
+	if (!row) return null;
+	const series = ["weft", "go"].map((peer) => ({ name: PEER[peer], peer, main: true, marks: true,
+		points: resultsOf(row.id).filter((r) => r.peer === peer && known(r.median) && known(r.rss_mib)).map((r) => [r.rss_mib, r.median / 1000]).sort((a, b) => a[0] - b[0]) })).filter((one) => one.points.length);
+	if (!series.length) return null;
+	const all = series.flatMap((one) => one.points.map((p) => p[0])), low = Math.min(...all) * 0.9, high = Math.max(...all) * 1.1;
+	const equal = (report.equal_rss || []).filter((e) => e.workload === row.id);
+	return section("memory-curve", "Time against memory", h("p", { class: "soft" }, `${row.question}. Left is less memory, below is less time.`), h("div", { class: "card" },
+		lineChart({ label: "CPU time of a node against resident memory", series, height: 300,
+			x: { scale: (a, b) => logScale(low, high, a, b), ticks: logTicks(low, high).map((t) => [t, short(t)]), text: (v) => `${short(v)} MiB`, name: "resident memory at its peak, MiB" } }),
+		table(["", "MiB", "ns", `${PEER[report.subject]} with as much`, "ratio"], equal.map((e) => [`${PEER[e.against]} ${e.against_variant.replace("gogc", "GOGC ")}`, short(e.rss_mib), short(e.against_ns), known(e.ns) ? short(e.ns) : "needs more", known(e.ratio) ? times(e.ratio) : "–"]))));
+}
 function cpuSection() {
 	const cards = [["raw", "Raw"], ["framework", "Framework"]].map(([group, title]) => {
 		const chart = cpuChart(report.rows.filter((row) => row.kind === "load" && row.group === group && !row.curve));
@@ -366,7 +382,7 @@ function overview() {
 	const missing = new Set(report.problems.flatMap((p) => p.workloads)).size;
 	const tile = (kind, number, words) => h("div", { class: `tile ${kind}` }, h("b", {}, number), h("span", { class: "soft small" }, words));
 	return [h("div", { class: "tiles" }, tile("win", count.win, `won by ${name}`), tile("tie", count.tie, "ties: the interval spans 1"), tile("lost", count.LOST, `lost by ${name}`), tile("", missing, "rows with something missing")),
-		h("p", { class: "soft" }, `Ratios of ${name} to Go and to Rust, headline metrics of every row. A ratio is the median of ratios paired by round, its interval the 95% bootstrap interval; below 1 is better for ${name}. Go counts at the better of GOGC 100 and 400, the floor with its best server.`),
+		h("p", { class: "soft" }, `Ratios of ${name} to Go and to Rust, headline metrics of every row. A ratio is the median of ratios paired by round, its interval the 95% bootstrap interval; below 1 is better for ${name}. Go counts at the better of GOGC 100 and 400, in memory rows at 100, the floor with its best server.`),
 		report.subject !== "weft" ? h("p", { class: "notice" }, `weft has no program in this run: ratios are ${name}'s.`) : null,
 		report.interrupted ? h("p", { class: "notice bad" }, "Interrupted: only the rows that were finished are shown.") : null,
 		report.problems.map((p) => h("p", { class: p.failed ? "notice bad" : "notice" }, `${PEER[p.peer] || p.peer}, ${p.program}: ${p.why} (${p.workloads.length > 4 ? `${p.workloads.slice(0, 4).join(", ")} and ${p.workloads.length - 4} more` : p.workloads.join(", ")})`)),
@@ -390,7 +406,10 @@ start(masthead(), [
 	groupSection("micro1", "Nanoseconds per operation, everything on one core."),
 	groupSection("micro2", "The same with two."),
 	tailSection("sched", "How much later than intended a goroutine runs that slept, while one computes all the time; and how much of a core that one is left."),
+	groupSection("memory", "Each has the same live set and does the same work; time is that of the CPU, of all threads, and what collecting or freeing costs is in it."),
+	memoryCurve(),
+	tailSection("pushes", "Each push makes a message and lets the oldest go. Its latency is its own: the collector's assists, its marking on the same core, and the kernel's pages."),
 	noiseSection(), particulars(),
 ]);
-const firstTail = document.querySelector("#tails-raw h2, #tails-framework h2, #sched h2");
+const firstTail = document.querySelector("#tails-raw h2, #tails-framework h2, #sched h2, #pushes h2");
 if (firstTail) firstTail.parentNode.insertBefore(axisButton, firstTail.nextSibling.nextSibling);
