@@ -147,7 +147,7 @@ bool gc_spare_time(struct m *);
 void gc_p_sleeps(struct p *);
 void gc_p_wakes(struct p *);
 
-/* ---- pick.c, sysmon.c ---- */
+/* ---- pick.c ---- */
 
 /* A P that has goroutines to run gives the collector its share. */
 COLD void gc_share_slow(struct p *, int64_t now);
@@ -160,8 +160,8 @@ static inline void gc_share(struct p *p, int64_t now)
 /* After a cycle: what has become due is called, pools get older. */
 void gc_tidy_up(void);
 
-/* Moves on what waits for nobody but time, and gives memory back. True: there is more to come. */
-bool gc_watch(int64_t now);
+/* start.c: a thread of weft's own that looks after all this when nobody else does. */
+void gc_watch_start(void);
 
 /* ---- whoever has something that the collector is to look at (area.h) ---- */
 

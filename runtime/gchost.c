@@ -8,7 +8,7 @@
  *     it is outside calls        after a membarrier of this round: its next call reads what was written before (call.h has the argument)
  *
  * Those that are in a call find a note, and pass at its end. Only when somebody has not passed for a while there is a membarrier, which can take
- * tens of microseconds: it is made by sysmon or by a P that has nothing else to do, and holds no goroutine up. Nobody is interrupted.
+ * tens of microseconds: it is made by the watch or by a P that has nothing else to do, and holds no goroutine up. Nobody is interrupted.
  *
  * Signals (SIGURG) are for what an M alone can do, and its goroutine makes no call: to have its registers and its stack looked at, and to
  * flush its P's cache. The handler is a call: it sets xinside, and does nothing if that was set, for then a note is enough. What it
@@ -26,16 +26,17 @@
 #include "runtime/panic.h"
 #include "runtime/placement.h"
 #include "runtime/pool.h"
-#include "runtime/sysmon.h"
 
 #include <weft/go.h>
 #include <weft/mem.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -50,6 +51,7 @@ enum {
 	HEAP_LEAST = 1 << 30,
 	CLAIMED = 128, /* beside a code */
 	PENDING_MOST = 4096,
+	WATCH_NS = 200000,
 	RELEASE_EVERY_NS = 2000000,
 	RELEASE_AFTER_NS = 1000000000,
 	RELEASE_BYTES = 1 << 20,
@@ -79,6 +81,7 @@ static struct {
 	bool trace;
 	int64_t started;
 	uint32_t cycles;
+	_Atomic uint32_t xwatching; /* futex: 0 while the watch sleeps */
 	_Atomic bool xleft; /* a cycle has ended: see gc_tidy_up */
 	_Atomic int64_t cycle_hold; /* the longest in this cycle */
 	_Atomic int64_t hold_max, hold_total, spent[GC_WHOSE];
@@ -494,9 +497,13 @@ static void push_by_signal(struct m *m, int64_t now)
 
 /* ---- handshakes ---- */
 
+static void wake_watch(void);
+
 static void ask(struct gc *gc, enum gc_ask what)
 {
 	(void)gc;
+	if (load_rlx(&host.xwatching) == 0)
+		wake_watch();
 	host.what = what;
 	host.asked_at = weft_now();
 	host.fenced = sim_on; /* all its Ms are one thread */
@@ -1104,20 +1111,61 @@ static bool release_some(int64_t now)
 /* What a cycle leaves to do, by who can spare the time: it makes goroutines, and passes membarriers. */
 void gc_tidy_up(void)
 {
-	if (!load_rlx(&host.xleft) || !swap_acqrel(&host.xleft, false)) /* A2 */
+	if (!load_rlx(&host.xleft) || !swap_seq(&host.xleft, false))
 		return;
 	gc_start_cleanups();
 	pool_collect();
 }
 
-bool gc_watch(int64_t now)
+/* ---- the watch ---- */
+
+/* A thread that moves the collector on when nobody else does, passes membarriers, does what a cycle leaves, and gives memory back. It sleeps while
+ * there is nothing of that. Not sysmon, which may stand above Ms in the kernel's eyes: here locks are taken that Ms hold. */
+static bool watch(int64_t now)
 {
 	gc_tidy_up();
 	bool releases = release_some(now);
-	if (!gc_is_on(&collector))
-		return releases;
-	gc_step(&collector, NULL, 0, GC_SPARE);
-	return true;
+	if (gc_is_on(&collector))
+		gc_step(&collector, NULL, 0, GC_SPARE);
+	return releases || gc_is_on(&collector);
+}
+
+static void *watch_run(void *unused)
+{
+	os_exact_timers();
+	for (;;) {
+		store_seq(&host.xwatching, 1);
+		while (watch(weft_now())) {
+			struct timespec pause = {.tv_nsec = gc_is_on(&collector) ? WATCH_NS : RELEASE_EVERY_NS};
+			nanosleep(&pause, NULL);
+		}
+		store_seq(&host.xwatching, 0);
+		if (!gc_is_on(&collector) && !load_seq(&host.xleft))
+			os_futex_wait(&host.xwatching, 0, -1);
+	}
+	return unused;
+}
+
+static void wake_watch(void)
+{
+	if (swap_seq(&host.xwatching, 1) == 0)
+		os_futex_wake(&host.xwatching);
+}
+
+void gc_watch_start(void)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all); /* signals are for others */
+	int err = pthread_create(&thread, &attr, watch_run, NULL);
+	if (err)
+		fatal("cannot start the collector's watch: error %d", err);
+	pthread_attr_destroy(&attr);
+	add_seq(&sched.own_threads, 1);
 }
 
 /* ---- beginning and end of a cycle ---- */
@@ -1149,8 +1197,8 @@ static void ended(struct gc *gc, const struct gc_report *r)
 	host.cycles = r->cycle;
 	if (host.trace)
 		gctrace(r);
-	store_rel(&host.xleft, true); /* R2 */
-	sysmon_wake();
+	store_seq(&host.xleft, true);
+	wake_watch();
 }
 
 static const struct gc_host the_host = {

@@ -347,6 +347,7 @@ static void start_ms(void)
 		if (!m_start(sched.ps[i]))
 			fatal("cannot start thread %u of %u", i + 1, sched.nprocs);
 	sysmon_start();
+	gc_watch_start();
 }
 
 /* The thread that is all the Ms of a simulation. */

@@ -24,7 +24,6 @@
 #include "lockfree/assert.h"
 #include "runtime/block.h"
 #include "runtime/call.h"
-#include "runtime/collect.h"
 #include "runtime/takeover.h"
 #include "runtime/watch.h"
 
@@ -40,7 +39,6 @@ enum {
 	BLOCKED_PATIENCE = 50, /* looks without a hand-over before they become rarer */
 	COMPUTING_EVERY = 5000000,
 	WATCH_SELDOM = 5000000,
-	COLLECTING_EVERY = 200000,
 	PATIENCE = 10000000,
 	GRACE = 100000,
 	IDLE_AFTER = 1000000000,
@@ -193,8 +191,7 @@ static void *sysmon_run(void *unused)
 	os_short_slice();
 	os_go_before_equals();
 	for (;; now = weft_now()) {
-		bool collects = gc_watch(now);
-		if (!all_is_idle() || collects)
+		if (!all_is_idle())
 			busy_at = now;
 		if (now - busy_at > IDLE_AFTER) {
 			rest(SYSMON_ASLEEP, -1);
@@ -210,8 +207,6 @@ static void *sysmon_run(void *unused)
 		if (now >= computing_at)
 			computing_at = now + look_at_all(now, &seen.unhelped);
 		int64_t pause = sooner(computing_at, watch_at) - now;
-		if (collects)
-			pause = sooner(pause, COLLECTING_EVERY);
 		int64_t until_look = look_pace_next(&pace, saw);
 		if (until_look == 0) {
 			rest(SYSMON_NAPPING, pause);
