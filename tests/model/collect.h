@@ -4,6 +4,8 @@
 #define RUNTIME_AREA_H
 #define RUNTIME_ATTACH_H
 
+#include <stdbool.h>
+
 #define gc_before_run(m, next) ((void)(m), (void)(next))
 #define gc_born(m, g)          ((void)(m), (void)(g))
 #define gc_ends(g)             ((void)(g))

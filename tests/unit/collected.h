@@ -19,7 +19,7 @@ enum { WATCHED = 40, STRAY = 4 }; /* so many may be kept by words that only look
 static _Atomic(weft_weak *) watched[WATCHED];
 
 /* The i-th, which nobody else has. */
-static __attribute__((noinline)) struct thing *watch_new(int i)
+static __attribute__((noinline, unused)) struct thing *watch_new(int i)
 {
 	struct thing *t = weft_new(thing);
 	t->number = 1000 + (uint64_t)i;
@@ -28,14 +28,14 @@ static __attribute__((noinline)) struct thing *watch_new(int i)
 }
 
 /* What calls have left below is overwritten. */
-static __attribute__((noinline)) void clean_stack(void)
+static __attribute__((noinline, unused)) void clean_stack(void)
 {
 	char clean[16384];
 	memset(clean, 0, sizeof clean);
 	weft_keep_alive(clean);
 }
 
-static __attribute__((noinline)) int alive(void)
+static __attribute__((noinline, unused)) int alive(void)
 {
 	int n = 0;
 	for (int i = 0; i < WATCHED; i++) {
@@ -49,14 +49,14 @@ static __attribute__((noinline)) int alive(void)
 }
 
 /* What is freed is used again at once, so that whoever reads it notices. */
-static __attribute__((noinline)) void use_memory_again(void)
+static __attribute__((noinline, unused)) void use_memory_again(void)
 {
 	for (int i = 0; i < 10000; i++)
 		weft_new(thing)->number = 7;
 	clean_stack();
 }
 
-static __attribute__((noinline)) int alive_after_gc(void)
+static __attribute__((noinline, unused)) int alive_after_gc(void)
 {
 	clean_stack();
 	weft_gc();
