@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { BYTES_A_POINTER = 40 }; /* that are looked at while one pointer is followed that is not in the cache */
+enum { OBJECTS_AHEAD = 8, BYTES_A_POINTER = 40 }; /* that are looked at while one pointer is followed that is not in the cache */
 
 void gc_marking_init(struct gc_marking *all, struct heap *heap)
 {
@@ -16,9 +16,10 @@ void gc_marker_init(struct gc_marker *m, struct gc_marking *all)
 {
 	m->all = all;
 	m->work = m->live = m->seen = 0;
-	m->near = m->far = 0;
-	memset(m->word, 0, sizeof m->word);
-	memset(m->reached, 0, sizeof m->reached);
+	m->at_words = m->at_spans = m->at_marks = 0;
+	memset(m->words, 0, sizeof m->words);
+	memset(m->spans, 0, sizeof m->spans);
+	memset(m->marks, 0, sizeof m->marks);
 	deque_init(&m->queue, m->slots, GC_QUEUE);
 }
 
@@ -112,30 +113,34 @@ void gc_mark(struct gc_marker *m, uintptr_t word)
 		reach(m, o.span, o.slot);
 }
 
-/* A pointer of a declared member points to an object, or to nothing of the heap's: it need not be asked whether the slot is one's. Each lookup
- * is two misses, the span and its marks, which are waited for while others are on their way. */
-static void reach_far(struct gc_marker *m, struct span *s, uintptr_t word)
+/* A pointer of a declared member points to an object, or to nothing of the heap's: it need not be asked whether the slot is one's. To mark the object
+ * is three misses: the table, the span, its mark. Each is begun, and waited for when eight others have been: pointers go by three rings. */
+static void reach_mark(struct gc_marker *m, struct span *s, uint32_t slot)
 {
-	struct gc_reached *r = &m->reached[m->far++ % GC_AHEAD], old = *r;
-	*r = (struct gc_reached){s, word};
+	struct gc_reached *r = &m->marks[m->at_marks++ % GC_AHEAD], old = *r;
+	*r = (struct gc_reached){s, slot};
 	if (s)
-		__builtin_prefetch(s->marks);
-	if (!old.span)
-		return;
-	uint32_t slot = span_slot_of(old.span, old.word);
-	if (slot < old.span->nslots)
-		reach(m, old.span, slot);
+		__builtin_prefetch((const void *)(uintptr_t)&s->marks[slot / 64], 1);
+	if (old.span)
+		reach(m, old.span, (uint32_t)old.which);
 }
 
-static void reach_near(struct gc_marker *m, uintptr_t word)
+static void reach_span(struct gc_marker *m, struct span *s, uintptr_t word)
 {
-	struct heap *h = m->all->heap;
-	uintptr_t *w = &m->word[m->near++ % GC_AHEAD], old = *w;
-	*w = word;
-	struct span *s = old ? load_acq(&h->table[pages_index(&h->pages, old)]) : NULL;
+	struct gc_reached *r = &m->spans[m->at_spans++ % GC_AHEAD], old = *r;
+	*r = (struct gc_reached){s, word};
 	if (s)
 		__builtin_prefetch(s);
-	reach_far(m, s, old);
+	uint32_t slot = old.span ? span_slot_of(old.span, old.which) : 0;
+	reach_mark(m, old.span && slot < old.span->nslots ? old.span : NULL, slot);
+}
+
+static void reach_word(struct gc_marker *m, uintptr_t word)
+{
+	struct heap *h = m->all->heap;
+	uintptr_t *w = &m->words[m->at_words++ % GC_AHEAD], old = *w;
+	*w = word;
+	reach_span(m, old ? load_acq(&h->table[pages_index(&h->pages, old)]) : NULL, old);
 }
 
 static inline void see(struct gc_marker *m, uintptr_t word)
@@ -145,14 +150,14 @@ static inline void see(struct gc_marker *m, uintptr_t word)
 		return;
 	m->seen++;
 	__builtin_prefetch((void *)(uintptr_t)&h->table[pages_index(&h->pages, word)]);
-	reach_near(m, word);
+	reach_word(m, word);
 }
 
 /* Nothing is on its way any more. */
 static void see_all(struct gc_marker *m)
 {
-	for (unsigned i = 0; i < 2 * GC_AHEAD; i++)
-		reach_near(m, 0);
+	for (unsigned i = 0; i < 3 * GC_AHEAD; i++)
+		reach_word(m, 0);
 }
 
 /* One that points to the beginning of an object may be meant for the end of the one before. */
@@ -253,6 +258,15 @@ static bool is_enough(const struct gc_marker *m)
 	return m->work >= m->until || m->seen >= m->seen_until;
 }
 
+/* The object of the first of these bits is on its way into the cache; the bits that are left. */
+static uint64_t fetch_first(const struct span *s, uint32_t word, uint64_t bits)
+{
+	if (!bits)
+		return 0;
+	__builtin_prefetch(span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(bits)));
+	return bits & (bits - 1);
+}
+
 /* Of 64 slots; what the marker does not come to any more is left to the next who takes the span. */
 static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word)
 {
@@ -260,8 +274,13 @@ static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word)
 	if (!(marked & ~load_rlx(&s->scanned[word]))) /* A1 */
 		return;
 	uint64_t todo = marked & ~or_rlx(&s->scanned[word], marked);
-	for (; todo && !is_enough(m); todo &= todo - 1)
+	uint64_t ahead = todo;
+	for (unsigned i = 0; i < OBJECTS_AHEAD && ahead; i++)
+		ahead = fetch_first(s, word, ahead);
+	for (; todo && !is_enough(m); todo &= todo - 1) {
+		ahead = fetch_first(s, word, ahead);
 		scan(m, &s->shape, span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(todo)), s->slot_size);
+	}
 	if (todo)
 		(void)and_rlx(&s->scanned[word], ~todo);
 }
@@ -286,16 +305,19 @@ static void scan_span(struct gc_marker *m, struct span *s)
 bool gc_mark_step(struct gc_marker *m, uint64_t budget, struct gc_marker *const *others, unsigned n)
 {
 	m->until = m->work + budget;
-	m->seen_until = m->seen + budget / BYTES_A_POINTER;
-	while (!is_enough(m)) {
+	m->seen_until = m->seen + budget / BYTES_A_POINTER + 1;
+	bool more = true;
+	while (more && !is_enough(m)) {
 		struct span *s = gc_take(m, others, n);
-		if (s)
+		if (s) {
 			scan_span(m, s);
-		see_all(m);
-		if (!s && !deque_len(&m->queue))
-			return false;
+		} else {
+			see_all(m);
+			more = deque_len(&m->queue) != 0;
+		}
 	}
-	return true;
+	see_all(m);
+	return more;
 }
 
 bool gc_nothing_queued(struct gc_marking *all, struct gc_marker *const *markers, unsigned n)

@@ -47,13 +47,13 @@ struct gc_marker {
 	uint64_t live; /* bytes marked */
 	uint64_t seen; /* pointers into the heap that were found in objects */
 	uint64_t until, seen_until; /* when to stop */
-	/* Pointers that have been read, and whose spans are on their way into the cache; and spans whose marks are. Empty between steps. */
-	unsigned near, far;
-	uintptr_t word[GC_AHEAD];
+	/* Pointers that have been read, on their way to what they mark (mark.c). Empty between steps. */
+	unsigned at_words, at_spans, at_marks;
+	uintptr_t words[GC_AHEAD];
 	struct gc_reached {
 		struct span *span;
-		uintptr_t word;
-	} reached[GC_AHEAD];
+		uintptr_t which; /* word, or slot */
+	} spans[GC_AHEAD], marks[GC_AHEAD];
 	struct deque queue;
 	deque_slot slots[GC_QUEUE];
 };
