@@ -23,6 +23,7 @@ static __attribute__((noinline, unused)) struct thing *watch_new(int i)
 {
 	struct thing *t = weft_new(thing);
 	t->number = 1000 + (uint64_t)i;
+	weft_weak_free(watched[i]);
 	watched[i] = weft_weak_make(t);
 	return t;
 }
