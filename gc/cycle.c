@@ -97,8 +97,7 @@ static bool mark_some(struct gc *gc, struct gc_marker *m, uint64_t budget)
 	bool did = false;
 	if (gc_phase(gc) == GC_MARKING) { /* CLOSING begins only while nobody is here, or sees that somebody came */
 		uint64_t before = m->work;
-		did = gc_mark_step(m, budget, gc->markers, gc->nmarkers) || m->work != before || mark_words(gc, m) ||
-		      scan_some(gc, m, budget);
+		did = gc_mark_step(m, budget, gc->markers, gc->nmarkers) || m->work != before || mark_words(gc, m);
 		(void)add_rlx(&gc->xdone, m->work - before);
 	}
 	leave(gc);
@@ -159,10 +158,16 @@ static void set_debt(struct gc *gc)
 	store_rlx(&gc->debt, pace_limited(&gc->limiter) ? 0 : (uint64_t)debt);
 }
 
+static void begin_scanning(struct gc *gc)
+{
+	ask(gc, GC_ASK_SCAN); /* before somebody begins to look */
+	set_phase(gc, GC_SCANNING);
+	gc->host->work(gc);
+}
+
 static void begin_marking(struct gc *gc)
 {
 	set_debt(gc);
-	ask(gc, GC_ASK_SCAN); /* before somebody begins to look */
 	set_phase(gc, GC_MARKING);
 	gc->host->work(gc);
 }
@@ -233,7 +238,7 @@ static void close_or_go_on(struct gc *gc)
 
 static bool close_marking(struct gc *gc)
 {
-	if (!load_acq(&gc->xscanned) || !answered(gc) || !nothing_is_left(gc)) {
+	if (!nothing_is_left(gc)) {
 		set_debt(gc);
 		return false;
 	}
@@ -274,6 +279,11 @@ static bool next_phase(struct gc *gc)
 		return true;
 	case GC_SETTLING:
 		if (!answered(gc))
+			return false;
+		begin_scanning(gc);
+		return true;
+	case GC_SCANNING:
+		if (!load_acq(&gc->xscanned) || !answered(gc)) /* A3 */
 			return false;
 		begin_marking(gc);
 		return true;
@@ -316,6 +326,8 @@ static bool sweep_some(struct gc *gc)
 static bool work(struct gc *gc, struct gc_marker *m, uint64_t budget)
 {
 	switch (gc_phase(gc)) {
+	case GC_SCANNING:
+		return m && scan_some(gc, m, budget);
 	case GC_MARKING:
 		return m && mark_some(gc, m, budget);
 	case GC_SWEEPING:

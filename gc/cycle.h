@@ -7,7 +7,9 @@
  *       | answered: whoever goes on now is looked at first, who begins is black; PASS
  *     SETTLING  all shade
  *       | answered: SCAN
- *     MARKING   stacks, roots, and what is reachable from them; each stack once
+ *     SCANNING  stacks and roots are looked at, each once; their words are kept, and nothing is marked yet
+ *       | answered, and all has been looked at
+ *     MARKING   what is reachable from those words
  *       | nothing is left to mark: PASS
  *     CLOSING   nobody marks
  *       | answered: drain the rings; what they give is marked. If that is news: back to MARKING
@@ -28,6 +30,9 @@
  * (4) What a grey stack allocates is white: black, it would not be looked at, and what plain stores put into it lost. It is marked when the stack
  * is looked at, or is shaded when it is published. What a black stack allocates is black: what plain stores put into it is marked by (2).
  *
+ * That nothing is marked before all stacks are black is for (4) too: a word that only looks like a pointer, or a stale one, could mark what a
+ * grey stack has just allocated, and it would be looked at before it is filled.
+ *
  * The end. When no span is queued, no word waits, and no marker is at work, the rings may still hold something. After PASS each
  * mutator has passed, so that what it was about to shade is in its ring. If none of those words marks anything new, there was nothing
  * grey at the moment when the queues were empty, and, stacks being black, nothing can have become grey since.
@@ -43,7 +48,7 @@
  * R1 set_phase: store_seq(xphase)  ->  A1 gc_phase: load_acq(xphase)   what the phase begins with
  * R2 enter, leave: add_seq(xactive), add_seq(xstarts), sub_seq(xactive)  ->
  *    A2 nothing_is_left: load_seq(xstarts), load_seq(xactive)          the queues as the marker has left them
- * R3 scan_some: store_rel(xscanned) -> A3 scan_some, close_marking: load_acq(xscanned)   who was running, and is to be looked at yet */
+ * R3 scan_some: store_rel(xscanned) -> A3 scan_some, next_phase: load_acq(xscanned)   who was running, and is to be looked at yet */
 #ifndef GC_CYCLE_H
 #define GC_CYCLE_H
 
@@ -51,7 +56,7 @@
 #include "gc/mutator.h"
 #include "gc/pace.h"
 
-enum gc_phase { GC_IDLE, GC_ARMING, GC_SETTLING, GC_MARKING, GC_CLOSING, GC_SWEEPING };
+enum gc_phase { GC_IDLE, GC_ARMING, GC_SETTLING, GC_SCANNING, GC_MARKING, GC_CLOSING, GC_SWEEPING };
 
 /* Why a cycle began. */
 enum gc_why { GC_WHY_HEAP, GC_WHY_ASKED, GC_WHY_STRESS };

@@ -84,7 +84,8 @@ void *gc_special_get(struct gc *gc, struct gc_special *sp, bool *wait)
 	*wait = false;
 	void *object = load_acq(&sp->object); /* A1 */
 	enum gc_phase phase = gc_phase(gc);
-	if (!object || phase == GC_IDLE || phase == GC_ARMING || phase == GC_SETTLING || phase == GC_MARKING)
+	if (!object || phase == GC_IDLE || phase == GC_ARMING || phase == GC_SETTLING || phase == GC_SCANNING ||
+	    phase == GC_MARKING)
 		return object;
 	struct span *s = lock_span_of(gc, sp);
 	if (!s)

@@ -89,27 +89,30 @@ void attached_is_back(void)
 	gc_back_outside();
 }
 
-static const void *top_of_stack(void)
+/* False: nobody knows. */
+static bool find_stack(const void **top, size_t *size)
 {
 	pthread_attr_t attr;
 	void *bottom;
-	size_t size;
 	if (pthread_getattr_np(pthread_self(), &attr))
-		return NULL;
-	int err = pthread_attr_getstack(&attr, &bottom, &size);
+		return false;
+	int err = pthread_attr_getstack(&attr, &bottom, size);
 	pthread_attr_destroy(&attr);
-	return err ? NULL : (char *)bottom + size;
+	*top = (char *)bottom + *size;
+	return !err;
 }
 
 static int become_mutator(void)
 {
-	const void *top = top_of_stack();
-	struct attached *a = top ? slab_take_one(&all) : NULL;
+	const void *top;
+	size_t size;
+	struct attached *a = find_stack(&top, &size) ? slab_take_one(&all) : NULL;
 	if (!a)
 		return -ENOMEM;
 	a->mutator = (struct weft_mutator_){0, false};
 	a->g = stand_in();
 	a->stack_top = top;
+	a->stack_size = size;
 	a->depth = 0;
 	store_rlx(&a->parked, false);
 	gc_take_signal();

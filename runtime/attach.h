@@ -27,6 +27,7 @@ struct attached {
 	struct gc_mutator shaded;
 	unsigned depth; /* calls that it is in */
 	const void *stack_top;
+	size_t stack_size;
 	/* While it waits in a call: it is as if it were in a blocking section. */
 	_Atomic bool parked;
 	struct section section;

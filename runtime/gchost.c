@@ -381,26 +381,33 @@ void gc_back_slow(struct m *m)
 
 /* ---- the signal ---- */
 
-/* The frame that the kernel has made for it has all registers. */
-static NOT_INSTRUMENTED void look_from_handler(struct g *g, const ucontext_t *context, const void *frame_end)
+static uintptr_t interrupted_at(const ucontext_t *context)
 {
-	struct stack *s = load_acq(&g->stack);
 #if defined(__x86_64__)
-	uintptr_t sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
+	return (uintptr_t)context->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
 #else
-	uintptr_t sp = (uintptr_t)context->uc_mcontext.sp;
+	return (uintptr_t)context->uc_mcontext.sp;
 #endif
-	if (!s || sp - (uintptr_t)stack_base(s) >= stack_size(s)) {
-		unclaim(g); /* it stands elsewhere for the moment */
-		return;
-	}
+}
+
+/* A claimed stack, from where the signal has interrupted it. The frame that the kernel has made for the handler, which may be on a stack of its
+ * own, has all registers. */
+static NOT_INSTRUMENTED void look_from_handler(struct g *g, const ucontext_t *context, const void *frame_end, const void *stack_end)
+{
 	struct gc_filling f = filling(GC_STACK);
 	note_copied_argument(&f, g);
-	gc_note_words(&f, (const void *)sp, stack_top(s));
+	gc_note_words(&f, (const void *)interrupted_at(context), stack_end);
 	gc_note_words(&f, context, frame_end);
 	gc_fill_end(&f);
 	fiber_publish(&collector);
 	gc_looked_at(g);
+}
+
+/* Does the goroutine stand on its own stack? A handler of the program's may have another for the moment. */
+static bool is_on_own_stack(struct g *g, const ucontext_t *context)
+{
+	struct stack *s = load_acq(&g->stack);
+	return s && interrupted_at(context) - (uintptr_t)stack_base(s) < stack_size(s);
 }
 
 static const void *end_of_signal_stack(const void *here)
@@ -423,20 +430,15 @@ static struct p *p_for_handler(struct m *m)
 	return p;
 }
 
-/* On an attached thread's own stack, where the signal's frame, with all registers, lies above this one. */
-static NOT_INSTRUMENTED void look_at_attached(struct attached *a)
+static NOT_INSTRUMENTED void look_at_attached(struct attached *a, const ucontext_t *context)
 {
+	uintptr_t below = (uintptr_t)a->stack_top - interrupted_at(context);
 	if (__atomic_load_n(&a->mutator.inside, __ATOMIC_RELAXED))
 		return;
 	__atomic_store_n(&a->mutator.inside, true, __ATOMIC_RELAXED);
 	fence_compiler();
-	if (gc_is_marking(&collector) && try_claim(a->g) == CLAIM_MINE) {
-		struct gc_filling f = filling(GC_STACK);
-		gc_note_words(&f, __builtin_frame_address(0), a->stack_top);
-		gc_fill_end(&f);
-		fiber_publish(&collector);
-		gc_looked_at(a->g);
-	}
+	if (gc_is_marking(&collector) && below <= a->stack_size && try_claim(a->g) == CLAIM_MINE)
+		look_from_handler(a->g, context, end_of_signal_stack(context), a->stack_top);
 	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELEASE);
 }
 
@@ -446,7 +448,7 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 	int error = errno;
 	struct m *m = m_self();
 	if (!m && attached_self())
-		look_at_attached(attached_self());
+		look_at_attached(attached_self(), context);
 	errno = error;
 	if (!m || load_rlx(&m->xinside))
 		return;
@@ -457,8 +459,8 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 		int64_t began = weft_now();
 		struct p *p = p_for_handler(m);
 		if (gc_is_marking(&collector)) {
-			if (try_claim(g) == CLAIM_MINE)
-				look_from_handler(g, context, end_of_signal_stack(context));
+			if (is_on_own_stack(g, context) && try_claim(g) == CLAIM_MINE)
+				look_from_handler(g, context, end_of_signal_stack(context), stack_top(load_acq(&g->stack)));
 			if (load_rlx(&g->scan) == gc_code())
 				blacken(p);
 		} else if (p) {
