@@ -364,7 +364,7 @@ static void settle(struct heap_cache *c, struct heap_run *r)
 static bool next_run(struct heap_cache *c, struct heap_run *r)
 {
 	struct span *s = r->span;
-	uint32_t most = (uint32_t)(RUN_BYTES / s->slot_size);
+	uint32_t most = c->one_by_one ? 1 : (uint32_t)(RUN_BYTES / s->slot_size);
 	struct span_gap gap = span_next_gap(s, most ? most : 1);
 	if (!gap.n)
 		return false;

@@ -62,6 +62,7 @@ enum heap_colour { HEAP_WHITE, HEAP_BLACK };
 
 struct heap_cache {
 	struct heap *heap;
+	bool one_by_one; /* each object is a run of its own: heap_new_slow sees them all */
 	int node; /* where its pages should come from; -1: no matter */
 	enum heap_colour colour;
 	uint64_t cycle;	    /* the heap's, when it flushed last */

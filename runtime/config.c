@@ -16,7 +16,7 @@ static _Noreturn void refuse(const char *name, const char *value, const char *fm
 /* Names and values come from outside: what would break the line, or the terminal, is shown as '?'. */
 static _Noreturn void refuse(const char *name, const char *value, const char *fmt, ...)
 {
-	char why[640], line[1280];
+	char why[1400], line[2048];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof why, fmt, ap);
@@ -146,6 +146,11 @@ static void debug_gctrace(struct config *c, const struct given *g)
 	c->gctrace = number_in(g->name, g->value, g->argument, 0, 1);
 }
 
+static void debug_gcstress(struct config *c, const struct given *g)
+{
+	c->gcstress = number_in(g->name, g->value, g->argument, 1, 1000000000);
+}
+
 static void debug_seed(struct config *c, const struct given *g)
 {
 	char *end;
@@ -177,6 +182,7 @@ static const struct key {
 	{"nobias", NULL, debug_nobias, "a channel's lock is nobody's own"},
 	{"schedtrace", "MS", debug_schedtrace, "a line about the scheduler on stderr, every so many milliseconds"},
 	{"gctrace", "1", debug_gctrace, "a line about each cycle of the collector on stderr"},
+	{"gcstress", "N", debug_gcstress, "a cycle of the collector at every Nth allocation"},
 	{"seed", "N", debug_seed, "a simulation, in which everything that happens follows from N"},
 	{"nodelay", NULL, debug_nodelay, "a simulation delays nobody: timers fire in their own nanosecond"},
 	{"help", NULL, debug_help, "prints this list, and ends the program"},
@@ -200,7 +206,7 @@ static _Noreturn void debug_help(struct config *c, const struct given *g)
 
 static _Noreturn void refuse_key(const char *name, const char *value, const char *word)
 {
-	char list[512] = "", usage[64];
+	char list[1200] = "", usage[64];
 	for (size_t i = 0; i < ARRAY_LEN(debug_keys); i++) {
 		usage_of(&debug_keys[i], usage, sizeof usage);
 		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s (%s)", i ? ", " : "", usage,

@@ -21,6 +21,7 @@ struct config {
 	unsigned schedtrace_ms; /* between two lines; 0: none */
 	struct pace_settings pace;
 	bool gctrace;
+	unsigned gcstress; /* allocations between two cycles; 0: as the heap grows */
 	bool simulate;
 	uint64_t seed;
 	enum sim_delays delays;

@@ -78,6 +78,8 @@ static struct {
 	unsigned npending;
 	bool again; /* there were more */
 	int64_t release_at, too_many_since;
+	unsigned stress;
+	_Atomic uint64_t allocations;
 	bool trace;
 	int64_t started;
 	uint32_t cycles;
@@ -1037,10 +1039,18 @@ static COLD void pay(struct p *p, uint64_t owed)
 	spent(p, weft_now() - began, GC_ASSIST);
 }
 
+static COLD void stress(void)
+{
+	if (add_rlx(&host.allocations, 1) % host.stress == 0 && !gc_is_on(&collector))
+		gc_ask(&collector, GC_WHY_STRESS);
+}
+
 void gc_note_allocated(struct p *p, uint64_t bytes)
 {
+	if (unlikely(host.stress))
+		stress();
 	uint64_t owed = gc_allocated(&collector, bytes);
-	if (unlikely(gc_is_on(&collector)) || load_rlx(&collector.xheap) >= load_rlx(&collector.trigger))
+	if (unlikely(gc_is_on(&collector)) || load_rlx(&collector.xheap) >= load_rlx(&collector.trigger) || unlikely(host.stress))
 		pay(p, owed);
 }
 
@@ -1241,6 +1251,9 @@ void gc_start(const struct config *config)
 	heap_cache_init(&shared.cache, &collector.heap, -1);
 	gc_settings_start(&config->pace);
 	host.trace = config->gctrace;
+	host.stress = config->gcstress;
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		sched.ps[i]->cache->one_by_one = host.stress;
 	host.started = weft_now();
 	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_ONSTACK | SA_RESTART | SA_SIGINFO};
 	sigemptyset(&action.sa_mask);

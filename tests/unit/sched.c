@@ -814,6 +814,7 @@ static void accepted(const char *name, const char *val)
 	"nobias (a channel's lock is nobody's own), "    \
 	"schedtrace=MS (a line about the scheduler on stderr, every so many milliseconds), "                          \
 	"gctrace=1 (a line about each cycle of the collector on stderr), "                                            \
+	"gcstress=N (a cycle of the collector at every Nth allocation), "                                             \
 	"seed=N (a simulation, in which everything that happens follows from N), "                                    \
 	"nodelay (a simulation delays nobody: timers fire in their own nanosecond), "                                 \
 	"help (prints this list, and ends the program)"
