@@ -144,7 +144,7 @@ static void settle(struct gc *gc)
 {
 	store_rel(&gc->xstate, load_rlx(&gc->xstate) + 1);
 	set_phase(gc, GC_SETTLING);
-	ask(gc, GC_ASK_PASS);
+	ask(gc, GC_ASK_LOOK);
 }
 
 static void set_debt(struct gc *gc)

@@ -4,8 +4,8 @@
  *     IDLE      nothing is marked; all has been swept; allocation is white
  *       | a goal is near, or somebody asks: the barrier is on (weft_marking_); PASS
  *     ARMING    some mutators shade, others do not see the flag yet; nobody has been looked at
- *       | answered: whoever goes on now is looked at first, who begins is black; PASS
- *     SETTLING  all shade
+ *       | answered: whoever goes on now is looked at first, who begins is black; LOOK
+ *     SETTLING  all shade; those that run are looked at, nothing is marked yet
  *       | answered: SCAN
  *     MARKING   stacks, roots, and what is reachable from them; each stack once
  *       | nothing is left to mark: PASS
@@ -26,14 +26,15 @@
  * (3) A *grey stack*, one that has not been looked at yet, may hold the only pointer to a white object. If it stores that where others
  * can read it, it shades the new value too.
  * (4) What a grey stack allocates is white: black, it would not be looked at, and what plain stores put into it lost. It is marked when the stack
- * is looked at, or is shaded when it is published. What a black stack allocates is black: what plain stores put into it is marked by (2).
+ * is looked at, or is shaded when it is published. A stray word could mark it too soon: a stale one of another stack's, or one for the
+ * object behind it (gc_mark_words). So nothing is marked before all stacks that run are black; who does not run stores nothing. What a black stack allocates is black: what plain stores put into it is marked by (2).
  *
  * The end. When no span is queued, no word waits, and no marker is at work, the rings may still hold something. After PASS each
  * mutator has passed, so that what it was about to shade is in its ring. If none of those words marks anything new, there was nothing
  * grey at the moment when the queues were empty, and, stacks being black, nothing can have become grey since.
  *
- * One handshake for turning the barrier on would do for stacks; the second is there for goroutines that begin meanwhile: who began one
- * before it saw SETTLING has done so before the list of all goroutines is gone through.
+ * One handshake for turning the barrier on would do for (1); the second is there for stacks that run, by (4), and for goroutines that begin
+ * meanwhile: who began one before it saw SETTLING has done so before the list of all goroutines is gone through.
  *
  * Dijkstra, Lamport, Martin, Scholten and Steffens (1978); Yuasa (1990) for (1); Doligez and Gonthier, "Portable, unobtrusive
  * garbage collection for multiprocessor systems" (1994), for handshakes; Clements and Hudson, "Eliminate STW stack re-scanning"

@@ -6,6 +6,7 @@
  * pointer at that moment. What each has to have done since it was asked:
  *
  *     GC_ASK_PASS      been at a point where it is neither between the look at weft_marking_ and its store nor within an allocation
+ *     GC_ASK_LOOK      the same, and the stack that runs on it, if one does, has been looked at
  *     GC_ASK_SCAN      its stack has been looked at, registers and all, and what it allocates from then on is black
  *     GC_ASK_FLUSH     its cache has been flushed, and allocates white. Until then nothing white has been allocated from it since marking ended
  */
@@ -19,7 +20,7 @@ struct gc;
 struct gc_marker;
 struct gc_report;
 
-enum gc_ask { GC_ASK_PASS, GC_ASK_SCAN, GC_ASK_FLUSH };
+enum gc_ask { GC_ASK_PASS, GC_ASK_LOOK, GC_ASK_SCAN, GC_ASK_FLUSH };
 
 struct gc_host {
 	void (*ask)(struct gc *, enum gc_ask);

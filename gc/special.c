@@ -1,8 +1,11 @@
 #include "gc/special.h"
 
+#include <assert.h>
 #include <errno.h>
 
 enum { LOCKS = 64 };
+static_assert((int)GC_IDLE < (int)GC_MARKING && (int)GC_CLOSING > (int)GC_MARKING && (int)GC_SWEEPING > (int)GC_MARKING,
+	       "up to MARKING a weak pointer's object is shaded, and kept");
 
 static struct {
 	ON_OWN_LINE struct spin lock;
@@ -81,7 +84,7 @@ void *gc_special_get(struct gc *gc, struct gc_special *sp, bool *wait)
 	*wait = false;
 	void *object = load_acq(&sp->object); /* A1 */
 	enum gc_phase phase = gc_phase(gc);
-	if (!object || phase == GC_IDLE || phase == GC_ARMING || phase == GC_SETTLING || phase == GC_MARKING)
+	if (!object || phase <= GC_MARKING)
 		return object;
 	struct span *s = lock_span_of(gc, sp);
 	if (!s)

@@ -630,6 +630,27 @@ void gc_back_outside(void)
 	gc_looked_at(a->g);
 }
 
+static void scan_running(void *object, void *arg)
+{
+	struct m *m = object;
+	struct look *l = arg;
+	if (!load_acq(&m->tid))
+		return;
+	struct g *g = m_g(m);
+	if (g && !is_scanned(g, l->now))
+		l->all = false;
+}
+
+/* Whoever runs next on the M is looked at first: once is enough. */
+static bool all_looked_at(struct look *l)
+{
+	m_each(look_whether_passed, l);
+	attached_each(look_whether_attached_passed, l);
+	m_each(scan_running, l);
+	attached_each(scan_attached, l);
+	return l->all;
+}
+
 static bool all_scanned(int64_t now)
 {
 	struct look l = {.now = now, .all = true};
@@ -689,6 +710,8 @@ static bool answered(struct gc *gc)
 		m_each(look_whether_passed, &l);
 		attached_each(look_whether_attached_passed, &l);
 		return l.all;
+	case GC_ASK_LOOK:
+		return all_looked_at(&l);
 	case GC_ASK_SCAN:
 		return all_scanned(l.now);
 	case GC_ASK_FLUSH:

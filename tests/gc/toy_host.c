@@ -12,6 +12,7 @@ enum {
 	CHECK_EVERY = 128,
 	MAP = ((1 << GRAPH_FIELDS) - 1) << 1, /* the words behind the number */
 	LARGE = 40 * 1024,
+	USE_WEAK = 92, /* percent: as act has it */
 	ENDING_STEPS = 200000,
 };
 static_assert((int)LARGE > (int)SMALL_MOST, "it has a span of its own");
@@ -25,7 +26,7 @@ static const struct kind {
     {16, 0, {.kind = SHAPE_LEAF}},
     {48, GRAPH_FIELDS, {SHAPE_MAP, 6, MAP}},
     {512, GRAPH_FIELDS, {SHAPE_MAP, 64, MAP}},
-    {1024, GRAPH_FIELDS, {SHAPE_MAP, 64, MAP}},
+    {4096, GRAPH_FIELDS, {SHAPE_MAP, 64, MAP}},
     {LARGE, GRAPH_FIELDS, {.kind = SHAPE_TYPED}},
 };
 static const struct gc_range ranges[] = {{WORD, GRAPH_FIELDS}};
@@ -103,6 +104,14 @@ static void push(struct toy *t, struct toy_g *g, uint32_t number)
 		g->stack[g->n++] = number;
 }
 
+/* It has moved: who has stored it does not keep it. */
+static void move(struct toy_g *g, uint32_t number)
+{
+	for (uint32_t i = g->n; number && i-- > 0;)
+		if (g->stack[i] == number)
+			g->stack[i] = g->stack[--g->n];
+}
+
 /* ---- caches ---- */
 
 static void blacken(struct toy *t, struct toy_m *m)
@@ -143,14 +152,15 @@ static void do_what_is_asked(struct toy *t, struct toy_m *m)
 		flush_m(t, m);
 		return;
 	}
-	if (t->fault == TOY_BLACK_BEFORE_SCAN)
+	if (t->fault == TOY_BLACK_BEFORE_SCAN && chance(t, 90)) {
 		blacken(t, m);
+		return;
+	}
 	if (!m->g)
 		return;
-	if (m->g->scanned != cycle(t) && (t->fault != TOY_BLACK_BEFORE_SCAN || gc_phase(&t->gc) == GC_MARKING))
+	if (m->g->scanned != cycle(t))
 		look_at(t, m->g);
-	if (m->g->scanned == cycle(t))
-		blacken(t, m);
+	blacken(t, m);
 }
 
 static void safe_point(struct toy *t, struct toy_m *m)
@@ -359,18 +369,10 @@ static bool step_of(struct toy *t, struct toy_m *m)
 	return false;
 }
 
-/* It has moved: who has stored it does not keep it. */
-static void move(struct toy_g *g, uint32_t number)
-{
-	for (uint32_t i = g->n; number && i-- > 0;)
-		if (g->stack[i] == number)
-			g->stack[i] = g->stack[--g->n];
-}
-
 /* Most of all when a cycle begins: whoever is in the middle of a call then is what handshakes are for. */
 static unsigned how_often_stalled(struct toy *t)
 {
-	return gc_phase(&t->gc) <= GC_ARMING ? 10 * t->temper.stalls : t->temper.stalls;
+	return gc_phase(&t->gc) <= GC_SETTLING ? 10 * t->temper.stalls : t->temper.stalls;
 }
 
 static void go_on(struct toy *t, struct toy_m *m)
@@ -387,7 +389,7 @@ static void go_on(struct toy *t, struct toy_m *m)
 	if (chance(t, t->temper.moves))
 		move(m->g, m->op.value);
 	m->op = (struct toy_op){.call = TOY_NOTHING};
-	if (m->noted)
+	if (m->noted && chance(t, t->temper.passes))
 		safe_point(t, m);
 	m->inside = false;
 }
@@ -435,6 +437,8 @@ static void initialise(struct toy *t, struct toy_g *g)
 		return;
 	node->at->field[i] = object(t, value);
 	node->to[i] = value;
+	if (value != in && chance(t, t->temper.moves))
+		move(g, value);
 }
 
 static void load(struct toy *t, struct toy_g *g)
@@ -537,7 +541,8 @@ static void section(struct toy *t, struct toy_m *m)
 
 static void act(struct toy *t, struct toy_m *m)
 {
-	unsigned what = one_of(t, 100);
+	/* What weak pointers say then is what can go wrong with them, and it is soon over. */
+	unsigned what = gc_phase(&t->gc) == GC_SWEEPING && chance(t, 50) ? USE_WEAK : one_of(t, 100);
 	if (what < 18)
 		begin(m, (struct toy_op){.call = TOY_ALLOCATE, .kind = one_of(t, chance(t, 2) ? TOY_KINDS : TOY_KINDS - 1)});
 	else if (what < 38)
@@ -554,7 +559,7 @@ static void act(struct toy *t, struct toy_m *m)
 		give_birth(t, m);
 	else if (what < 88)
 		switch_g(t, m, chance(t, 30));
-	else if (what < 93)
+	else if (what <= USE_WEAK)
 		use_weak(t, m);
 	else if (what < 95)
 		drop_weak(t);
@@ -570,8 +575,6 @@ static void step_m(struct toy *t, struct toy_m *m)
 		go_on(t, m);
 	else if (m->g && m->g->state == TOY_SECTION)
 		chance(t, 10) ? section(t, m) : (void)0;
-	else if (m->noted && chance(t, 30))
-		safe_point(t, m);
 	else if (m->g)
 		act(t, m);
 	else
@@ -640,9 +643,7 @@ static bool all_passed(struct toy *t)
 		t->m[i].noted = true;
 		all = false;
 	}
-	enum gc_phase phase = gc_phase(&t->gc);
-	return all || (t->fault == TOY_NO_FIRST_PASS && phase == GC_ARMING) || (t->fault == TOY_NO_SECOND_PASS && phase == GC_SETTLING) ||
-	       (t->fault == TOY_NO_THIRD_PASS && phase == GC_CLOSING);
+	return all;
 }
 
 static struct toy_m *runner_of(struct toy *t, const struct toy_g *g)
@@ -678,6 +679,14 @@ static bool is_scanned(struct toy *t, struct toy_g *g)
 	return g->scanned == cycle(t);
 }
 
+static bool all_looked_at(struct toy *t)
+{
+	bool all = true;
+	for (unsigned i = 0; i < TOY_MS; i++)
+		all &= !t->m[i].g || is_scanned(t, t->m[i].g);
+	return all;
+}
+
 static bool all_scanned(struct toy *t)
 {
 	bool all = true;
@@ -705,13 +714,27 @@ static bool all_flushed(struct toy *t)
 	return all;
 }
 
+static bool is_left_out(struct toy *t)
+{
+	enum gc_phase phase = gc_phase(&t->gc);
+	return (t->fault == TOY_NO_FIRST_PASS && phase == GC_ARMING) || (t->fault == TOY_NO_LOOK && phase == GC_SETTLING) ||
+	       (t->fault == TOY_NO_THIRD_PASS && phase == GC_CLOSING);
+}
+
+/* It may take its time, and push nobody. */
 static bool answered(struct gc *gc)
 {
 	struct toy *t = toy_of(gc);
 	meanwhile(t);
+	if (is_left_out(t))
+		return true;
+	if (chance(t, t->temper.slow))
+		return false;
 	switch (t->what) {
 	case GC_ASK_PASS:
 		return all_passed(t);
+	case GC_ASK_LOOK:
+		return all_looked_at(t);
 	case GC_ASK_SCAN:
 		return all_scanned(t);
 	case GC_ASK_FLUSH:
@@ -867,13 +890,15 @@ static void init_gc(struct toy *t)
 /* Each run is another kind of program. */
 static void draw_temper(struct toy *t)
 {
-	t->temper.collects = 3 + one_of(t, 60);
+	t->temper.collects = 10 + one_of(t, 70);
 	t->temper.asks = 1 + one_of(t, 50);
 	t->temper.budget_most = 1 + one_of(t, 200) * one_of(t, 200);
 	t->temper.clears = 10 + one_of(t, 60);
+	t->temper.passes = 5 + one_of(t, 90);
+	t->temper.slow = one_of(t, 90);
 	t->temper.moves = one_of(t, 100);
 	t->temper.stalls = one_of(t, 3);
-	t->temper.stall_most = 1 + one_of(t, 300);
+	t->temper.stall_most = 1 + one_of(t, 60);
 }
 
 struct toy *toy_make(uint64_t seed, enum toy_fault fault)

@@ -21,7 +21,7 @@ enum toy_fault {
 	TOY_NO_DELETION,	  /* the barrier does not shade what is overwritten */
 	TOY_NO_INSERTION,	  /* nor what a grey stack stores */
 	TOY_NO_FIRST_PASS,	  /* ARMING ends though a mutator has not seen the flag */
-	TOY_NO_SECOND_PASS,	  /* SETTLING ends though one has not seen that */
+	TOY_NO_LOOK,		  /* SETTLING ends though a stack that runs is grey, and begins goroutines that nobody looks at */
 	TOY_NO_THIRD_PASS,	  /* CLOSING ends though one has not shaded what it has swapped out */
 	TOY_EARLY_SCAN,		  /* stacks are looked at while ARMING */
 	TOY_BLACK_BEFORE_SCAN,	  /* a grey stack allocates black */
@@ -38,7 +38,7 @@ enum toy_fault {
 	TOY_FAULTS,
 };
 
-enum { TOY_MS = 5, TOY_GS = 10, TOY_STACK = 4, TOY_ROOTS = 6, TOY_WEAKS = 6, TOY_KINDS = 5, TOY_MARKERS = 3 };
+enum { TOY_MS = 4, TOY_GS = 6, TOY_STACK = 4, TOY_ROOTS = 3, TOY_WEAKS = 6, TOY_KINDS = 5, TOY_MARKERS = 3 };
 
 enum toy_state { TOY_FREE, TOY_BEING_BORN, TOY_PARKED, TOY_RUNNING, TOY_SECTION };
 
@@ -87,7 +87,7 @@ struct toy {
 	enum toy_fault fault;
 	uint64_t random;
 	struct {
-		unsigned collects, asks, clears, moves, stalls; /* percent of steps */
+		unsigned collects, asks, clears, moves, passes, slow, stalls; /* percent of steps */
 		unsigned budget_most, stall_most;
 	} temper;
 	struct graph *graph;
