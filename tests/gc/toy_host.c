@@ -452,8 +452,10 @@ static void load(struct toy *t, struct toy_g *g)
 
 static void drop(struct toy *t, struct toy_g *g)
 {
-	if (g->n)
-		g->stack[one_of(t, g->n)] = g->stack[g->n - 1], g->n--;
+	if (!g->n)
+		return;
+	g->stack[one_of(t, g->n)] = g->stack[g->n - 1];
+	g->n--;
 }
 
 static struct toy_g *some_g(struct toy *t, enum toy_state state)
@@ -573,10 +575,12 @@ static void step_m(struct toy *t, struct toy_m *m)
 {
 	if (m->op.call != TOY_NOTHING)
 		go_on(t, m);
-	else if (m->g && m->g->state == TOY_SECTION)
-		chance(t, 10) ? section(t, m) : (void)0;
-	else if (m->g)
+	else if (m->g && m->g->state != TOY_SECTION)
 		act(t, m);
+	else if (m->g && chance(t, 10))
+		section(t, m);
+	else if (m->g)
+		return; /* still in the kernel */
 	else
 		switch_g(t, m, false);
 }

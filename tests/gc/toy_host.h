@@ -105,7 +105,6 @@ struct toy {
 	uint32_t round;
 	unsigned g_at, root_at; /* the next to look at */
 	bool between;		/* mutators go on in the middle of the collector's step */
-	int64_t time;
 
 	const char *wrong; /* what the graph has found; NULL: nothing */
 	uint32_t cycles;
