@@ -139,9 +139,9 @@ static void begin(struct gc *gc)
 		store_rlx(&gc->xns[i], 0);
 	if (!asked)
 		(void)add_seq(&gc->xasked, 1); /* whoever asks now wants the next one */
-	store_rel(&gc->xcycle, cycle);
-	set_phase(gc, GC_ARMING);
 	set_barrier(true);
+	store_rel(&gc->xcycle, cycle); /* who sees the number sees the flag: gc_special_add */
+	set_phase(gc, GC_ARMING);
 	ask(gc, GC_ASK_PASS);
 }
 

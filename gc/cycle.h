@@ -30,15 +30,15 @@
  * (4) What a grey stack allocates is white: black, it would not be looked at, and what plain stores put into it lost. It is marked when the stack
  * is looked at, or is shaded when it is published. What a black stack allocates is black: what plain stores put into it is marked by (2).
  *
- * That nothing is marked before all stacks are black is for (4) too: a word that only looks like a pointer, or a stale one, could mark what a
- * grey stack has just allocated, and it would be looked at before it is filled.
+ * That nothing is marked before all stacks are black is for (4) too: a stray word, a stale one of another stack or one for the object behind
+ * it (gc_mark_words), could mark what a grey stack has just allocated, and it would be looked at before it is filled.
  *
  * The end. When no span is queued, no word waits, and no marker is at work, the rings may still hold something. After PASS each
  * mutator has passed, so that what it was about to shade is in its ring. If none of those words marks anything new, there was nothing
  * grey at the moment when the queues were empty, and, stacks being black, nothing can have become grey since.
  *
- * One handshake for turning the barrier on would do for stacks; the second is there for goroutines that begin meanwhile: who began one
- * before it saw SETTLING has done so before the list of all goroutines is gone through.
+ * One handshake for turning the barrier on would do for (1); the second is there for goroutines that begin meanwhile: who began one before it
+ * saw SETTLING has done so before the list of all goroutines is gone through.
  *
  * Dijkstra, Lamport, Martin, Scholten and Steffens (1978); Yuasa (1990) for (1); Doligez and Gonthier, "Portable, unobtrusive
  * garbage collection for multiprocessor systems" (1994), for handshakes; Clements and Hudson, "Eliminate STW stack re-scanning"

@@ -1,8 +1,11 @@
 #include "gc/special.h"
 
+#include <assert.h>
 #include <errno.h>
 
 enum { LOCKS = 64 };
+static_assert((int)GC_IDLE < (int)GC_MARKING && (int)GC_CLOSING > (int)GC_MARKING && (int)GC_SWEEPING > (int)GC_MARKING,
+	       "up to MARKING a weak pointer's object is shaded, and kept");
 
 static struct {
 	ON_OWN_LINE struct spin lock;
@@ -19,10 +22,11 @@ static struct heap_object find(struct gc *gc, const void *object)
 	return heap_find(&gc->heap, (uintptr_t)object);
 }
 
-/* Under the lock of the span. */
-static bool is_alive(struct gc *gc, const struct gc_special *sp, struct heap_object o)
+/* Under the lock of the span. Before sweeping has begun every span is of the heap's cycle, and that says nothing. */
+static bool is_alive(struct gc *gc, const struct gc_special *sp, struct heap_object o, enum gc_phase phase)
 {
-	return o.span->cycle == load_rlx(&gc->heap.cycle) || span_is_marked(o.span, o.slot) || sp->cycle == load_rlx(&gc->xcycle);
+	bool swept = phase == GC_SWEEPING && o.span->cycle == load_rlx(&gc->heap.cycle);
+	return swept || span_is_marked(o.span, o.slot) || sp->cycle == load_rlx(&gc->xcycle);
 }
 
 int gc_special_add(struct gc *gc, struct gc_special *sp, void *object)
@@ -31,7 +35,7 @@ int gc_special_add(struct gc *gc, struct gc_special *sp, void *object)
 	if (!o.span)
 		return -EINVAL;
 	spin_lock(lock_of(o.span));
-	sp->cycle = load_rlx(&gc->xcycle);
+	sp->cycle = load_acq(&gc->xcycle);
 	store_rlx(&sp->object, object);
 	sp->next = load_rlx(&o.span->specials);
 	store_rlx(&o.span->specials, sp);
@@ -84,13 +88,12 @@ void *gc_special_get(struct gc *gc, struct gc_special *sp, bool *wait)
 	*wait = false;
 	void *object = load_acq(&sp->object); /* A1 */
 	enum gc_phase phase = gc_phase(gc);
-	if (!object || phase == GC_IDLE || phase == GC_ARMING || phase == GC_SETTLING || phase == GC_SCANNING ||
-	    phase == GC_MARKING)
+	if (!object || phase <= GC_MARKING)
 		return object;
 	struct span *s = lock_span_of(gc, sp);
 	if (!s)
 		return NULL;
-	bool alive = is_alive(gc, sp, (struct heap_object){s, span_slot_of(s, (uintptr_t)object)});
+	bool alive = is_alive(gc, sp, (struct heap_object){s, span_slot_of(s, (uintptr_t)object)}, phase);
 	spin_unlock(lock_of(s));
 	*wait = !alive && phase == GC_CLOSING; /* it may still be marked */
 	return alive ? object : NULL;

@@ -21,7 +21,8 @@ struct gc_special {
 	void (*dead)(struct gc_special *);
 };
 
-/* Attaches it to the object that the address lies in: 0, or -EINVAL if that is none. In a call, by who has the object. */
+/* Attaches it to the object that the address lies in: 0, or -EINVAL if that is none. In a call, by who has the object, and who shades it
+ * afterwards if weft_marking_ is set then: in the cycle that is noted here it counts as alive. */
 int gc_special_add(struct gc *, struct gc_special *, void *object);
 
 /* Detaches it; false: the object is dead already. */

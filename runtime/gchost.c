@@ -313,9 +313,8 @@ static struct {
 } shared;
 
 /* Under its lock. */
-static void flush_shared(void)
+static void flush_shared(uint32_t state)
 {
-	uint32_t state = load_acq(&collector.xstate);
 	if (state & 1 || load_rlx(&shared.seen) == state)
 		return;
 	heap_flush(&shared.cache);
@@ -333,9 +332,12 @@ struct g *gc_self(void)
 
 struct heap_cache *gc_take_shared(void)
 {
-	enum heap_colour colour = gc_is_black(gc_self()) ? HEAP_BLACK : HEAP_WHITE;
+	const struct g *g = gc_self();
 	spin_lock(&shared.lock);
-	flush_shared();
+	/* Looked at once: marking may end at any moment, and flushed, the cache has to stay white. */
+	uint32_t state = load_acq(&collector.xstate);
+	flush_shared(state);
+	enum heap_colour colour = state & 1 && load_rlx(&g->scan) == gc_code() ? HEAP_BLACK : HEAP_WHITE;
 	if (shared.cache.colour != colour)
 		heap_recolour(&shared.cache, colour);
 	return &shared.cache;
@@ -718,7 +720,7 @@ static bool all_flushed(int64_t now)
 {
 	bool all = true;
 	spin_lock(&shared.lock);
-	flush_shared();
+	flush_shared(load_acq(&collector.xstate));
 	spin_unlock(&shared.lock);
 	for (unsigned i = 0; i < sched.nprocs; i++) {
 		struct p *p = sched.ps[i];
