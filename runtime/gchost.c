@@ -659,6 +659,15 @@ static void drain_attached(void *object, void *arg)
 	gc_mutator_drain(&((struct attached *)object)->shaded, &collector.words);
 }
 
+/* All stacks may have been looked at already. On this one there is nothing yet: it is as if it had been. Either it sees that there is marking, or
+ * the collector sees it among the attached. */
+void gc_comes_outside(struct attached *a)
+{
+	fence_full();
+	if (gc_is_marking(&collector) && gc_claim(a->g))
+		gc_looked_at(a->g);
+}
+
 void gc_leaves_outside(struct attached *a)
 {
 	gc_mutator_drain(&a->shaded, &collector.words);
