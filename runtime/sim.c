@@ -46,6 +46,7 @@
  * them, and a test of deadlines would have to know how late.
  */
 #include "runtime/sim.h"
+#include "alloc/os.h"
 #include "alloc/place.h"
 #include "lockfree/epoch.h"
 #include "runtime/call.h"
@@ -540,6 +541,7 @@ static void m_make(struct sim_m *s, struct p *p)
 	store_rlx(&s->m.fiber, s->fiber);
 	store_rlx(&s->m.g, &s->first);
 	store_rlx(&s->m.xnote, NOTE_GIVE_UP);
+	store_rel(&s->m.tid, os_thread());
 	s->m.reader = epoch_self();
 	context_make(&s->ctx, s->stack->top - s->stack->colour);
 }
@@ -550,6 +552,12 @@ void sim_make_ms(void)
 	sim.ms = weft_calloc(sim.nms, sizeof *sim.ms);
 	if (!sim.ms)
 		fatal("out of memory for %u simulated Ms", sim.nms);
+}
+
+void sim_each_m(void (*see)(void *m, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < sim.nms; i++)
+		see(&sim.ms[i].m, arg);
 }
 
 void sim_run(void)

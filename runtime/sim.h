@@ -54,6 +54,9 @@ void sim_topo(struct topo *, unsigned procs);
 /* Memory for as many Ms as there are Ps; before there is a goroutine, for goroutines look at Ms. */
 void sim_make_ms(void);
 
+/* As m_each (sched.h), of its Ms. */
+void sim_each_m(void (*see)(void *m, void *arg), void *arg);
+
 /* By a thread that is a reader of grace periods: runs all Ms, until the program has ended. */
 void sim_run(void);
 

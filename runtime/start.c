@@ -135,7 +135,10 @@ static void see_m(void *object, void *arg)
 
 void m_each(void (*see)(void *m, void *arg), void *arg)
 {
-	slab_each(&ms, see, arg);
+	if (sim_on)
+		sim_each_m(see, arg);
+	else
+		slab_each(&ms, see, arg);
 }
 
 void m_each_with_p(void (*see)(struct p *, int thread, void *arg), void *arg)
