@@ -19,10 +19,11 @@ static struct heap_object find(struct gc *gc, const void *object)
 	return heap_find(&gc->heap, (uintptr_t)object);
 }
 
-/* Under the lock of the span. */
-static bool is_alive(struct gc *gc, const struct gc_special *sp, struct heap_object o)
+/* Under the lock of the span; sweeping or not, as the caller has seen. Before it begins each span is of the heap's cycle, which says nothing. */
+static bool is_alive(struct gc *gc, const struct gc_special *sp, struct heap_object o, bool sweeping)
 {
-	return o.span->cycle == load_rlx(&gc->heap.cycle) || span_is_marked(o.span, o.slot) || sp->cycle == load_rlx(&gc->xcycle);
+	return (sweeping && o.span->cycle == load_rlx(&gc->heap.cycle)) || span_is_marked(o.span, o.slot) ||
+	       sp->cycle == load_rlx(&gc->xcycle);
 }
 
 int gc_special_add(struct gc *gc, struct gc_special *sp, void *object)
@@ -89,7 +90,7 @@ void *gc_special_get(struct gc *gc, struct gc_special *sp, bool *wait)
 	struct span *s = lock_span_of(gc, sp);
 	if (!s)
 		return NULL;
-	bool alive = is_alive(gc, sp, (struct heap_object){s, span_slot_of(s, (uintptr_t)object)});
+	bool alive = is_alive(gc, sp, (struct heap_object){s, span_slot_of(s, (uintptr_t)object)}, phase == GC_SWEEPING);
 	spin_unlock(lock_of(s));
 	*wait = !alive && phase == GC_CLOSING; /* it may still be marked */
 	return alive ? object : NULL;

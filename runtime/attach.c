@@ -115,7 +115,9 @@ static int become_mutator(void)
 	gc_take_signal();
 	attached = a;
 	weft_mutator_ = &a->mutator;
-	store_rel(&a->tid, os_thread());
+	store_rlx(&a->g->scan, 0); /* of whatever it was before */
+	store_seq(&a->tid, os_thread());
+	gc_comes_outside(a);
 	return 0;
 }
 

@@ -13,6 +13,8 @@
 #include <weft/go.h>
 #include <weft/mem.h>
 
+#include <sched.h>
+
 /* ---- cleanups ---- */
 
 struct cleanup {
@@ -176,7 +178,7 @@ void *weft_weak_get(weft_weak *w)
 		call_end(outermost);
 		if (!wait)
 			return obj;
-		cpu_relax();
+		sched_yield(); /* on one CPU, under SCHED_FIFO, whoever finds it out comes only then */
 	}
 }
 

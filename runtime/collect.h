@@ -134,6 +134,8 @@ static inline void gc_back(struct m *m)
 /* ---- attach.c ---- */
 
 struct attached;
+/* The calling thread is attached from here on. */
+void gc_comes_outside(struct attached *);
 /* The calling thread, attached, is back from waiting in a call. */
 void gc_back_outside(void);
 /* It is attached no longer: what it has shaded is taken over. */

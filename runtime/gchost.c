@@ -381,15 +381,21 @@ void gc_back_slow(struct m *m)
 
 /* ---- the signal ---- */
 
+/* What leaf functions keep below their stack pointer included. */
+static uintptr_t interrupted_sp(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	return (uintptr_t)context->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
+#else
+	return (uintptr_t)context->uc_mcontext.sp;
+#endif
+}
+
 /* The frame that the kernel has made for it has all registers. */
 static NOT_INSTRUMENTED void look_from_handler(struct g *g, const ucontext_t *context, const void *frame_end)
 {
 	struct stack *s = load_acq(&g->stack);
-#if defined(__x86_64__)
-	uintptr_t sp = (uintptr_t)context->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
-#else
-	uintptr_t sp = (uintptr_t)context->uc_mcontext.sp;
-#endif
+	uintptr_t sp = interrupted_sp(context);
 	if (!s || sp - (uintptr_t)stack_base(s) >= stack_size(s)) {
 		unclaim(g); /* it stands elsewhere for the moment */
 		return;
@@ -423,8 +429,19 @@ static struct p *p_for_handler(struct m *m)
 	return p;
 }
 
-/* On an attached thread's own stack, where the signal's frame, with all registers, lies above this one. */
-static NOT_INSTRUMENTED void look_at_attached(struct attached *a)
+/* The signal's frame, with all registers, lies above this one: on the thread's stack, or on one that it has for signals. */
+static NOT_INSTRUMENTED void note_interrupted(struct gc_filling *f, const struct attached *a, const ucontext_t *context)
+{
+	stack_t stack;
+	const char *here = __builtin_frame_address(0);
+	if (!sigaltstack(NULL, &stack) && stack.ss_flags & SS_ONSTACK) {
+		gc_note_words(f, here, (char *)stack.ss_sp + stack.ss_size);
+		here = (const char *)interrupted_sp(context);
+	}
+	gc_note_words(f, here, a->stack_top);
+}
+
+static NOT_INSTRUMENTED void look_at_attached(struct attached *a, const ucontext_t *context)
 {
 	if (__atomic_load_n(&a->mutator.inside, __ATOMIC_RELAXED))
 		return;
@@ -432,7 +449,7 @@ static NOT_INSTRUMENTED void look_at_attached(struct attached *a)
 	fence_compiler();
 	if (gc_is_marking(&collector) && try_claim(a->g) == CLAIM_MINE) {
 		struct gc_filling f = filling(GC_STACK);
-		gc_note_words(&f, __builtin_frame_address(0), a->stack_top);
+		note_interrupted(&f, a, context);
 		gc_fill_end(&f);
 		fiber_publish(&collector);
 		gc_looked_at(a->g);
@@ -446,7 +463,7 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 	int error = errno;
 	struct m *m = m_self();
 	if (!m && attached_self())
-		look_at_attached(attached_self());
+		look_at_attached(attached_self(), context);
 	errno = error;
 	if (!m || load_rlx(&m->xinside))
 		return;
@@ -651,6 +668,15 @@ static void drain_attached(void *object, void *arg)
 {
 	(void)arg;
 	gc_mutator_drain(&((struct attached *)object)->shaded, &collector.words);
+}
+
+/* All stacks may have been looked at already. On this one there is nothing yet: it is as if it had been. Either it sees that there is marking, or
+ * the collector sees it among the attached. */
+void gc_comes_outside(struct attached *a)
+{
+	fence_full();
+	if (gc_is_marking(&collector) && gc_claim(a->g))
+		gc_looked_at(a->g);
 }
 
 void gc_leaves_outside(struct attached *a)
