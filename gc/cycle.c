@@ -140,9 +140,9 @@ static void begin(struct gc *gc)
 		store_rlx(&gc->xns[i], 0);
 	if (!asked)
 		(void)add_seq(&gc->xasked, 1); /* whoever asks now wants the next one */
-	store_rel(&gc->xcycle, cycle);
-	set_phase(gc, GC_ARMING);
 	set_barrier(true);
+	store_rel(&gc->xcycle, cycle); /* gc/special.h: R2 */
+	set_phase(gc, GC_ARMING);
 	ask(gc, GC_ASK_PASS);
 }
 

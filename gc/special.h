@@ -7,7 +7,8 @@
  * a lock of the span's, and tells the owner. Until then a weak pointer that is asked goes by the mark. A black object may have
  * got its mark too late for that (alloc/heap.h, colour): what was attached in this cycle is alive, for somebody had the object.
  *
- * R1 unlink_locked: store_rel(object)  ->  A1 gc_special_get: load_acq(object)   nothing: NULL says all */
+ * R1 unlink_locked: store_rel(object)  ->  A1 gc_special_get: load_acq(object)   nothing: NULL says all
+ * R2 begin: store_rel(xcycle)          ->  A2 gc_special_add: load_acq(xcycle)   the barrier is on: the caller shades after it */
 #ifndef GC_SPECIAL_H
 #define GC_SPECIAL_H
 
@@ -21,7 +22,8 @@ struct gc_special {
 	void (*dead)(struct gc_special *);
 };
 
-/* Attaches it to the object that the address lies in: 0, or -EINVAL if that is none. In a call, by who has the object. */
+/* Attaches it to the object that the address lies in: 0, or -EINVAL if that is none. In a call, by who has the object, and shades it then if
+ * the barrier is on. */
 int gc_special_add(struct gc *, struct gc_special *, void *object);
 
 /* Detaches it; false: the object is dead already. */

@@ -52,9 +52,9 @@ static void its_time_has_come(struct gc_special *sp)
 static void attach(struct gc_special *sp, void *obj, const char *what)
 {
 	bool outermost = call_begin();
+	int err = gc_special_add(&collector, sp, obj);
 	if (gc_shades())
 		gc_shade_word(&obj);
-	int err = gc_special_add(&collector, sp, obj);
 	call_end(outermost);
 	if (err)
 		weft_panic("%s of what is no collected object: %p", what, obj);
