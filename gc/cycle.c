@@ -140,7 +140,7 @@ static void begin(struct gc *gc)
 	if (!asked)
 		(void)add_seq(&gc->xasked, 1); /* whoever asks now wants the next one */
 	set_barrier(true);
-	store_rel(&gc->xcycle, cycle); /* who sees the number sees the flag: gc_special_add */
+	store_rel(&gc->xcycle, cycle); /* gc/special.h: R2 */
 	set_phase(gc, GC_ARMING);
 	ask(gc, GC_ASK_PASS);
 }

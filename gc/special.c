@@ -35,7 +35,7 @@ int gc_special_add(struct gc *gc, struct gc_special *sp, void *object)
 	if (!o.span)
 		return -EINVAL;
 	spin_lock(lock_of(o.span));
-	sp->cycle = load_acq(&gc->xcycle);
+	sp->cycle = load_acq(&gc->xcycle); /* A2 */
 	store_rlx(&sp->object, object);
 	sp->next = load_rlx(&o.span->specials);
 	store_rlx(&o.span->specials, sp);
@@ -86,8 +86,8 @@ bool gc_special_drop(struct gc *gc, struct gc_special *sp)
 void *gc_special_get(struct gc *gc, struct gc_special *sp, bool *wait)
 {
 	*wait = false;
+	enum gc_phase phase = gc_phase(gc);   /* first: the object may die, and the cycle end, before the next line */
 	void *object = load_acq(&sp->object); /* A1 */
-	enum gc_phase phase = gc_phase(gc);
 	if (!object || phase <= GC_MARKING)
 		return object;
 	struct span *s = lock_span_of(gc, sp);

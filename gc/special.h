@@ -7,7 +7,8 @@
  * a lock of the span's, and tells the owner. Until then a weak pointer that is asked goes by the mark. A black object may have
  * got its mark too late for that (alloc/heap.h, colour): what was attached in this cycle is alive, for somebody had the object.
  *
- * R1 unlink_locked: store_rel(object)  ->  A1 gc_special_get: load_acq(object)   nothing: NULL says all */
+ * R1 unlink_locked: store_rel(object)  ->  A1 gc_special_get: load_acq(object)   nothing: NULL says all
+ * R2 begin: store_rel(xcycle)          ->  A2 gc_special_add: load_acq(xcycle)   the barrier is on: the caller shades after it */
 #ifndef GC_SPECIAL_H
 #define GC_SPECIAL_H
 

@@ -52,7 +52,8 @@ WEFT_API void weft_timer_start(weft_timer *, int64_t ns, void (*fn)(void *), voi
 WEFT_API bool weft_timer_stop(weft_timer *);
 
 /* Arms the timer again with the fn and arg of its last start, also after it has fired or been stopped.
- * True: it was pending. A timer that was never started panics. */
+ * True: it was pending. A timer that was never started panics. The runtime keeps a collected arg only while the timer is pending: after
+ * that, whoever means to reset it keeps arg. */
 WEFT_API bool weft_timer_reset(weft_timer *, int64_t ns);
 
 /* Runs fn(arg) on a goroutine of its own, `ns` from now; nobody can stop it. Allocates the timer. */

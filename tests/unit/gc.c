@@ -1,8 +1,11 @@
 #include "tests/unit/collected.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { SIGNAL_STACK = 64 * 1024 };
 
 /* ---- objects ---- */
 
@@ -591,6 +594,117 @@ TEST_GO(an_attached_thread_allocates_stores_and_keeps)
 	pthread_join(thread, NULL);
 	weft_set(&root, NULL);
 	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+/* Neither its stack nor its objects have been seen by who has looked at all stacks before it came. */
+static _Atomic bool may_attach;
+static _Atomic int attached_late, kept_late;
+
+static bool marks(void)
+{
+	return __atomic_load_n(&weft_marking_, __ATOMIC_RELAXED);
+}
+
+static __attribute__((noinline)) void keep_on_thread(void)
+{
+	struct thing *volatile mine[WATCHED];
+	for (int i = 0; i < WATCHED; i++) {
+		mine[i] = weft_new(thing);
+		mine[i]->number = 1000 + (uint64_t)i;
+	}
+	attached_late++;
+	while (may_attach)
+		usleep(1000);
+	for (int i = 0; i < WATCHED; i++)
+		CHECK_EQ(mine[i]->number, 1000 + i);
+	kept_late++;
+}
+
+static void *attach_late(void *unused)
+{
+	while (!may_attach)
+		usleep(200);
+	CHECK_EQ(weft_attach(), 0);
+	keep_on_thread();
+	weft_detach();
+	return unused;
+}
+
+static void collect_once(void *unused)
+{
+	(void)unused;
+	weft_gc();
+}
+
+TEST_GO(a_thread_that_attaches_while_the_collector_marks_keeps_what_it_allocates)
+{
+	enum { THREADS = 4, LONG = 300000 };
+	pthread_t thread[THREADS];
+	weft_gc_percent(WEFT_OFF);
+	for (int i = 0; i < LONG; i++) { /* one after the other: marking takes a while, in which all stacks have been looked at */
+		struct thing *t = weft_new(thing);
+		t->next = root;
+		weft_set(&root, t);
+	}
+	for (int i = 0; i < THREADS; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, attach_late, NULL), 0);
+	weft_go(collect_once, NULL);
+	while (!marks())
+		weft_yield();
+	weft_sleep(8 * WEFT_MS);
+	may_attach = true;
+	while (marks() || attached_late < THREADS)
+		weft_sleep(WEFT_MS);
+	for (int i = 0; i < 20; i++) {
+		weft_sleep(WEFT_MS); /* it is swept */
+		use_memory_again();
+	}
+	may_attach = false;
+	while (kept_late < THREADS)
+		weft_sleep(WEFT_MS);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	weft_set(&root, NULL);
+	return 0;
+}
+
+/* The collector's signal is taken there, and the thread's own stack looked at from where it stood. */
+static void *attached_with_a_signal_stack(void *its)
+{
+	stack_t s = {.ss_sp = its, .ss_size = SIGNAL_STACK};
+	CHECK_EQ(sigaltstack(&s, NULL), 0);
+	CHECK_EQ(weft_attach(), 0);
+	struct thing *volatile mine = weft_new(thing);
+	mine->number = 1000;
+	computes = true;
+	while (!stop_computing)
+		;
+	CHECK_EQ(mine->number, 1000);
+	weft_detach();
+	s.ss_flags = SS_DISABLE;
+	CHECK_EQ(sigaltstack(&s, NULL), 0);
+	computes = false;
+	return NULL;
+}
+
+TEST_GO(an_attached_thread_may_have_a_stack_for_signals)
+{
+	pthread_t thread;
+	void *its = malloc(SIGNAL_STACK);
+	computes = stop_computing = false;
+	CHECK_EQ(pthread_create(&thread, NULL, attached_with_a_signal_stack, its), 0);
+	while (!computes)
+		weft_sleep(WEFT_MS);
+	for (int i = 0; i < 3; i++) {
+		weft_gc();
+		use_memory_again();
+	}
+	stop_computing = true;
+	while (computes)
+		weft_sleep(WEFT_MS);
+	pthread_join(thread, NULL);
+	free(its);
 	return 0;
 }
 
