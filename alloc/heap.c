@@ -35,14 +35,14 @@ static struct span *pop(struct span **list)
 static bool open_table(struct heap *h, size_t end)
 {
 	enum { AT_ONCE = 64 * OS_PAGE / sizeof(struct span *) };
-	if (end <= load_acq(&h->opened)) /* A6 */
+	if (end <= load_acq(&h->opened))
 		return true;
 	spin_lock(&h->opening);
 	size_t from = load_rlx(&h->opened), to = (end + AT_ONCE - 1) / AT_ONCE * AT_ONCE;
 	to = to < h->pages.npages ? to : h->pages.npages;
 	bool done = to <= from || os_open((void *)(uintptr_t)&h->table[from], (to - from) * sizeof *h->table) == 0;
 	if (done && to > from)
-		store_rel(&h->opened, to); /* R6 */
+		store_rel(&h->opened, to);
 	spin_unlock(&h->opening);
 	return done;
 }

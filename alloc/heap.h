@@ -36,8 +36,7 @@
  * R2 new_cell: store_rel(places)      -> A2 place_of, heap_cell: load_acq(places)         plain: the cell's size and shape
  * R3 publish: store_rel(table)        -> A3 heap_find: load_acq(table)                    plain: the span
  * R4 done_sweeping: sub_rel(sweepers) -> A4 heap_is_swept: load_acq(sweepers)             the span's bits
- * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes
- * R6 open_table: store_rel(opened)    -> A6 open_table: load_acq(opened)                 plain: the table's part can be written */
+ * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 
@@ -85,7 +84,7 @@ struct heap {
 	struct slab spans;
 	_Atomic(struct span *) *table; /* of each page; NULL: nobody's */
 	struct spin opening;
-	_Atomic size_t opened; /* entries of the table that may be written; under the lock */
+	_Atomic size_t opened; /* entries of the table that may be written: who reads it, after the system has opened them; under the lock */
 	_Atomic uint16_t places[HEAP_PLACES]; /* hashed by size and shape: a cell, or HEAP_NO_CELL; under the lock, looked at without */
 	struct spin lock;	       /* of what follows */
 	uint32_t ncells;
