@@ -186,12 +186,15 @@ static bool is_stopped(const struct weft_deferred *d)
 }
 
 /* A deferred call may let main go on, whose end would be the program's, with another status. One of them may exit its goroutine
- * instead of coming back, so patience has an end, as in Go. */
+ * instead of coming back, so patience has an end, as in Go; but it may stand on another thread, which a loaded machine keeps waiting. */
 void panic_let_end(void)
 {
-	enum { PATIENCE = 1000 };
-	for (int i = 0; i < PATIENCE && load_seq(&unstopped) && !load_seq(&panicking); i++)
+	enum { PATIENCE = 1000, SLEEP_EVERY = 4 };
+	for (int i = 1; i <= PATIENCE && load_seq(&unstopped) && !load_seq(&panicking); i++) {
 		weft_yield();
+		if (i % SLEEP_EVERY == 0)
+			weft_sleep(50 * WEFT_US);
+	}
 	while (load_seq(&panicking))
 		pause();
 }
