@@ -1,6 +1,7 @@
 /* The manual half of the memory interface: mimalloc, or libc's malloc in the sanitizer flavours. */
 #include "alloc/manual.h"
 #include "lockfree/assert.h"
+#include "lockfree/atomic.h"
 
 #include <weft/mem.h>
 
@@ -18,19 +19,21 @@
 #endif
 
 static struct {
-	uintptr_t base;
-	size_t bytes;
+	_Atomic uintptr_t base;
+	_Atomic size_t bytes;
 } refused;
 
+/* R1 manual_refuse: store_rel(bytes) -> A1 check: load_acq(bytes)   the base: threads may give back before weft_main */
 void manual_refuse(const void *base, size_t bytes)
 {
-	refused.base = (uintptr_t)base;
-	refused.bytes = bytes;
+	store_rlx(&refused.base, (uintptr_t)base);
+	store_rel(&refused.bytes, bytes); /* R1 */
 }
 
 static void check(const void *p, const char *call)
 {
-	if (unlikely((uintptr_t)p - refused.base < refused.bytes))
+	size_t bytes = load_acq(&refused.bytes); /* A1 */
+	if (unlikely((uintptr_t)p - load_rlx(&refused.base) < bytes))
 		fatal("%s of a collected object: %p", call, p);
 }
 

@@ -27,6 +27,7 @@
 
 #include "gc/cycle.h"
 #include "lockfree/fence.h"
+#include "lockfree/sanitize.h"
 #include "runtime/g.h"
 
 #include <weft/gc.h>
@@ -74,6 +75,12 @@ static inline void gc_before_run(struct m *m, struct g *next)
 {
 	if (unlikely(load_rlx(&collector.xstate) != load_rlx(&m_p(m)->gc_seen)))
 		gc_before_run_slow(m, next);
+}
+
+/* ThreadSanitizer: who has ended leaves it to the M's own context. The identity that its stack belongs to may be gone. */
+static inline bool gc_before_run_elsewhere(const struct p *p)
+{
+	return WEFT_TSAN && load_rlx(&collector.xstate) != load_rlx(&p->gc_seen);
 }
 
 /* It has been made, with its argument, and nobody else knows it yet. */

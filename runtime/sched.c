@@ -99,6 +99,10 @@ static inline __attribute__((always_inline)) void enter_stack_of(void **fake, co
 static NOT_INSTRUMENTED _Noreturn void leave_for_good(struct m *m, struct g *next)
 {
 	struct context nobody;
+	if (next && gc_before_run_elsewhere(m_p(m))) {
+		m->held = next;
+		next = NULL;
+	}
 	struct context *to = prepare(m, next);
 	if (next)
 		enter_stack_of(NULL, next);
@@ -739,7 +743,7 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 	p->joined = g->joined ? load_rlx(&g->creator) : 0;
 	g_recycle(p, g);
 	struct g *n = *next = pick(p, TREE);
-	if (n && !load_rlx(&n->stack) && is_wanted(s, n->stack_want)) {
+	if (n && !load_rlx(&n->stack) && is_wanted(s, n->stack_want) && !gc_before_run_elsewhere(p)) {
 		gc_before_run(m, n);
 		store_rel(&n->stack, s); /* overflow.c: R1 */
 		store_rlx(&n->ctx.xon_cpu, 1);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #define gc_before_run(m, next) ((void)(m), (void)(next))
+#define gc_before_run_elsewhere(p) ((void)(p), false)
 #define gc_born(m, g)          ((void)(m), (void)(g))
 #define gc_ends(g)             ((void)(g))
 #define gc_safe_point(m)       ((void)(m))
