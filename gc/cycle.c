@@ -106,11 +106,6 @@ static bool mark_some(struct gc *gc, struct gc_marker *m, uint64_t budget)
 
 /* ---- phases ---- */
 
-static bool wants_to_begin(const struct gc *gc)
-{
-	return load_rlx(&gc->xheap) >= load_rlx(&gc->trigger) || load_acq(&gc->xasked) != load_rlx(&gc->xcycle);
-}
-
 static void forget_words(struct gc *gc)
 {
 	struct gc_chunk *c;
@@ -127,8 +122,7 @@ static void begin(struct gc *gc)
 	forget_words(gc);
 	for (unsigned i = 0; i < gc->nmarkers; i++)
 		gc->markers[i]->work = gc->markers[i]->live = 0;
-	enum gc_why why = asked ? gc->report.why : GC_WHY_HEAP;
-	gc->report = (struct gc_report){.cycle = cycle, .why = why, .began = gc->host->now(), .goal = gc->pace.goal};
+	gc->report = (struct gc_report){.cycle = cycle, .why = asked ? gc->why : GC_WHY_HEAP, .began = gc->host->now(), .goal = gc->pace.goal};
 	gc->report.from = load_rlx(&gc->xheap);
 	store_rlx(&gc->xbegan, gc->report.began);
 	store_rlx(&gc->xscanned, false);
@@ -183,10 +177,12 @@ static uint64_t marked_bytes(const struct gc *gc)
 static void learn(struct gc *gc)
 {
 	struct gc_report *r = &gc->report;
-	double all = (double)(r->marked - r->began) * (gc->nmarkers - 1), marking = 0;
+	unsigned procs = gc->nmarkers - 1;
+	double all = (double)(r->marked - r->began) * procs, marking = 0;
 	for (unsigned i = 0; i < GC_WHOSE; i++)
 		marking += (double)(r->ns[i] = load_rlx(&gc->xns[i]));
-	pace_limiter_note(&gc->limiter, all / 1e9, marking / 1e9);
+	pace_limiter_note(&gc->limiter, (double)(r->marked - gc->marked) * procs / 1e9, marking / 1e9);
+	gc->marked = r->marked;
 	struct pace_cycle c = {r->to - r->from, load_rlx(&gc->xdone), all > 0 ? marking / all : 0};
 	pace_learn(&gc->pace, &c);
 }
@@ -268,7 +264,7 @@ static bool next_phase(struct gc *gc)
 {
 	switch (gc_phase(gc)) {
 	case GC_IDLE:
-		if (!wants_to_begin(gc))
+		if (!gc_is_due(gc))
 			return false;
 		begin(gc);
 		return true;
@@ -313,13 +309,10 @@ static bool advance(struct gc *gc)
 
 static bool sweep_some(struct gc *gc)
 {
-	size_t freed, sum = 0;
+	size_t freed;
 	int n = 0;
-	while (n < SPANS_A_STEP && heap_sweep_one(&gc->heap, &freed)) {
-		sum += freed;
+	while (n < SPANS_A_STEP && heap_sweep_one(&gc->heap, &freed))
 		n++;
-	}
-	(void)add_rlx(&gc->freed, sum);
 	return n > 0;
 }
 
@@ -339,7 +332,7 @@ static bool work(struct gc *gc, struct gc_marker *m, uint64_t budget)
 
 bool gc_step(struct gc *gc, struct gc_marker *m, uint64_t budget, enum gc_whose whose)
 {
-	if (!gc_is_on(gc) && !wants_to_begin(gc))
+	if (!gc_is_on(gc) && !gc_is_due(gc))
 		return false;
 	int64_t began = gc->host->now();
 	bool did = work(gc, m, budget);
@@ -366,9 +359,8 @@ uint32_t gc_ask(struct gc *gc, enum gc_why why)
 	/* One that has begun already does not count: it may have passed what has become unreachable since. */
 	uint32_t want = load_rlx(&gc->xcycle) + 1;
 	if (load_rlx(&gc->xasked) != want) {
+		gc->why = why;
 		store_rel(&gc->xasked, want);
-		if (!gc_is_on(gc))
-			gc->report.why = why;
 	}
 	spin_unlock(&gc->step);
 	return want;
@@ -401,6 +393,7 @@ int gc_init(struct gc *gc, const struct gc_host *host, size_t bytes, struct gc_m
 		gc_marker_init(markers[i], &gc->marking);
 	pace_init(&gc->pace, settings);
 	pace_limiter_init(&gc->limiter, nmarkers - 1);
+	gc->marked = host->now();
 	store_rlx(&gc->goal, gc->pace.goal);
 	store_rlx(&gc->trigger, gc->pace.trigger);
 	return 0;

@@ -96,6 +96,8 @@ struct gc {
 	struct spin step;
 	struct pace pace;
 	struct pace_limiter limiter;
+	int64_t marked; /* when marking ended the last time */
+	enum gc_why why; /* of the next cycle, if it is asked for */
 	bool answered;
 	struct gc_report report;
 
@@ -110,7 +112,6 @@ struct gc {
 	_Atomic uint64_t goal;
 	_Atomic uint64_t trigger; /* xheap; UINT64_MAX: never */
 	_Atomic uint64_t debt;	  /* bytes to mark for each 1024 that are allocated */
-	_Atomic uint64_t freed;	  /* bytes, ever */
 };
 
 /* nmarkers - 1 of the host's and one of the collector's own, which is markers[0]; all are initialised here. 0, or -ENOMEM. */
@@ -139,6 +140,12 @@ static inline enum gc_phase gc_phase(const struct gc *gc)
 static inline bool gc_is_marking(const struct gc *gc)
 {
 	return load_acq(&gc->xstate) & 1;
+}
+
+/* The trigger was reached, or somebody has asked. */
+static inline bool gc_is_due(const struct gc *gc)
+{
+	return load_rlx(&gc->xheap) >= load_rlx(&gc->trigger) || load_acq(&gc->xasked) != load_rlx(&gc->xcycle);
 }
 
 static inline bool gc_is_on(const struct gc *gc)

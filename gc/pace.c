@@ -108,8 +108,9 @@ void pace_plan(struct pace *p, const struct pace_found *found, uint64_t beside)
 
 double pace_debt(const struct pace *p, uint64_t done, uint64_t heap)
 {
-	/* Work that is more than was expected: nobody knows how much is left, and some is. */
-	uint64_t work = pace_work(p), left = most(less(work, done), work / LEFT_PART);
+	/* More than was expected, and in the first cycle nothing is: nobody knows how much is left. Some is, and all that has not been looked
+	 * at may be. */
+	uint64_t work = pace_work(p), left = most(less(done < work ? work : heap, done), work / LEFT_PART);
 	uint64_t room = most(less(p->goal, heap), p->goal / LEFT_PART);
 	return room ? (double)left / (double)room : 0;
 }

@@ -3,18 +3,16 @@
 
 enum { SHARDS = 16, AREAS_A_LOOK = 32 };
 
-static struct {
-	ON_OWN_LINE struct spin lock;
+/* And where the look is in it. */
+static struct shard {
+	ON_OWN_LINE struct spin lock; /* of all else */
 	struct area *first;
+	bool entered;
+	struct area *at;
+	size_t done; /* of that area */
 } shards[SHARDS];
 
-/* Where the look is; the lock of the shard that it is in. */
-static struct {
-	unsigned shard; /* SHARDS: it is over */
-	bool entered;
-	struct area *area;
-	size_t at;
-} cursor = {.shard = SHARDS};
+static unsigned looked; /* shards that have been looked through */
 
 /* Ps that add and drop do not meet, as long as what they make stays with them. */
 static unsigned shard_of_caller(void)
@@ -29,14 +27,14 @@ void area_add(struct area *a, bool (*look)(struct area *, size_t *at, struct gc_
 	bool outermost = call_begin();
 	a->look = look;
 	a->shard = shard_of_caller();
-	struct area **first = &shards[a->shard].first;
-	spin_lock(&shards[a->shard].lock);
-	a->next = *first;
-	a->link = first;
+	struct shard *s = &shards[a->shard];
+	spin_lock(&s->lock);
+	a->next = s->first;
+	a->link = &s->first;
 	if (a->next)
 		a->next->link = &a->next;
-	*first = a;
-	spin_unlock(&shards[a->shard].lock);
+	s->first = a;
+	spin_unlock(&s->lock);
 	call_end(outermost);
 }
 
@@ -45,16 +43,17 @@ void area_drop(struct area *a)
 	if (!a->look)
 		return;
 	bool outermost = call_begin();
-	spin_lock(&shards[a->shard].lock);
-	if (cursor.area == a) {
-		cursor.area = a->next;
-		cursor.at = 0;
+	struct shard *s = &shards[a->shard];
+	spin_lock(&s->lock);
+	if (s->at == a) {
+		s->at = a->next;
+		s->done = 0;
 	}
 	*a->link = a->next;
 	if (a->next)
 		a->next->link = a->link;
 	a->look = NULL;
-	spin_unlock(&shards[a->shard].lock);
+	spin_unlock(&s->lock);
 	call_end(outermost);
 }
 
@@ -90,41 +89,35 @@ void area_word_drop(struct area_word *w)
 
 void areas_begin(void)
 {
-	cursor.shard = 0;
-	cursor.entered = false;
-}
-
-static void enter_shard(void)
-{
-	cursor.area = shards[cursor.shard].first;
-	cursor.at = 0;
-	cursor.entered = true;
+	looked = 0;
 }
 
 /* True: there is more in this shard. */
-static bool look_in_shard(struct gc_filling *f)
+static bool look_in(struct shard *s, struct gc_filling *f)
 {
-	if (!cursor.entered)
-		enter_shard();
-	for (unsigned n = 0; n < AREAS_A_LOOK && cursor.area; n++) {
-		if (cursor.area->look(cursor.area, &cursor.at, f))
-			break;
-		cursor.area = cursor.area->next;
-		cursor.at = 0;
+	if (!s->entered) {
+		s->entered = true;
+		s->at = s->first;
+		s->done = 0;
 	}
-	return cursor.area;
+	for (unsigned n = 0; n < AREAS_A_LOOK && s->at; n++) {
+		if (s->at->look(s->at, &s->done, f))
+			break;
+		s->at = s->at->next;
+		s->done = 0;
+	}
+	return s->at;
 }
 
 bool areas_look(struct gc_filling *f)
 {
-	if (cursor.shard == SHARDS)
+	if (looked == SHARDS)
 		return false;
-	struct spin *lock = &shards[cursor.shard].lock;
-	spin_lock(lock);
-	if (!look_in_shard(f)) {
-		cursor.entered = false;
-		cursor.shard++;
-	}
-	spin_unlock(lock);
+	struct shard *s = &shards[looked];
+	spin_lock(&s->lock);
+	bool more = look_in(s, f);
+	s->entered = more;
+	spin_unlock(&s->lock);
+	looked += !more;
 	return true;
 }

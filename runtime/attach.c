@@ -67,8 +67,10 @@ void attached_call_begin(void)
 void attached_call_end(void)
 {
 	struct attached *a = attached;
-	if (a && a->depth && --a->depth == 0)
-		__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELEASE);
+	if (!a || !a->depth || --a->depth)
+		return;
+	gc_safe_point_outside(a);
+	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELEASE);
 }
 
 void attached_parks(void)
@@ -86,7 +88,8 @@ void attached_is_back(void)
 	if (!a)
 		return;
 	store_rlx(&a->parked, false);
-	gc_back_outside();
+	fence_full(); /* either it sees that there is marking, or the collector that it is back */
+	gc_safe_point_outside(a);
 }
 
 /* False: nobody knows. */

@@ -25,6 +25,7 @@ struct attached {
 	_Atomic int tid;	      /* 0: nobody's */
 	_Atomic int64_t signalled;
 	struct gc_mutator shaded;
+	_Atomic uint32_t gc_passed; /* as an M's */
 	unsigned depth; /* calls that it is in */
 	const void *stack_top;
 	size_t stack_size;

@@ -25,6 +25,8 @@
 
 #include <weft/go.h>
 
+#include <sched.h>
+
 /* ---- sysmon's side ---- */
 
 bool block_take_back(struct p *p, uint32_t *seen)
@@ -110,7 +112,7 @@ static bool take_p_again(struct m *m)
 		if (blocked != P_HELD)
 			return false;
 		blocked = P_BLOCKED; /* once the collector has flushed its cache */
-		cpu_relax();
+		sched_yield();
 	}
 	sub_seq(&sysmon.xblocked_ps, 1);
 	store_rlx(&p->xm, m); /* it may have been somebody else's meanwhile */

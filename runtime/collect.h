@@ -143,8 +143,8 @@ static inline void gc_back(struct m *m)
 struct attached;
 /* The calling thread is attached from here on. */
 void gc_comes_outside(struct attached *);
-/* The calling thread, attached, is back from waiting in a call. */
-void gc_back_outside(void);
+/* The calling thread, attached, is at the end of a call, or back from waiting in one. */
+void gc_safe_point_outside(struct attached *);
 /* It is attached no longer: what it has shaded is taken over. */
 void gc_leaves_outside(struct attached *);
 

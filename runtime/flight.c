@@ -290,10 +290,16 @@ static void run(void *call)
 	weft_deferred_run(&r.told.call);
 }
 
+/* What its goroutine is given, copied: there the collector finds the argument. */
+struct detached {
+	struct call *call;
+	void *arg;
+};
+
 /* The goroutine's function. Of a panic that comes this far those who wait have been told. */
-static void run_detached(void *call)
+static void run_detached(void *detached)
 {
-	weft_protect(run, call, NULL);
+	weft_protect(run, ((struct detached *)detached)->call, NULL);
 }
 
 /* ---- coming to it ---- */
@@ -314,7 +320,9 @@ static void detach(struct call *c)
 {
 	c->detached = true;
 	weft_waitgroup_add(&c->flight->detached, 1);
-	weft_go(run_detached, c);
+	struct detached d = {c, c->arg};
+	if (weft_go_with(&(weft_go_opts){.arg_size = sizeof d}, run_detached, &d))
+		fatal("out of memory for a flight's goroutine");
 }
 
 int weft_flight_do(weft_flight *f, const char *key, weft_flight_fn *fn, void *arg, weft_flight_result *result)

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { WORD = sizeof(uintptr_t), MAP_WORDS = 64, ALIGN_MOST = 64 };
+enum { WORD = sizeof(uintptr_t), MAP_WORDS = 64, SLOT_ALIGN = 64 };
 
 /* ---- shapes ---- */
 
@@ -66,8 +66,11 @@ static size_t bytes_for(const weft_type *t, size_t count, const struct shape *sh
 		return SIZE_MAX;
 	if (shape->kind == SHAPE_TYPED)
 		bytes = (bytes + WORD - 1) / WORD * WORD + WORD;
-	size_t align = t->align < ALIGN_MOST ? t->align : ALIGN_MOST;
+	size_t align = t->align;
 	bytes = (bytes + align - 1) / align * align;
+	/* Up to SLOT_ALIGN sizes that are multiples of an alignment have slots that are; beyond it only those of more than eight times as much. */
+	if (align > SLOT_ALIGN && bytes <= 8 * align)
+		bytes = 9 * align;
 	return bytes ? bytes : 1;
 }
 
@@ -149,7 +152,7 @@ void *weft_new_slow_(const weft_type *t)
 	struct shape shape = shape_of(t);
 	if (place)
 		return new_object(0, &shape, (uint32_t)place);
-	if (t->size > SMALL_MOST - 2 * WORD || shape.kind == SHAPE_TYPED)
+	if (t->size > SMALL_MOST - 2 * WORD || t->align > SLOT_ALIGN || shape.kind == SHAPE_TYPED)
 		return weft_new_array_(t, 1);
 	size_t bytes = bytes_for(t, 1, &shape);
 	if (!gc_self())
@@ -163,6 +166,8 @@ void *weft_new_slow_(const weft_type *t)
 void *weft_new_array_(const weft_type *t, size_t count)
 {
 	struct shape shape = shape_of(t);
+	if (t->align > PAGE_BYTES)
+		weft_panic("alignment of %u bytes: collected objects have %d at most", t->align, PAGE_BYTES);
 	size_t bytes = bytes_for(t, count, &shape);
 	if (bytes > collector.heap.pages.npages << PAGE_SHIFT)
 		too_large(count, t->size);
@@ -305,9 +310,14 @@ static void copy_word(char *to, const char *from)
 	__atomic_store_n((uintptr_t *)(void *)to, word, __ATOMIC_RELEASE);
 }
 
+/* Of a conservative type, whose alignment may be less than a word's, the words that are aligned at both ends may be pointers. */
 static void copy_words(char *to, const char *from, size_t bytes)
 {
 	size_t words = bytes / WORD;
+	if (bytes % WORD || (uintptr_t)to % WORD || (uintptr_t)from % WORD) {
+		memmove(to, from, bytes);
+		return;
+	}
 	if (to <= from || to >= from + bytes) {
 		for (size_t i = 0; i < words; i++)
 			copy_word(to + i * WORD, from + i * WORD);
@@ -320,11 +330,11 @@ static void copy_words(char *to, const char *from, size_t bytes)
 void weft_copy_(const weft_type *t, void *to, const void *from, size_t count)
 {
 	size_t bytes = t->size * count;
-	if (!holds_pointers(t) || t->size % WORD) {
+	struct weft_mutator_ *m = self();
+	if (!holds_pointers(t)) {
 		memmove(to, from, bytes);
 		return;
 	}
-	struct weft_mutator_ *m = self();
 	bool outermost = m && begin_store(m);
 	if (m && gc_shades())
 		shade_copy(t, to, from, count);
@@ -373,8 +383,15 @@ void gc_settings_start(const struct pace_settings *s)
 	settings.now = *s;
 }
 
+static void must_be_running(void)
+{
+	if (!load_acq(&sched.running))
+		weft_panic("weft is not running: the collector is there inside weft_main");
+}
+
 int weft_gc_percent(int percent)
 {
+	must_be_running();
 	if (percent < WEFT_ASK)
 		weft_panic("weft_gc_percent(%d): a percentage, WEFT_OFF or WEFT_ASK", percent);
 	bool outermost = call_begin();
@@ -391,6 +408,7 @@ int weft_gc_percent(int percent)
 
 int64_t weft_mem_limit(int64_t bytes)
 {
+	must_be_running();
 	if (bytes < WEFT_ASK)
 		weft_panic("weft_mem_limit(%lld): bytes, WEFT_OFF or WEFT_ASK", (long long)bytes);
 	bool outermost = call_begin();

@@ -46,6 +46,7 @@ enum {
 	FENCE_AFTER_NS = 50000,
 	SIGNAL_AFTER_NS = 50000, /* in which Ms may pass by themselves */
 	SIGNAL_EVERY_NS = 500000,
+	SPINS = 256, /* between two yields to the kernel */
 	DEBT_MOST = 1 << 20,
 	RED_ZONE = 128,
 	HEAP_LEAST = 1 << 30,
@@ -82,7 +83,6 @@ static struct {
 	_Atomic uint64_t allocations;
 	bool trace;
 	int64_t started;
-	uint32_t cycles;
 	_Atomic uint32_t xwatching; /* futex: 0 while the watch sleeps */
 	_Atomic bool xleft; /* a cycle has ended: see gc_tidy_up */
 	_Atomic int64_t cycle_hold; /* the longest in this cycle */
@@ -151,7 +151,7 @@ static bool gc_claim(struct g *g)
 	enum claim c;
 	for (unsigned spins = 1; (c = try_claim(g)) == CLAIM_OTHERS; spins++) {
 		cpu_relax();
-		if (spins % 256 == 0)
+		if (spins % SPINS == 0)
 			sched_yield();
 	}
 	return c == CLAIM_MINE;
@@ -185,7 +185,7 @@ NOT_INSTRUMENTED void gc_note_words(struct gc_filling *f, const void *from, cons
 		if (word - base < size)
 			gc_fill(f, word);
 	}
-	(void)add_rlx(&collector.xstacks, (uint64_t)((const char *)to - (const char *)from));
+	(void)add_rlx(f->from == GC_STACK ? &collector.xstacks : &collector.xroots, (uint64_t)((const char *)to - (const char *)from));
 }
 
 void gc_note_word(struct gc_filling *f, const void *word)
@@ -305,6 +305,8 @@ void gc_ends_slow(struct g *g)
 		gc_looked_at(g);
 }
 
+static void wake_watch(void);
+
 /* For threads whose P was taken. */
 static struct {
 	struct spin lock;
@@ -347,6 +349,11 @@ void gc_give_shared(uint64_t bytes)
 {
 	spin_unlock(&shared.lock);
 	(void)gc_allocated(&collector, bytes);
+	/* Who has no P has no marker either, and cannot pay: the Ps mark, and it is the slower for that it allocates beyond the goal. */
+	if (unlikely(gc_is_due(&collector)))
+		wake_watch();
+	if (unlikely(load_rlx(&collector.xheap) > load_rlx(&collector.goal)))
+		sched_yield();
 }
 
 /* ---- an M's own part ---- */
@@ -503,8 +510,6 @@ static void push_by_signal(struct m *m, int64_t now)
 
 /* ---- handshakes ---- */
 
-static void wake_watch(void);
-
 static void ask(struct gc *gc, enum gc_ask what)
 {
 	(void)gc;
@@ -624,7 +629,8 @@ static void look_whether_attached_passed(void *object, void *arg)
 {
 	struct attached *a = object;
 	struct look *l = arg;
-	if (load_acq(&a->tid) && (!host.fenced || __atomic_load_n(&a->mutator.inside, __ATOMIC_ACQUIRE)) && !is_parked(a))
+	bool outside = host.fenced && !__atomic_load_n(&a->mutator.inside, __ATOMIC_ACQUIRE);
+	if (load_acq(&a->tid) && load_acq(&a->gc_passed) != load_rlx(&host.round) && !outside && !is_parked(a))
 		l->all = false;
 }
 
@@ -680,16 +686,16 @@ static NOT_INSTRUMENTED __attribute__((noinline)) void note_attached_self(struct
 	gc_note_words(f, __builtin_frame_address(0), a->stack_top);
 }
 
-void gc_back_outside(void)
+void gc_safe_point_outside(struct attached *a)
 {
-	struct attached *a = attached_self();
-	fence_compiler();
-	if (!gc_is_marking(&collector) || !gc_claim(a->g))
-		return;
-	struct gc_filling f = filling(GC_STACK);
-	note_attached_self(&f, a);
-	gc_fill_end(&f);
-	gc_looked_at(a->g);
+	if (unlikely(gc_is_marking(&collector)) && gc_claim(a->g)) {
+		struct gc_filling f = filling(GC_STACK);
+		note_attached_self(&f, a);
+		gc_fill_end(&f);
+		fiber_publish(&collector);
+		gc_looked_at(a->g);
+	}
+	store_rel(&a->gc_passed, load_acq(&host.round));
 }
 
 static bool all_scanned(int64_t now)
@@ -974,9 +980,11 @@ void gc_p_sleeps(struct p *p)
 void gc_p_wakes(struct p *p)
 {
 	uint32_t asleep = P_GC_ASLEEP;
-	while (!cas_acqrel(&p->xgc, &asleep, P_GC_AWAKE)) {
+	for (unsigned spins = 1; !cas_acqrel(&p->xgc, &asleep, P_GC_AWAKE); spins++) {
 		asleep = P_GC_ASLEEP;
 		cpu_relax();
+		if (spins % SPINS == 0)
+			sched_yield(); /* who holds it may stand behind us */
 	}
 }
 
@@ -1061,7 +1069,7 @@ void gc_note_allocated(struct p *p, uint64_t bytes)
 	if (unlikely(host.stress))
 		stress();
 	uint64_t owed = gc_allocated(&collector, bytes);
-	if (unlikely(gc_is_on(&collector)) || load_rlx(&collector.xheap) >= load_rlx(&collector.trigger) || unlikely(host.stress))
+	if (unlikely(gc_is_on(&collector)) || unlikely(gc_is_due(&collector)))
 		pay(p, owed);
 }
 
@@ -1148,8 +1156,7 @@ static bool watch(int64_t now)
 {
 	gc_tidy_up();
 	bool releases = release_some(now);
-	if (gc_is_on(&collector))
-		gc_step(&collector, NULL, 0, GC_SPARE);
+	gc_step(&collector, NULL, 0, GC_SPARE);
 	return releases || gc_is_on(&collector);
 }
 
@@ -1163,7 +1170,7 @@ static void *watch_run(void *unused)
 			nanosleep(&pause, NULL);
 		}
 		store_seq(&host.xwatching, 0);
-		if (!gc_is_on(&collector) && !load_seq(&host.xleft))
+		if (!gc_is_on(&collector) && !gc_is_due(&collector) && !load_seq(&host.xleft))
 			os_futex_wait(&host.xwatching, 0, -1);
 	}
 	return unused;
@@ -1217,11 +1224,13 @@ static void gctrace(const struct gc_report *r)
 static void ended(struct gc *gc, const struct gc_report *r)
 {
 	(void)gc;
-	host.cycles = r->cycle;
 	if (host.trace)
 		gctrace(r);
 	store_seq(&host.xleft, true);
-	wake_watch();
+	if (sim_on) /* there is no watch */
+		gc_tidy_up();
+	else
+		wake_watch();
 }
 
 static const struct gc_host the_host = {

@@ -59,6 +59,7 @@
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
 #include "lockfree/spin.h"
+#include "runtime/area.h"
 #include "runtime/attach.h"
 #include "runtime/call.h"
 #include "runtime/fiber.h"
@@ -115,7 +116,7 @@ struct weft_pool {
 	struct link all;
 	void *(*make)(void *arg);
 	void (*drop)(void *obj, void *arg);
-	void *arg;
+	struct area_word arg; /* make's and drop's */
 	uint32_t nshards; /* the last one is for who has no P */
 	weft_waitgroup dropping;
 	weft_pool *to_start; /* pool_collect: the next one that wants a dropper */
@@ -127,6 +128,11 @@ struct weft_pool {
 	link_head chunks;
 	struct shard shard[];
 };
+
+static void *arg_of(const weft_pool *pool)
+{
+	return load_rlx(&pool->arg.word);
+}
 
 static struct {
 	/* A collector writes. */
@@ -495,7 +501,7 @@ void *weft_pool_get(weft_pool *pool)
 		obj = get_slow(pool, s);
 	call_end(outermost);
 	if (unlikely(!obj) && pool->make)
-		obj = pool->make(pool->arg);
+		obj = pool->make(arg_of(pool));
 	return obj;
 }
 
@@ -509,7 +515,7 @@ void weft_pool_put(weft_pool *pool, void *obj)
 	bool put = (own && put_own(s, obj)) || put_slow(pool, s, obj);
 	call_end(outermost);
 	if (unlikely(!put) && pool->drop)
-		pool->drop(obj, pool->arg);
+		pool->drop(obj, arg_of(pool));
 }
 
 /* ---- dropping ---- */
@@ -578,7 +584,7 @@ static void drop_dropped(void *arg)
 	WEFT_DEFER(dropper_ends, pool);
 	while ((obj = get_dropped(pool))) {
 		if (pool->drop)
-			pool->drop(obj, pool->arg);
+			pool->drop(obj, arg_of(pool));
 	}
 }
 
@@ -679,7 +685,7 @@ weft_pool *weft_pool_make(void *(*make)(void *arg), void (*drop)(void *obj, void
 	memset((void *)pool, 0, bytes);
 	pool->make = make;
 	pool->drop = drop;
-	pool->arg = arg;
+	area_word_add(&pool->arg, arg);
 	pool->nshards = nshards;
 	for (uint32_t i = 0; i < nshards; i++) {
 		pool->shard[i].listed = load_rlx(&pools.cycle);
@@ -710,6 +716,7 @@ static void end_of(weft_pool *pool)
 	spin_lock(&pools.lock);
 	list_unlink(&pool->all);
 	spin_unlock(&pools.lock);
+	area_word_drop(&pool->arg);
 	retire(&pool->retired, reclaim);
 	call_end(outermost);
 }
@@ -758,7 +765,7 @@ static void drop_all(void *arg)
 	WEFT_DEFER(drop_all, pool);
 	for (; obj; obj = get_dropped(pool)) {
 		if (pool->drop)
-			pool->drop(obj, pool->arg);
+			pool->drop(obj, arg_of(pool));
 	}
 }
 

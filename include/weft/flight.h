@@ -36,7 +36,8 @@ typedef struct weft_flight_result {
 } weft_flight_result;
 
 /* The call itself: 0, or an error of its own choice, and *value, which is NULL before. key stays until it returns. To come to the same
- * flight with the same key it would wait for itself. */
+ * flight with the same key it would wait for itself. arg may be a collected pointer; the value is handed on through manual memory, and may
+ * not. */
 typedef int weft_flight_fn(const char *key, void *arg, void **value);
 
 /* Runs fn on this goroutine; or, if a call for the key is under way, waits for that, and fn and arg are not used. What the call has

@@ -15,7 +15,7 @@ typedef struct weft_pool weft_pool;
 /* make(arg) is an object for a get that finds none; NULL: that get gives NULL. drop(obj, arg) is called once for each object that leaves
  * the pool in another way than by a get; NULL: nothing is to be done. Both may block, panic and exit the goroutine. A pool that is made inside
  * weft_main has a part for each P; one that is made before has none but what threads outside use, and is slower. Running out of memory is
- * fatal. The pool is manual memory. */
+ * fatal. The pool is manual memory; arg, and the objects, may be collected. */
 WEFT_API weft_pool *weft_pool_make(void *(*make)(void *arg), void (*drop)(void *obj, void *arg), void *arg);
 
 /* Drops all objects that are in the pool, and waits for those that are being dropped. Nobody else uses it any more. A panic in drop

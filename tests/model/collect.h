@@ -37,4 +37,10 @@ struct area {
 #define area_add(a, look)          ((void)(a), (void)(look))
 #define area_drop(a)               ((void)(a))
 
+struct area_word {
+	_Atomic(void *) word;
+};
+#define area_word_add(w, value) store_rlx(&(w)->word, value)
+#define area_word_drop(w)       ((void)(w))
+
 #endif

@@ -29,6 +29,16 @@ struct aligned {
 };
 WEFT_TYPE(aligned, struct aligned, thing);
 
+struct line {
+	_Alignas(128) struct thing *thing;
+};
+WEFT_TYPE(line, struct line, thing);
+
+struct page {
+	_Alignas(4096) char bytes[4096];
+};
+WEFT_TYPE_LEAF(page, struct page);
+
 struct large {
 	struct thing *first;
 	char gap[1000];
@@ -53,6 +63,9 @@ TEST_GO(objects_are_aligned_as_their_types_are)
 		CHECK_EQ((uintptr_t)weft_new(aligned) % 64, 0);
 		CHECK_EQ((uintptr_t)weft_new_array(aligned, 1 + i) % 64, 0);
 		CHECK_EQ((uintptr_t)weft_new_bytes(16 + i) % 8, 0);
+		CHECK_EQ((uintptr_t)weft_new(line) % 128, 0);
+		CHECK_EQ((uintptr_t)weft_new_array(line, 1 + i) % 128, 0);
+		CHECK_EQ((uintptr_t)weft_new(page) % 4096, 0);
 	}
 	return 0;
 }
@@ -437,19 +450,20 @@ TEST_GO(arguments_of_groups_are_kept)
 	return 0;
 }
 
-static __attribute__((noinline)) void defer_all(void)
+static __attribute__((noinline)) void defer_from(int i)
 {
-	for (int i = 0; i < WATCHED; i++) {
-		WEFT_DEFER(see, watch_new(i));
-		if (i == WATCHED - 1)
-			CHECK(alive_after_gc() >= 1);
-	}
-	CHECK_EQ(seen, WATCHED);
+	WEFT_DEFER(see, watch_new(i));
+	if (i + 1 < WATCHED)
+		defer_from(i + 1);
+	else
+		CHECK_ALL_ALIVE();
 }
 
 TEST_GO(arguments_of_deferred_calls_are_kept)
 {
-	defer_all();
+	defer_from(0);
+	CHECK_EQ(seen, WATCHED);
+	CHECK_MOSTLY_DEAD();
 	return 0;
 }
 
@@ -470,6 +484,79 @@ TEST_GO(values_of_contexts_are_kept)
 	CHECK_ALL_ALIVE();
 	weft_ctx_free(c);
 	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static int see_of_flight(const char *key, void *arg, void **value)
+{
+	(void)key, (void)value;
+	weft_recv(told, NULL);
+	see(arg);
+	return 0;
+}
+
+static __attribute__((noinline)) void start_flights(weft_flight *f, weft_chan **results)
+{
+	for (int i = 0; i < WATCHED; i++) {
+		char key[8];
+		snprintf(key, sizeof key, "%d", i);
+		results[i] = weft_flight_chan(f, key, see_of_flight, watch_new(i));
+	}
+}
+
+TEST_GO(arguments_of_flights_are_kept)
+{
+	static weft_flight f;
+	weft_chan *results[WATCHED];
+	told = weft_chan_make(0, 0);
+	start_flights(&f, results);
+	CHECK_ALL_ALIVE();
+	tell_all();
+	for (int i = 0; i < WATCHED; i++) {
+		CHECK(weft_recv(results[i], NULL));
+		weft_chan_free(results[i]);
+	}
+	weft_flight_fini(&f);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+static void *make_nothing(void *arg)
+{
+	CHECK(((struct thing *)arg)->number >= 1000);
+	seen++;
+	return NULL;
+}
+
+static __attribute__((noinline)) void make_pools(weft_pool **pools)
+{
+	for (int i = 0; i < WATCHED; i++)
+		pools[i] = weft_pool_make(make_nothing, NULL, watch_new(i));
+}
+
+static __attribute__((noinline)) void put_all(weft_pool *pool)
+{
+	for (int i = 0; i < WATCHED; i++)
+		weft_pool_put(pool, watch_new(i));
+}
+
+TEST_GO(pools_keep_what_is_in_them_and_their_arguments)
+{
+	weft_pool *pools[WATCHED], *pool = weft_pool_make(NULL, NULL, NULL);
+	make_pools(pools);
+	CHECK_ALL_ALIVE();
+	for (int i = 0; i < WATCHED; i++)
+		weft_pool_get(pools[i]);
+	CHECK_EQ(seen, WATCHED);
+	for (int i = 0; i < WATCHED; i++)
+		weft_pool_free(pools[i]);
+	CHECK_MOSTLY_DEAD();
+	put_all(pool);
+	CHECK_ALL_ALIVE(); /* one collection does not empty it */
+	for (int i = 0; i < 3; i++)
+		alive_after_gc();
+	CHECK_MOSTLY_DEAD();
+	weft_pool_free(pool);
 	return 0;
 }
 
@@ -710,8 +797,6 @@ TEST_GO(an_attached_thread_may_have_a_stack_for_signals)
 
 /* ---- storing ---- */
 
-static _Atomic(struct thing *) slot;
-
 TEST_GO(swap_and_cas_are_atomic_and_give_what_was_there)
 {
 	struct thing *a = weft_new(thing), *b = weft_new(thing), *plain = NULL;
@@ -721,7 +806,6 @@ TEST_GO(swap_and_cas_are_atomic_and_give_what_was_there)
 	CHECK(weft_cas(&root, b, NULL) && weft_get(&root) == NULL);
 	weft_set(&plain, a);
 	CHECK(plain == a);
-	(void)slot;
 	return 0;
 }
 
@@ -831,6 +915,44 @@ TEST_GO(off_means_off_and_zero_collects_all_the_time)
 	return 1;
 }
 
+/* Nobody who has a P allocates; this thread does until it has been collected after three times. */
+static _Atomic bool collected;
+
+static void *allocate_outside_ps(void *unused)
+{
+	weft_memstats stats = {0};
+	CHECK_EQ(weft_attach(), 0);
+	for (int i = 0; stats.gc_cycles < 3; i++) {
+		CHECK(i < 100000); /* 5 GB */
+		weft_new_bytes(50000);
+		weft_mem_stats(&stats);
+	}
+	CHECK(stats.frees > 0);
+	collected = true;
+	weft_detach();
+	return unused;
+}
+
+TEST_GO(garbage_of_a_thread_without_a_p_is_collected)
+{
+	pthread_t thread;
+	CHECK_EQ(pthread_create(&thread, NULL, allocate_outside_ps, NULL), 0);
+	while (!collected)
+		weft_sleep(WEFT_MS);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+static void set_percent_outside(void)
+{
+	weft_gc_percent(50);
+}
+
+TEST(settings_before_the_runtime_panic)
+{
+	test_dies(set_percent_outside, "weft is not running");
+}
+
 static int allocate_under_stress(void)
 {
 	weft_memstats stats;
@@ -858,9 +980,15 @@ TEST(under_stress_cycles_follow_each_other)
 
 TEST_GO(a_limit_below_what_lives_is_passed_and_all_goes_on)
 {
-	weft_set(&any_root, weft_new_bytes(32 << 20));
-	weft_mem_limit(8 << 20);
+	enum { LIVES = 32 << 20, LIMIT = 8 << 20 };
+	weft_memstats stats;
+	weft_set(&any_root, weft_new_bytes(LIVES));
+	memset(any_root, 0x5a, LIVES);
+	weft_mem_limit(LIMIT);
 	allocate_much();
-	CHECK(weft_get(&any_root) != NULL);
+	for (int i = 0; i < LIVES; i++)
+		CHECK(((const char *)any_root)[i] == 0x5a);
+	weft_mem_stats(&stats);
+	CHECK(stats.heap_live >= LIVES && stats.gc_cycles > 0);
 	return 0;
 }

@@ -131,6 +131,9 @@ static const struct debt_row {
     /* More than was expected is done: some is left. */
     {100, 100, 0.015625},
     {200, 100, 0.015625},
+    /* And all that nobody has looked at may be. */
+    {100, 150, 1},
+    {120, 150, 0.6},
     /* The goal is passed: as if a sixty-fourth of it were left. */
     {0, 200, 32},
     {0, 500, 32},
@@ -143,6 +146,13 @@ TEST(who_allocates_owes_what_is_left_for_what_room_is_left)
 	pace_plan(&p, &(struct pace_found){100 * MIB, 0, 0}, 0);
 	for (size_t i = 0; i < sizeof debts / sizeof *debts; i++)
 		check_near(pace_debt(&p, debts[i].done * MIB, debts[i].heap * MIB), debts[i].debt);
+}
+
+TEST(in_the_first_cycle_all_of_the_heap_may_be_work)
+{
+	struct pace p = paced(100, PACE_NO_LIMIT); /* its goal is 4 MiB */
+	check_near(pace_debt(&p, 0, 3 * MIB), 3);
+	check_near(pace_debt(&p, 2 * MIB, 3 * MIB), 1);
 }
 
 TEST(a_quarter_of_the_ps_mark)
