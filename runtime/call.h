@@ -40,6 +40,9 @@ enum note { NOTE_NONE, NOTE_YIELD, NOTE_GIVE_UP, NOTE_GC = 4 };
 /* sysmon: asks the M on whose P `tick` was seen. */
 void call_note(struct m *, uint32_t tick, enum note);
 
+/* The M's P, or NULL: if it is being taken, that is settled. By the M, inside. */
+struct p *call_settle(struct m *);
+
 COLD void call_begin_slow(struct m *);
 COLD void call_begin_blocking_slow(struct m *);
 COLD void call_end_slow(struct m *);

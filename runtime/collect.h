@@ -1,5 +1,6 @@
 /* The collector, as the rest of the runtime sees it: what is to be told of goroutines, Ps and calls. All of it is one load and a
- * branch while nothing is being collected. gchost.c is the host that gc/ asks for.
+ * branch while nothing is being collected. gchost.c is the host that gc/ asks for; docs/gc.md says what is in the
+ * other files beside it.
  *
  * Whose stack has been looked at. A goroutine's `scan` byte says in which cycle it was looked at last; whoever looks *claims* it first, and
  * whoever is about to run it, or to come back from a blocking section, passes by the claim: it waits for one who is looking, or looks

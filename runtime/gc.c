@@ -136,7 +136,7 @@ static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
 	struct p *p = m ? m_p(m) : NULL;
 	if (p)
 		fiber_observe(p->marker);
-	fiber_observe(&collector); /* who had the memory before has been looked at since (gchost.c) */
+	fiber_observe(&collector); /* who had the memory before has been looked at since (gcstack.c) */
 	if (bytes <= SMALL_MOST && !cell)
 		cell = cell_for(bytes, shape);
 	void *object = p ? new_on(p, bytes, shape, cell) : new_without_p(bytes, shape, cell);

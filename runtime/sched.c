@@ -784,7 +784,7 @@ NOT_INSTRUMENTED _Noreturn void goroutine_main(void)
 		fiber_observe(g);
 		fiber_observe(stack_name(g));
 		run_body(g);
-		fiber_publish(&collector); /* as if it had been looked at: gchost.c */
+		fiber_publish(&collector); /* as if it had been looked at: gcstack.c */
 		fiber_publish(g);
 		fiber_publish(stack_name(g)); /* whoever runs on it next overwrites what we left */
 		struct m *m = m_self();

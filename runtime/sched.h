@@ -119,6 +119,9 @@ _Noreturn void panic_in_section(void);
 struct g *stand_in(void);
 void stand_in_drop(void);
 
+/* start.c: a thread of weft's own that is no M, and takes none of the program's signals; or the end of the program. */
+void start_own_thread(void *(*run)(void *), const char *what);
+
 /* start.c: every struct m that there ever was, on a thread (tid) or not. */
 void m_each(void (*see)(void *m, void *arg), void *arg);
 

@@ -218,6 +218,22 @@ struct m *m_start(struct p *p)
 	return NULL;
 }
 
+void start_own_thread(void *(*run)(void *), const char *what)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all);
+	int err = pthread_create(&thread, &attr, run, NULL);
+	if (err)
+		fatal("cannot start %s: error %d", what, err);
+	pthread_attr_destroy(&attr);
+	add_seq(&sched.own_threads, 1);
+}
+
 int foreign_threads(void)
 {
 	if (sim_on)

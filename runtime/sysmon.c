@@ -27,8 +27,6 @@
 #include "runtime/takeover.h"
 #include "runtime/watch.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 enum {
@@ -226,17 +224,6 @@ void sysmon_wake(void)
 
 void sysmon_start(void)
 {
-	pthread_t thread;
-	pthread_attr_t attr;
-	sigset_t all;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_attr_setsigmask_np(&attr, &all); /* the program's signals are for others */
 	store_seq(&sysmon.xstate, SYSMON_AWAKE);
-	int err = pthread_create(&thread, &attr, sysmon_run, NULL);
-	if (err)
-		fatal("cannot start sysmon: error %d", err);
-	pthread_attr_destroy(&attr);
-	add_seq(&sched.own_threads, 1);
+	start_own_thread(sysmon_run, "sysmon");
 }

@@ -111,7 +111,7 @@ enum take take_over(struct m *m, struct p *p)
 /* ---- the M's side ---- */
 
 /* Its P, or NULL: who has seen the other's move settles it. */
-static struct p *settle(struct m *m)
+struct p *call_settle(struct m *m)
 {
 	struct p *p = load_acq(&m->p);
 	while (p_is_marked(p)) {
@@ -140,7 +140,7 @@ static void await_detached(struct m *m)
 /* Without a P, what may vanish is looked at as by a thread outside. */
 void call_begin_slow(struct m *m)
 {
-	if (settle(m))
+	if (call_settle(m))
 		return;
 	if (!in_section(m))
 		await_detached(m);
@@ -149,7 +149,7 @@ void call_begin_slow(struct m *m)
 
 void call_begin_blocking_slow(struct m *m)
 {
-	if (settle(m))
+	if (call_settle(m))
 		return;
 	if (in_section(m))
 		panic_in_section();

@@ -1,0 +1,169 @@
+#include "runtime/gcroots.h"
+#include "runtime/area.h"
+#include "runtime/gcstack.h"
+#include "runtime/pool.h"
+#include "runtime/sched.h"
+
+enum {
+	SCAN_GOROUTINES = 64, /* in a step */
+	PENDING_MOST = 4096,
+	LAST_SLOT = WHEEL_LEVELS * WHEEL_SLOTS - 1,
+};
+
+/* How far the look has come. */
+static struct {
+	struct slab_chunk *chunk; /* of goroutines: the next to look at */
+	size_t at;
+	/* Were running when they came to be looked at. */
+	struct g *pending[PENDING_MOST];
+	unsigned npending;
+	bool again; /* there were more */
+	bool roots_noted;
+	unsigned wheel, slot; /* of timers: the P's and the slot to look at next */
+} look;
+
+/* ---- roots ---- */
+
+static struct {
+	struct spin lock;
+	struct weft_root_ *first;
+} roots;
+
+void weft_root_add_(struct weft_root_ *r)
+{
+	spin_lock(&roots.lock);
+	r->next = roots.first;
+	r->link = &roots.first;
+	if (r->next)
+		r->next->link = &r->next;
+	roots.first = r;
+	spin_unlock(&roots.lock);
+}
+
+void weft_root_drop_(struct weft_root_ *r)
+{
+	spin_lock(&roots.lock);
+	*r->link = r->next;
+	if (r->next)
+		r->next->link = r->link;
+	spin_unlock(&roots.lock);
+}
+
+static void note_roots(void)
+{
+	struct gc_filling f = gc_filling(GC_EXACT);
+	spin_lock(&roots.lock);
+	for (struct weft_root_ *r = roots.first; r; r = r->next)
+		gc_note_words(&f, r->at, (const char *)r->at + r->bytes);
+	spin_unlock(&roots.lock);
+	gc_fill_end(&f);
+}
+
+/* ---- goroutines ---- */
+
+static void scan_goroutine(struct g *g)
+{
+	if (load_rlx(&g->is_thread))
+		return;
+	if (gc_try_claim(g) != GC_CLAIM_MINE)
+		return; /* whoever has the claim will have looked */
+	if (!load_acq(&g->ctx.xon_cpu)) {
+		gc_look_at_parked(g);
+		return;
+	}
+	gc_unclaim(g);
+	if (look.npending == PENDING_MOST)
+		look.again = true;
+	else
+		look.pending[look.npending++] = g;
+}
+
+/* The next ones; false: there are none. */
+static bool scan_goroutines(void)
+{
+	struct slab_chunk *c = look.chunk;
+	if (!c)
+		return false;
+	size_t used = load_acq(&c->used), size = sched.gs.object_size;
+	for (unsigned n = 0; n < SCAN_GOROUTINES && look.at < used; n++, look.at += size)
+		scan_goroutine((struct g *)(void *)(c->objects + look.at));
+	if (look.at >= used) {
+		look.chunk = c->older;
+		look.at = 0;
+	}
+	return true;
+}
+
+/* ---- timers and pools ---- */
+
+static void note_timer(void *f, void *arg)
+{
+	gc_note_word(f, arg);
+}
+
+static void note_pooled(void *f, uintptr_t word)
+{
+	gc_note_word(f, (const void *)word);
+}
+
+/* Of pending timers the arguments. From the highest level down: a timer that falls meanwhile falls to where nobody has looked; what is set anew is
+ * shaded. */
+static bool scan_timers(struct gc_filling *f)
+{
+	if (look.wheel == sched.nprocs)
+		return false;
+	if (wheel_look(&sched.ps[look.wheel]->wheel, look.slot, note_timer, f) && look.slot > 0) {
+		look.slot--;
+		return true;
+	}
+	look.wheel++;
+	look.slot = LAST_SLOT;
+	return true;
+}
+
+/* ---- all of it ---- */
+
+void gc_roots_begin(void)
+{
+	look.chunk = load_acq(&sched.gs.newest);
+	look.at = 0;
+	look.npending = 0;
+	look.again = false;
+	look.roots_noted = false;
+	look.wheel = 0;
+	look.slot = LAST_SLOT;
+	areas_begin();
+}
+
+bool gc_roots_look(void)
+{
+	if (scan_goroutines())
+		return true;
+	if (look.again) {
+		look.again = false;
+		look.chunk = load_acq(&sched.gs.newest);
+		return true;
+	}
+	if (!look.roots_noted) {
+		note_roots();
+		look.roots_noted = true;
+		return true;
+	}
+	struct gc_filling f = gc_filling(GC_EXACT);
+	bool more = scan_timers(&f) || areas_look(&f);
+	if (!more)
+		pool_each_word(note_pooled, &f);
+	gc_fill_end(&f);
+	return more;
+}
+
+bool gc_roots_settle(bool (*settled)(struct g *, int64_t now), int64_t now)
+{
+	for (unsigned i = 0; i < look.npending;) {
+		if (settled(look.pending[i], now))
+			look.pending[i] = look.pending[--look.npending];
+		else
+			i++;
+	}
+	return look.npending == 0;
+}

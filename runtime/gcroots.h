@@ -1,0 +1,16 @@
+/* What each cycle looks through once, a piece at a time: goroutines that do not run, roots, arguments of timers, areas, pools. Their words are
+ * noted, to be marked. */
+#ifndef RUNTIME_GCROOTS_H
+#define RUNTIME_GCROOTS_H
+
+#include "runtime/collect.h"
+
+/* From the beginning. */
+void gc_roots_begin(void);
+/* The next piece; false: that was all. By one at a time. */
+bool gc_roots_look(void);
+/* Goroutines that were running when they came to be looked at, and that `settled` has not taken yet. True: there are none left. After all has
+ * been looked through. */
+bool gc_roots_settle(bool (*settled)(struct g *, int64_t now), int64_t now);
+
+#endif

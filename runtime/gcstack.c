@@ -1,0 +1,168 @@
+#include "runtime/gcstack.h"
+#include "runtime/fiber.h"
+
+#include <sched.h>
+#include <signal.h>
+
+enum {
+	CLAIMED = 128, /* beside a code */
+	SPINS = 256,   /* between two yields to the kernel */
+	RED_ZONE = 128,
+};
+
+_Static_assert((int)GC_CODES < (int)CLAIMED, "a code leaves the claim's bit alone");
+
+/* ---- claims ---- */
+
+enum gc_claim_result gc_try_claim(struct g *g)
+{
+	uint8_t done = gc_code(), was = load_acq(&g->scan); /* A1 */
+	if (was == done)
+		return GC_CLAIM_DONE;
+	if (was & CLAIMED || !cas_acq(&g->scan, &was, (uint8_t)(done | CLAIMED))) /* A1 */
+		return GC_CLAIM_OTHERS;
+	return GC_CLAIM_MINE;
+}
+
+bool gc_claim(struct g *g)
+{
+	enum gc_claim_result c;
+	for (unsigned spins = 1; (c = gc_try_claim(g)) == GC_CLAIM_OTHERS; spins++) {
+		cpu_relax();
+		if (spins % SPINS == 0)
+			sched_yield();
+	}
+	return c == GC_CLAIM_MINE;
+}
+
+void gc_looked_at(struct g *g)
+{
+	store_rel(&g->scan, gc_code()); /* R1 */
+}
+
+void gc_unclaim(struct g *g)
+{
+	store_rel(&g->scan, 0);
+}
+
+/* ---- words ---- */
+
+/* The rest is of no interest. */
+NOT_INSTRUMENTED void gc_note_words(struct gc_filling *f, const void *from, const void *to)
+{
+	const struct pages *pages = &collector.heap.pages;
+	uintptr_t base = (uintptr_t)pages->base, size = pages->npages << PAGE_SHIFT;
+	const volatile uintptr_t *at = (const uintptr_t *)((uintptr_t)from & ~(sizeof(uintptr_t) - 1));
+	for (; at < (const volatile uintptr_t *)to; at++) {
+		uintptr_t word = *at;
+		if (word - base < size)
+			gc_fill(f, word);
+	}
+	(void)add_rlx(f->from == GC_STACK ? &collector.xstacks : &collector.xroots, (uint64_t)((const char *)to - (const char *)from));
+}
+
+void gc_note_word(struct gc_filling *f, const void *word)
+{
+	if (pages_has(&collector.heap.pages, (uintptr_t)word))
+		gc_fill(f, (uintptr_t)word);
+}
+
+/* ---- goroutines ---- */
+
+static void note_copied_argument(struct gc_filling *f, const struct g *g)
+{
+	const struct g_options *o = load_acq(&g->options);
+	if (!o || !o->arg_size)
+		return;
+	const char *copy = o->arg_copy ? (const char *)o->arg_copy : o->inline_arg;
+	gc_note_words(f, copy, copy + o->arg_size);
+}
+
+/* A claimed goroutine that is on no CPU. */
+static void note_parked(struct gc_filling *f, struct g *g)
+{
+	struct stack *s = load_acq(&g->stack);
+	fiber_observe(&g->ctx);
+	note_copied_argument(f, g);
+	if (s)
+		gc_note_words(f, g->ctx.sp, stack_top(s));
+	else if (load_rlx(&g->state) != G_FREE)
+		gc_note_words(f, &g->arg, &g->arg + 1);
+}
+
+/* From this frame on; what is in registers is saved in it. */
+static NOT_INSTRUMENTED __attribute__((noinline)) void note_self(struct gc_filling *f, const void *stack_end)
+{
+	__builtin_unwind_init();
+	const char *sp;
+#if defined(__x86_64__)
+	__asm__ volatile("movq %%rsp, %0" : "=r"(sp));
+#elif defined(__aarch64__)
+	__asm__ volatile("mov %0, sp" : "=r"(sp));
+#endif
+	gc_note_words(f, sp, stack_end);
+}
+
+/* What it did to objects is before whatever becomes of their memory. */
+static void end(struct gc_filling *f, struct g *g)
+{
+	gc_fill_end(f);
+	fiber_publish(&collector);
+	gc_looked_at(g);
+}
+
+void gc_look_at_parked(struct g *g)
+{
+	struct gc_filling f = gc_filling(GC_STACK);
+	note_parked(&f, g);
+	end(&f, g);
+}
+
+void gc_look_at_self(struct g *g, const void *stack_end)
+{
+	struct gc_filling f = gc_filling(GC_STACK);
+	note_copied_argument(&f, g);
+	note_self(&f, stack_end);
+	end(&f, g);
+}
+
+void gc_look_at_section(struct g *g, const struct section *s, const void *stack_end)
+{
+	struct gc_filling f = gc_filling(GC_STACK);
+	note_copied_argument(&f, g);
+	gc_note_words(&f, s->word, s->word + s->n);
+	gc_note_words(&f, load_rlx(&s->sp), stack_end);
+	end(&f, g);
+}
+
+/* ---- signals ---- */
+
+static uintptr_t interrupted_at(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	return (uintptr_t)context->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
+#else
+	return (uintptr_t)context->uc_mcontext.sp;
+#endif
+}
+
+/* The frame that the kernel has made for the handler, which may be on a stack of its own, has all registers. */
+static const void *end_of_frame(const ucontext_t *context)
+{
+	stack_t stack;
+	if (sigaltstack(NULL, &stack) || !(stack.ss_flags & SS_ONSTACK))
+		return context + 1;
+	return (char *)stack.ss_sp + stack.ss_size;
+}
+
+NOT_INSTRUMENTED void gc_look_at_interrupted(struct g *g, const ucontext_t *context, const void *stack_end, size_t stack_size)
+{
+	uintptr_t sp = interrupted_at(context);
+	if ((uintptr_t)stack_end - sp > stack_size || gc_try_claim(g) != GC_CLAIM_MINE)
+		return;
+	struct gc_filling f = gc_filling(GC_STACK);
+	note_copied_argument(&f, g);
+	gc_note_words(&f, (const void *)sp, stack_end);
+	gc_note_words(&f, context, end_of_frame(context));
+	end(&f, g);
+}

@@ -1,0 +1,41 @@
+/* Stacks as the collector sees them: claims (collect.h has their protocol), and what is noted of who is parked, who runs, who is in a blocking
+ * section, and whom a signal has interrupted. */
+#ifndef RUNTIME_GCSTACK_H
+#define RUNTIME_GCSTACK_H
+
+#include "runtime/collect.h"
+
+#include <ucontext.h>
+
+/* ---- claims ---- */
+
+enum gc_claim_result { GC_CLAIM_MINE, GC_CLAIM_DONE, GC_CLAIM_OTHERS };
+
+enum gc_claim_result gc_try_claim(struct g *);
+/* Waits while somebody else has it. True: the caller looks at it; false: somebody has. */
+bool gc_claim(struct g *);
+/* It is black from here on. */
+void gc_looked_at(struct g *);
+/* It runs, and is left to itself. */
+void gc_unclaim(struct g *);
+
+/* ---- words ---- */
+
+static inline struct gc_filling gc_filling(enum gc_source from)
+{
+	return (struct gc_filling){.words = &collector.words, .from = from};
+}
+
+/* ---- what a claimed goroutine has, its copied argument included; then it has been looked at ---- */
+
+/* On no CPU. */
+void gc_look_at_parked(struct g *);
+/* The calling one; an attached thread's stand-in too. */
+void gc_look_at_self(struct g *, const void *stack_end);
+/* By its registers as they were when the section began. */
+void gc_look_at_section(struct g *, const struct section *, const void *stack_end);
+/* By the handler, on the interrupted thread: claims it, unless it stands on another stack for the moment (a handler of the program's may have
+ * one). */
+void gc_look_at_interrupted(struct g *, const ucontext_t *, const void *stack_end, size_t stack_size);
+
+#endif
