@@ -275,9 +275,9 @@ TEST(every_spoilt_edge_is_caught)
 		{"the M does not say that it is inside", "m_begin", VERB_STORE, "xinside", OMIT},
 		{"taken without a comparison", "take_marked", VERB_CAS, "p", SPLIT},
 		{"put back without a comparison", "unmark", VERB_CAS, "p", SPLIT},
-		{"noticed without a comparison", "settle", VERB_CAS, "p", SPLIT},
+		{"noticed without a comparison", "call_settle", VERB_CAS, "p", SPLIT},
 		{"A1 relaxed", "await_detached", VERB_LOAD, "xdetached", WEAKEN},
-		{"who may block does not settle it", "settle", VERB_LOAD, "p", BLIND},
+		{"who may block does not settle it", "call_settle", VERB_LOAD, "p", BLIND},
 		{"R1 relaxed", "detach", VERB_STORE, "xdetached", WEAKEN},
 	};
 	explorer_catches(first_failure, spoilt, ARRAY_LEN(spoilt));
