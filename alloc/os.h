@@ -103,7 +103,8 @@ void os_exact_timers(void);
 /* Sleeps while *word is `expected`, at most timeout_ns (negative: for ever), or until woken; may return for no
  * reason. */
 void os_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
-void os_futex_wake(_Atomic uint32_t *word);
+void os_futex_wake(_Atomic uint32_t *word); /* one who sleeps there */
+void os_futex_wake_all(_Atomic uint32_t *word);
 
 /* The word at an address of this process, which may not be mapped, or be written meanwhile. 0, or a negative errno. */
 int os_peek(uintptr_t address, uintptr_t *word);

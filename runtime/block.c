@@ -68,6 +68,7 @@ NOT_INSTRUMENTED void section_publish(struct section *s, void *frame)
 	for (; from < (uintptr_t *)frame && n < SECTION_WORDS; from++)
 		s->word[n++] = *from;
 	s->n = n;
+	s->frame = s->frame_end = NULL;
 	store_rlx(&s->sp, from);
 }
 

@@ -30,6 +30,7 @@
 #include "lockfree/fence.h"
 #include "lockfree/sanitize.h"
 #include "runtime/g.h"
+#include "runtime/world.h"
 
 #include <weft/gc.h>
 
@@ -134,7 +135,7 @@ void gc_start_cleanups(void);
 COLD void gc_back_slow(struct m *);
 static inline void gc_back(struct m *m)
 {
-	fence_full(); /* either it sees that there is marking, or the collector that it is back */
+	world_enter(m); /* and: either it sees that there is marking, or the collector that it is back */
 	if (unlikely(gc_is_marking(&collector)))
 		gc_back_slow(m);
 }

@@ -213,11 +213,14 @@ struct p {
 
 enum { SECTION_WORDS = 96 };
 
-/* What the collector looks at of who is in a blocking section (block.c): the stack from `sp` on, and what was in registers. */
+/* What the collector looks at of who is in a blocking section (block.c), or stands still (world.c): the stack from `sp` on, and what was in
+ * registers. */
 struct section {
 	_Atomic(void *) sp;
 	uint32_t n;
 	uintptr_t word[SECTION_WORDS];
+	const void *frame, *frame_end; /* which the kernel has made for a signal's handler */
+	_Atomic uint32_t xstands; /* since the world was told to: world.c */
 };
 
 struct m {

@@ -84,6 +84,7 @@ void gc_p_wakes(struct p *p)
 		if (spins % SPINS == 0)
 			sched_yield(); /* who holds it may stand behind us */
 	}
+	world_enter(m_self());
 }
 
 /* ---- who has no P ---- */

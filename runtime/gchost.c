@@ -122,6 +122,8 @@ void gc_safe_point(struct m *m)
 	do_what_is_asked(m);
 	gc_held(weft_now() - began);
 	gc_leave(m, me);
+	if (world_stops())
+		world_wait(m);
 }
 
 void gc_back_slow(struct m *m)
@@ -136,6 +138,8 @@ void gc_safe_point_outside(struct attached *a)
 	if (unlikely(gc_is_marking(&collector)) && gc_claim(a->g))
 		gc_look_at_self(a->g, a->stack_top);
 	store_rel(&a->gc_passed, load_acq(&host.round));
+	if (world_stops())
+		world_wait_outside(a);
 }
 
 /* All stacks may have been looked at already. On this one there is nothing yet: it is as if it had been. Either it sees that there is marking, or
@@ -157,6 +161,8 @@ static NOT_INSTRUMENTED void look_at_attached(struct attached *a, const ucontext
 	fence_compiler();
 	if (gc_is_marking(&collector))
 		gc_look_at_interrupted(a->g, context, a->stack_top, a->stack_size);
+	if (world_stops())
+		world_wait_interrupted(&a->section, context, a->stack_top, a->stack_size);
 	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELEASE);
 }
 
@@ -185,6 +191,8 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 			gc_flush(p);
 		}
 		gc_held(weft_now() - began);
+		if (world_stops())
+			world_wait_interrupted(&m->section, context, stack_top(load_rlx(&g->stack)), stack_size(load_rlx(&g->stack)));
 	}
 	store_rel(&m->xinside, false);
 	errno = error;

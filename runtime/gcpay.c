@@ -56,8 +56,6 @@ struct gc_times gc_times(void)
 bool gc_spare_time(struct m *m)
 {
 	struct p *p = m_p(m);
-	if (load_rlx(&m->xnote) & NOTE_GC)
-		gc_safe_point(m);
 	void *me = gc_enter(m);
 	gc_flush(p);
 	bool did = !is_resting(p) && gc_step(&collector, p->marker, SPARE_BYTES, GC_SPARE);

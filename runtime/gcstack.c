@@ -67,27 +67,41 @@ void gc_note_word(struct gc_filling *f, const void *word)
 		gc_fill(f, (uintptr_t)word);
 }
 
-/* ---- goroutines ---- */
+/* ---- ranges ---- */
 
-static void note_copied_argument(struct gc_filling *f, const struct g *g)
+static void see_copied_argument(const struct g *g, gc_see_range *see, void *arg)
 {
 	const struct g_options *o = load_acq(&g->options);
 	if (!o || !o->arg_size)
 		return;
 	const char *copy = o->arg_copy ? (const char *)o->arg_copy : o->inline_arg;
-	gc_note_words(f, copy, copy + o->arg_size);
+	see(arg, copy, copy + o->arg_size);
 }
 
-/* A claimed goroutine that is on no CPU. */
-static void note_parked(struct gc_filling *f, struct g *g)
+void gc_ranges_of_parked(const struct g *g, gc_see_range *see, void *arg)
 {
 	struct stack *s = load_acq(&g->stack);
-	fiber_observe(&g->ctx);
-	note_copied_argument(f, g);
+	fiber_observe((void *)(uintptr_t)&g->ctx);
+	see_copied_argument(g, see, arg);
 	if (s)
-		gc_note_words(f, g->ctx.sp, stack_top(s));
+		see(arg, g->ctx.sp, stack_top(s));
 	else if (load_rlx(&g->state) != G_FREE)
-		gc_note_words(f, &g->arg, &g->arg + 1);
+		see(arg, &g->arg, &g->arg + 1);
+}
+
+void gc_ranges_of_section(const struct g *g, const struct section *s, const void *stack_end, gc_see_range *see, void *arg)
+{
+	see_copied_argument(g, see, arg);
+	see(arg, s->word, s->word + s->n);
+	see(arg, s->frame, s->frame_end);
+	see(arg, load_rlx(&s->sp), stack_end);
+}
+
+/* ---- goroutines ---- */
+
+static NOT_INSTRUMENTED void note_range(void *filling, const void *from, const void *to)
+{
+	gc_note_words(filling, from, to);
 }
 
 /* From this frame on; what is in registers is saved in it. */
@@ -114,14 +128,14 @@ static void end(struct gc_filling *f, struct g *g)
 void gc_look_at_parked(struct g *g)
 {
 	struct gc_filling f = gc_filling(GC_STACK);
-	note_parked(&f, g);
+	gc_ranges_of_parked(g, note_range, &f);
 	end(&f, g);
 }
 
 void gc_look_at_self(struct g *g, const void *stack_end)
 {
 	struct gc_filling f = gc_filling(GC_STACK);
-	note_copied_argument(&f, g);
+	see_copied_argument(g, note_range, &f);
 	note_self(&f, stack_end);
 	end(&f, g);
 }
@@ -129,9 +143,7 @@ void gc_look_at_self(struct g *g, const void *stack_end)
 void gc_look_at_section(struct g *g, const struct section *s, const void *stack_end)
 {
 	struct gc_filling f = gc_filling(GC_STACK);
-	note_copied_argument(&f, g);
-	gc_note_words(&f, s->word, s->word + s->n);
-	gc_note_words(&f, load_rlx(&s->sp), stack_end);
+	gc_ranges_of_section(g, s, stack_end, note_range, &f);
 	end(&f, g);
 }
 
@@ -155,14 +167,21 @@ static const void *end_of_frame(const ucontext_t *context)
 	return (char *)stack.ss_sp + stack.ss_size;
 }
 
-NOT_INSTRUMENTED void gc_look_at_interrupted(struct g *g, const ucontext_t *context, const void *stack_end, size_t stack_size)
+NOT_INSTRUMENTED bool section_of_interrupt(struct section *s, const ucontext_t *context, const void *stack_end, size_t stack_size)
 {
 	uintptr_t sp = interrupted_at(context);
-	if ((uintptr_t)stack_end - sp > stack_size || gc_try_claim(g) != GC_CLAIM_MINE)
-		return;
-	struct gc_filling f = gc_filling(GC_STACK);
-	note_copied_argument(&f, g);
-	gc_note_words(&f, (const void *)sp, stack_end);
-	gc_note_words(&f, context, end_of_frame(context));
-	end(&f, g);
+	if ((uintptr_t)stack_end - sp > stack_size)
+		return false;
+	store_rlx(&s->sp, (void *)sp);
+	s->n = 0;
+	s->frame = context;
+	s->frame_end = end_of_frame(context);
+	return true;
+}
+
+NOT_INSTRUMENTED void gc_look_at_interrupted(struct g *g, const ucontext_t *context, const void *stack_end, size_t stack_size)
+{
+	struct section here;
+	if (section_of_interrupt(&here, context, stack_end, stack_size) && gc_try_claim(g) == GC_CLAIM_MINE)
+		gc_look_at_section(g, &here, stack_end);
 }

@@ -26,6 +26,19 @@ static inline struct gc_filling gc_filling(enum gc_source from)
 	return (struct gc_filling){.words = &collector.words, .from = from};
 }
 
+/* ---- where a goroutine may have pointers: its stack, registers, and copied argument ---- */
+
+typedef void gc_see_range(void *arg, const void *from, const void *to);
+
+/* On no CPU. */
+void gc_ranges_of_parked(const struct g *, gc_see_range *, void *arg);
+/* As they were when the section began; an attached thread's stand-in too. */
+void gc_ranges_of_section(const struct g *, const struct section *, const void *stack_end, gc_see_range *, void *arg);
+
+/* A section as if it began where the signal has interrupted the thread, which lasts as long as the handler. False: the thread stands on another
+ * stack for the moment (a handler of the program's may have one). */
+bool section_of_interrupt(struct section *, const ucontext_t *, const void *stack_end, size_t stack_size);
+
 /* ---- what a claimed goroutine has, its copied argument included; then it has been looked at ---- */
 
 /* On no CPU. */
@@ -34,8 +47,7 @@ void gc_look_at_parked(struct g *);
 void gc_look_at_self(struct g *, const void *stack_end);
 /* By its registers as they were when the section began. */
 void gc_look_at_section(struct g *, const struct section *, const void *stack_end);
-/* By the handler, on the interrupted thread: claims it, unless it stands on another stack for the moment (a handler of the program's may have
- * one). */
+/* By the handler, on the interrupted thread: claims it, if it stands on its stack. */
 void gc_look_at_interrupted(struct g *, const ucontext_t *, const void *stack_end, size_t stack_size);
 
 #endif

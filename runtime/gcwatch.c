@@ -1,5 +1,6 @@
-/* A thread that moves the collector on when nobody else does, passes membarriers, does what a cycle leaves, and gives memory back. It sleeps while
- * there is nothing of that. Not sysmon, which may stand above Ms in the kernel's eyes: here locks are taken that Ms hold.
+/* A thread that moves the collector on when nobody else does, passes membarriers, does what a cycle leaves, gives memory back, and stops the
+ * world for who asks for that. It sleeps while there is nothing of it. Not sysmon, which may stand above Ms in the kernel's eyes: here locks are
+ * taken that Ms hold.
  */
 #include "runtime/gcwatch.h"
 #include "alloc/os.h"
@@ -80,6 +81,7 @@ void gc_watch_tidies(void)
 /* True: there is more to come. */
 static bool watch_once(int64_t now)
 {
+	world_serve();
 	gc_tidy_up();
 	bool releases = release_some(now);
 	gc_step(&collector, NULL, 0, GC_SPARE);
@@ -88,6 +90,7 @@ static bool watch_once(int64_t now)
 
 static void *watch_run(void *unused)
 {
+	world_watch();
 	os_exact_timers();
 	for (;;) {
 		store_seq(&watch.xawake, 1);
@@ -96,7 +99,7 @@ static void *watch_run(void *unused)
 			nanosleep(&pause, NULL);
 		}
 		store_seq(&watch.xawake, 0);
-		if (!gc_is_on(&collector) && !gc_is_due(&collector) && !load_seq(&watch.xleft))
+		if (!gc_is_on(&collector) && !gc_is_due(&collector) && !load_seq(&watch.xleft) && !world_is_asked())
 			os_futex_wait(&watch.xawake, 0, -1);
 	}
 	return unused;

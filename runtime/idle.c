@@ -34,6 +34,7 @@
 #include "lockfree/epoch.h"
 #include "lockfree/fence.h"
 #include "alloc/os.h"
+#include "runtime/call.h"
 #include "runtime/collect.h"
 #include "runtime/dump.h"
 #include "runtime/park.h"
@@ -540,6 +541,8 @@ struct g *find_work(struct m *m)
 		if (load_acq(&sched.stopping))
 			return NULL;
 		epoch_quiet();
+		if (unlikely(load_rlx(&m->xnote) & NOTE_GC))
+			gc_safe_point(m);
 		g = look_everywhere(p, now);
 		if (g)
 			break;

@@ -346,6 +346,16 @@ static void go_to(struct sim_m *to)
 	fiber_become(from->fiber);
 }
 
+const void *sim_stands_within(const char *base, const char *top)
+{
+	for (unsigned i = 0; i < sim.nms; i++) {
+		const char *sp = sim.ms[i].ctx.sp;
+		if (&sim.ms[i] != sim.running && sp >= base && sp < top)
+			return sp;
+	}
+	return NULL;
+}
+
 static void give_way(void)
 {
 	struct sim_m *self = sim.running;

@@ -57,6 +57,9 @@ void sim_make_ms(void);
 /* As m_each (sched.h), of its Ms. */
 void sim_each_m(void (*see)(void *m, void *arg), void *arg);
 
+/* Where an M stands that others run before, if that is on the stack [base, top); NULL: none does. */
+const void *sim_stands_within(const char *base, const char *top);
+
 /* By a thread that is a reader of grace periods: runs all Ms, until the program has ended. */
 void sim_run(void);
 

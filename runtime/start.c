@@ -100,7 +100,7 @@ void m_take_p(struct m *m, struct p *p)
 	stats_slice_cut(p);
 	store_rlx(&p->xm, m);
 	store_rlx(&m->p, p);
-	fence_full(); /* the collector sees that it has one, or it sees what the collector is at (gchost.c) */
+	world_enter(m); /* and: the collector sees that it has one, or it sees what the collector is at (gchost.c) */
 	epoch_online();
 }
 

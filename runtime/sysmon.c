@@ -26,6 +26,7 @@
 #include "runtime/call.h"
 #include "runtime/takeover.h"
 #include "runtime/watch.h"
+#include "runtime/world.h"
 
 #include <time.h>
 
@@ -194,6 +195,10 @@ static void *sysmon_run(void *unused)
 		if (now - busy_at > IDLE_AFTER) {
 			rest(SYSMON_ASLEEP, -1);
 			busy_at = weft_now();
+			continue;
+		}
+		if (world_stops()) { /* who stands computes nothing */
+			pause_while_blocked(BLOCKED_EVERY);
 			continue;
 		}
 		enum blocked_look saw = look_at_blocked(now, &due);

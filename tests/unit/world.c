@@ -1,0 +1,288 @@
+#include "runtime/world.h"
+#include "alloc/os.h"
+#include "runtime/sched.h"
+#include "tests/unit/go.h"
+
+#include <pthread.h>
+#include <time.h>
+
+/* Each kind of runner counts in a word of its own, and has a pattern of its own on its stack. */
+enum { COMPUTES, YIELDS, CALLS, BLOCKS, ALLOCATES, SLEEPS, PARKED, ATTACHED, ATTACHED_PARKED, KINDS };
+
+static _Atomic uint64_t counts[KINDS];
+static _Atomic bool over;
+static weft_waitgroup ended;
+static weft_chan *never;
+
+static void pause_for(long ns)
+{
+	struct timespec t = {.tv_nsec = ns};
+	nanosleep(&t, NULL);
+}
+
+/* ThreadSanitizer keeps a signal back until the thread calls something that it knows. */
+static void let_signals_in(void)
+{
+	if (test_is_slow())
+		pause_for(1);
+}
+
+static uint64_t pattern_of(int kind)
+{
+	return 0x5ee5000000000000u | (uint64_t)kind << 32 | 0xabcdu;
+}
+
+static void step_of(int kind)
+{
+	switch (kind) {
+	case COMPUTES:
+	case ATTACHED:
+		let_signals_in();
+		break;
+	case YIELDS:
+		weft_yield();
+		break;
+	case CALLS:
+		(void)weft_goroutine_id();
+		(void)weft_chan_len(never);
+		break;
+	case BLOCKS:
+		weft_block_begin();
+		pause_for(1000);
+		weft_block_end();
+		break;
+	case ALLOCATES:
+		weft_keep_alive(weft_new_bytes(48));
+		break;
+	case SLEEPS:
+		weft_sleep(10 * WEFT_US);
+		break;
+	default:
+		weft_recv(never, NULL);
+	}
+}
+
+static __attribute__((noinline)) void run_kind(int kind)
+{
+	volatile uint64_t pattern = pattern_of(kind);
+	while (!load_rlx(&over)) {
+		step_of(kind);
+		(void)add_rlx(&counts[kind], 1);
+	}
+	CHECK_EQ(pattern, pattern_of(kind));
+}
+
+static void run(void *kind)
+{
+	run_kind((int)(intptr_t)kind);
+	weft_waitgroup_done(&ended);
+}
+
+static void *run_attached(void *kind)
+{
+	CHECK_EQ(weft_attach(), 0);
+	run_kind((int)(intptr_t)kind);
+	weft_waitgroup_done(&ended);
+	weft_detach();
+	return NULL;
+}
+
+static void start_kind(intptr_t kind)
+{
+	pthread_t thread;
+	weft_waitgroup_add(&ended, 1);
+	if (kind < ATTACHED) {
+		weft_go(run, (void *)kind);
+		return;
+	}
+	CHECK_EQ(pthread_create(&thread, NULL, run_attached, (void *)kind), 0);
+	pthread_detach(thread);
+}
+
+static void start_all(void)
+{
+	never = weft_chan_make(0, 0);
+	for (intptr_t kind = 0; kind < KINDS; kind++)
+		start_kind(kind);
+	for (int kind = 0; kind < KINDS; kind++)
+		while (kind != PARKED && kind != ATTACHED_PARKED && !load_rlx(&counts[kind]))
+			weft_sleep(WEFT_MS);
+}
+
+static void end_all(void)
+{
+	store_rlx(&over, true);
+	weft_close(never);
+	weft_waitgroup_wait(&ended);
+	weft_chan_free(never);
+}
+
+/* ---- nothing runs ---- */
+
+static _Atomic int inside;
+
+static void copy_counts(uint64_t *to)
+{
+	for (int kind = 0; kind < KINDS; kind++)
+		to[kind] = load_rlx(&counts[kind]);
+}
+
+static void see_that_nothing_runs(void *rounds)
+{
+	uint64_t before[KINDS], after[KINDS];
+	CHECK_EQ(add_rlx(&inside, 1), 0);
+	copy_counts(before);
+	pause_for(3000000);
+	copy_counts(after);
+	for (int kind = 0; kind < KINDS; kind++)
+		CHECK_EQ(after[kind], before[kind]);
+	(void)add_rlx((_Atomic int *)rounds, 1);
+	(void)sub_rlx(&inside, 1);
+}
+
+TEST_GO(nothing_runs_while_the_world_stands)
+{
+	_Atomic int rounds = 0;
+	start_all();
+	for (int i = 1; i <= 10; i++) {
+		uint64_t before = load_rlx(&counts[COMPUTES]);
+		world_stand_still(see_that_nothing_runs, &rounds);
+		CHECK_EQ(load_rlx(&rounds), i);
+		while (load_rlx(&counts[COMPUTES]) == before) /* and then all goes on */
+			weft_sleep(WEFT_MS / 10);
+	}
+	end_all();
+	return 0;
+}
+
+static void ask_often(void *rounds)
+{
+	for (int i = 0; i < 5; i++)
+		world_stand_still(see_that_nothing_runs, rounds);
+	weft_waitgroup_done(&ended);
+}
+
+static _Atomic int rounds_of_many;
+
+static void *ask_attached(void *unused)
+{
+	CHECK_EQ(weft_attach(), 0);
+	ask_often(&rounds_of_many);
+	weft_detach();
+	return unused;
+}
+
+TEST_GO(those_who_ask_at_once_take_turns)
+{
+	pthread_t thread;
+	start_all();
+	weft_waitgroup_add(&ended, 4);
+	for (int i = 0; i < 3; i++)
+		weft_go(ask_often, &rounds_of_many);
+	CHECK_EQ(pthread_create(&thread, NULL, ask_attached, NULL), 0);
+	pthread_detach(thread);
+	while (load_rlx(&rounds_of_many) < 20)
+		weft_sleep(WEFT_MS);
+	end_all();
+	return 0;
+}
+
+static void do_nothing(void *unused)
+{
+	(void)unused;
+}
+
+/* Without a pause in between: an M that has not woken up yet must not pass for one that stands again. */
+TEST_GO(it_stands_again_and_again)
+{
+	start_all();
+	for (int i = 0; i < (test_is_slow() ? 20 : 300); i++)
+		world_stand_still(i % 50 ? do_nothing : see_that_nothing_runs, &rounds_of_many);
+	end_all();
+	return 0;
+}
+
+/* ---- what they have ---- */
+
+struct found {
+	int times[KINDS];
+	struct g *of[KINDS];
+};
+
+static NOT_INSTRUMENTED void look_for_patterns(void *arg, struct g *g, const void *from, const void *to)
+{
+	struct found *f = arg;
+	for (const volatile uint64_t *at = from; at < (const volatile uint64_t *)to; at++)
+		for (int kind = 0; kind < KINDS; kind++)
+			if (*at == pattern_of(kind) && f->of[kind] != g) {
+				f->times[kind]++;
+				f->of[kind] = g;
+			}
+}
+
+static void look_at_all(void *found)
+{
+	world_each_range(look_for_patterns, found);
+}
+
+TEST_GO(everybody_s_stack_is_seen_and_whose_it_is)
+{
+	struct found f = {{0}, {0}};
+	start_all();
+	weft_sleep(WEFT_MS); /* the parked ones park */
+	world_stand_still(look_at_all, &f);
+	for (int kind = 0; kind < KINDS; kind++) {
+		CHECK_EQ(f.times[kind], 1);
+		CHECK_EQ(load_rlx(&f.of[kind]->is_thread), kind >= ATTACHED);
+		for (int other = 0; other < kind; other++)
+			CHECK(f.of[other] != f.of[kind]);
+	}
+	end_all();
+	return 0;
+}
+
+static __attribute__((noinline)) uint64_t keep_in_a_register(uint64_t word)
+{
+	while (!load_rlx(&over)) {
+		__asm__ volatile("" : "+r"(word) : : "memory");
+		(void)add_rlx(&counts[COMPUTES], 1);
+		let_signals_in();
+	}
+	return word;
+}
+
+static void compute_with_a_word(void *word)
+{
+	uint64_t its = ~(uint64_t)(uintptr_t)word; /* on nobody's stack like this */
+	CHECK_EQ(keep_in_a_register(its), its);
+	weft_waitgroup_done(&ended);
+}
+
+static _Atomic int registers_seen;
+
+static NOT_INSTRUMENTED void look_for_register(void *word, struct g *g, const void *from, const void *to)
+{
+	(void)g;
+	for (const volatile uint64_t *at = from; at < (const volatile uint64_t *)to; at++)
+		if (*at == ~(uint64_t)(uintptr_t)word)
+			(void)add_rlx(&registers_seen, 1);
+}
+
+static void look_at_registers(void *word)
+{
+	world_each_range(look_for_register, word);
+}
+
+TEST_GO(what_is_in_a_register_is_seen)
+{
+	void *word = (void *)0x12345678abcd0000;
+	weft_waitgroup_add(&ended, 1);
+	weft_go(compute_with_a_word, word);
+	while (!load_rlx(&counts[COMPUTES]))
+		weft_sleep(WEFT_MS);
+	world_stand_still(look_at_registers, word);
+	CHECK(load_rlx(&registers_seen) > 0);
+	store_rlx(&over, true);
+	weft_waitgroup_wait(&ended);
+	return 0;
+}
