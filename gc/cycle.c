@@ -149,7 +149,8 @@ static void settle(struct gc *gc)
 static void set_debt(struct gc *gc)
 {
 	double debt = pace_debt(&gc->pace, load_rlx(&gc->xdone), load_rlx(&gc->xheap)) * DEBT_UNIT;
-	store_rlx(&gc->debt, pace_limited(&gc->limiter) ? 0 : (uint64_t)debt);
+	bool asks = gc->pace.settings.pressure == PACE_ASSIST && !pace_limited(&gc->limiter);
+	store_rlx(&gc->debt, asks ? (uint64_t)debt : 0);
 }
 
 static void begin_scanning(struct gc *gc)
@@ -190,6 +191,7 @@ static void learn(struct gc *gc)
 static void plan(struct gc *gc, const struct pace_found *found)
 {
 	pace_plan(&gc->pace, found, gc->host->beside(gc));
+	store_rlx(&gc->pressure, gc->pace.settings.pressure);
 	store_rlx(&gc->goal, gc->pace.goal);
 	store_rlx(&gc->trigger, gc->pace.trigger);
 }
@@ -394,6 +396,7 @@ int gc_init(struct gc *gc, const struct gc_host *host, size_t bytes, struct gc_m
 	pace_init(&gc->pace, settings);
 	pace_limiter_init(&gc->limiter, nmarkers - 1);
 	gc->marked = host->now();
+	store_rlx(&gc->pressure, settings->pressure);
 	store_rlx(&gc->goal, gc->pace.goal);
 	store_rlx(&gc->trigger, gc->pace.trigger);
 	return 0;

@@ -109,6 +109,7 @@ struct gc {
 	_Atomic uint64_t xdone;		    /* bytes looked at in this cycle */
 	_Atomic uint64_t xstacks, xroots;
 	_Atomic int64_t xns[GC_WHOSE];
+	_Atomic uint32_t pressure; /* enum pace_pressure */
 	_Atomic uint64_t goal;
 	_Atomic uint64_t trigger; /* xheap; UINT64_MAX: never */
 	_Atomic uint64_t debt;	  /* bytes to mark for each 1024 that are allocated */
@@ -146,6 +147,12 @@ static inline bool gc_is_marking(const struct gc *gc)
 static inline bool gc_is_due(const struct gc *gc)
 {
 	return load_rlx(&gc->xheap) >= load_rlx(&gc->trigger) || load_acq(&gc->xasked) != load_rlx(&gc->xcycle);
+}
+
+/* The heap has come to its goal, and marking is not over. */
+static inline bool gc_is_pressed(const struct gc *gc)
+{
+	return load_rlx(&gc->xheap) >= load_rlx(&gc->goal);
 }
 
 static inline bool gc_is_on(const struct gc *gc)

@@ -27,9 +27,14 @@ enum { PACE_OFF = -1, PACE_HISTORY = 4 };
 #define PACE_NO_LIMIT UINT64_MAX
 #define PACE_SHARE    0.25
 
+/* When the program allocates faster than marking keeps up with: who allocates helps; or the heap grows beyond its goal, and who serves others may
+ * ask whether to refuse work (gc_is_pressed). */
+enum pace_pressure { PACE_ASSIST, PACE_GROW, PACE_SHED };
+
 struct pace_settings {
 	int percent;	/* PACE_OFF: only the limit counts */
 	uint64_t limit; /* of all that weft maps; PACE_NO_LIMIT */
+	enum pace_pressure pressure;
 };
 
 /* What the last cycle has found; bytes. */

@@ -107,6 +107,11 @@ static void read_memlimit(struct config *c, const char *name, const char *value)
 	c->pace.limit = bytes;
 }
 
+static void read_pressure(struct config *c, const char *name, const char *value)
+{
+	c->pace.pressure = one_of(name, value, (const char *const[]){"assist", "grow", "shed", NULL});
+}
+
 static void read_net(struct config *c, const char *name, const char *value)
 {
 	(void)c; /* there is one way, and it needs no setting */
@@ -247,7 +252,7 @@ static const struct {
 } variables[] = {
 	{"WEFT_PROCS", read_procs}, {"WEFT_PIN", read_pin},     {"WEFT_SPIN", read_spin},
 	{"WEFT_NET", read_net},     {"WEFT_DEBUG", read_debug}, {"WEFT_GOGC", read_gogc},
-	{"WEFT_MEMLIMIT", read_memlimit}, {"WEFT_MAXTHREADS", read_max_threads},
+	{"WEFT_MEMLIMIT", read_memlimit}, {"WEFT_PRESSURE", read_pressure}, {"WEFT_MAXTHREADS", read_max_threads},
 };
 
 static void read_variable(struct config *c, const char *entry)

@@ -423,6 +423,32 @@ int64_t weft_mem_limit(int64_t bytes)
 	return was;
 }
 
+_Static_assert((int)WEFT_PRESSURE_ASSIST == (int)PACE_ASSIST && (int)WEFT_PRESSURE_GROW == (int)PACE_GROW &&
+		   (int)WEFT_PRESSURE_SHED == (int)PACE_SHED,
+	       "one is the other");
+
+int weft_gc_pressure(int policy)
+{
+	must_be_running();
+	if (policy != WEFT_ASK && (policy < WEFT_PRESSURE_ASSIST || policy > WEFT_PRESSURE_SHED))
+		weft_panic("weft_gc_pressure(%d): one of enum weft_pressure, or WEFT_ASK", policy);
+	bool outermost = call_begin();
+	spin_lock(&settings.lock);
+	int was = (int)settings.now.pressure;
+	if (policy != WEFT_ASK) {
+		settings.now.pressure = (enum pace_pressure)policy;
+		gc_plan(&collector, &settings.now);
+	}
+	spin_unlock(&settings.lock);
+	call_end(outermost);
+	return was;
+}
+
+bool weft_gc_sheds(void)
+{
+	return load_rlx(&collector.pressure) == PACE_SHED && gc_is_pressed(&collector);
+}
+
 void weft_mem_stats(weft_memstats *out)
 {
 	struct gc_times t = gc_times();

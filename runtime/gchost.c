@@ -65,7 +65,7 @@ void gc_before_run_slow(struct m *m, struct g *next)
 		int64_t began = weft_now();
 		if (gc_claim(next)) {
 			if (next == m_g(m)) /* it runs already, and has got a P */
-				gc_look_at_self(next, stack_top(load_rlx(&next->stack)));
+				gc_look_at_self(next, stack_top(load_acq(&next->stack)));
 			else
 				gc_look_at_parked(next);
 		}
@@ -105,7 +105,7 @@ static void do_what_is_asked(struct m *m)
 	struct p *p = m_p(m);
 	if (gc_is_marking(&collector)) {
 		if (g && gc_claim(g))
-			gc_look_at_self(g, stack_top(load_rlx(&g->stack)));
+			gc_look_at_self(g, stack_top(load_acq(&g->stack)));
 		if (g)
 			gc_blacken(p);
 	} else if (p) {
@@ -130,7 +130,7 @@ void gc_back_slow(struct m *m)
 {
 	struct g *g = m_g(m);
 	if (gc_claim(g))
-		gc_look_at_self(g, stack_top(load_rlx(&g->stack)));
+		gc_look_at_self(g, stack_top(load_acq(&g->stack)));
 }
 
 void gc_safe_point_outside(struct attached *a)
@@ -192,7 +192,7 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 		}
 		gc_held(weft_now() - began);
 		if (world_stops())
-			world_wait_interrupted(&m->section, context, stack_top(load_rlx(&g->stack)), stack_size(load_rlx(&g->stack)));
+			world_wait_interrupted(&m->section, context, stack_top(load_acq(&g->stack)), stack_size(load_acq(&g->stack)));
 	}
 	store_rel(&m->xinside, false);
 	errno = error;

@@ -114,10 +114,15 @@ static bool pay_some(struct p *p)
 	return did;
 }
 
-/* Whoever allocates pays for it at once, as far as that takes no more than PAY_NS; the rest is for its next time. */
+/* Whoever allocates pays for it at once, as far as that takes no more than PAY_NS; the rest is for its next time. If nobody is to pay, marking
+ * has its share of the P all the same, whether the goroutine comes to the scheduler or not. */
 static COLD void pay(struct p *p, uint64_t owed)
 {
 	int64_t began = weft_now(), now = began;
+	if (load_rlx(&collector.pressure) != PACE_ASSIST) {
+		share(p, now);
+		return;
+	}
 	begin_share(p);
 	p->gc_debt += owed;
 	if (p->gc_debt > DEBT_MOST)

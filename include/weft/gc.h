@@ -242,6 +242,20 @@ WEFT_API void weft_gc(void);
 WEFT_API int weft_gc_percent(int percent);
 WEFT_API int64_t weft_mem_limit(int64_t bytes);
 
+/* What happens when a program allocates faster than the collector keeps up with, so that the heap would pass its goal:
+ *
+ *     ASSIST    who allocates marks for it, some microseconds at a time (the default)
+ *     GROW      nobody is held up: the heap passes its goal, and the memory limit
+ *     SHED      as GROW, and weft_gc_sheds tells servers to refuse work meanwhile */
+enum weft_pressure { WEFT_PRESSURE_ASSIST, WEFT_PRESSURE_GROW, WEFT_PRESSURE_SHED };
+
+/* Sets it (WEFT_PRESSURE); WEFT_ASK: changes nothing. The value until now. */
+WEFT_API int weft_gc_pressure(int policy);
+
+/* True: under SHED, the heap has come to its goal before marking is over; or the limit is less than what lives. A server that refuses what comes
+ * until this is false again keeps its latency and its memory. Three loads. */
+WEFT_API bool weft_gc_sheds(void);
+
 /* Bytes, counts and nanoseconds. */
 typedef struct weft_memstats {
 	uint64_t heap_live;	  /* what objects the last cycle found, and what has been allocated since */

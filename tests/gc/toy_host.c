@@ -303,7 +303,7 @@ static struct heap_cache *make_cache(struct toy *t)
 
 static void init_gc(struct toy *t)
 {
-	static const struct pace_settings never = {PACE_OFF, PACE_NO_LIMIT};
+	static const struct pace_settings never = {PACE_OFF, PACE_NO_LIMIT, PACE_ASSIST};
 	for (unsigned i = 0; i < TOY_MARKERS; i++)
 		t->markers[i] = must(aligned_alloc(CACHE_LINE, sizeof *t->markers[i]));
 	CHECK_EQ(gc_init(&t->gc, &the_host, ARENA_PAGES << PAGE_SHIFT, t->markers, TOY_MARKERS, &never), 0);

@@ -879,42 +879,6 @@ TEST(freeing_a_collected_object_by_hand_is_fatal)
 	test_dies(run_free_by_hand, "weft_free of a collected object");
 }
 
-TEST_GO(settings_are_given_back)
-{
-	CHECK_EQ(weft_gc_percent(50), 100);
-	CHECK_EQ(weft_gc_percent(WEFT_ASK), 50);
-	CHECK_EQ(weft_gc_percent(WEFT_OFF), 50);
-	CHECK_EQ(weft_gc_percent(0), WEFT_OFF);
-	CHECK_EQ(weft_mem_limit(1 << 30), WEFT_OFF);
-	CHECK_EQ(weft_mem_limit(WEFT_ASK), 1 << 30);
-	CHECK_EQ(weft_mem_limit(WEFT_OFF), 1 << 30);
-	return 0;
-}
-
-static __attribute__((noinline)) void allocate_much(void)
-{
-	for (int i = 0; i < 300000; i++)
-		weft_new(thing);
-}
-
-TEST_GO(off_means_off_and_zero_collects_all_the_time)
-{
-	weft_memstats before, off, zero;
-	weft_gc_percent(WEFT_OFF);
-	weft_mem_stats(&before);
-	allocate_much();
-	weft_mem_stats(&off);
-	CHECK_EQ(off.gc_cycles, before.gc_cycles);
-	weft_gc_percent(0);
-	for (int i = 0; i < 1000; i++) {
-		allocate_much();
-		weft_mem_stats(&zero);
-		if (zero.gc_cycles >= off.gc_cycles + 3)
-			return 0;
-	}
-	return 1;
-}
-
 /* Nobody who has a P allocates; this thread does until it has been collected after three times. */
 static _Atomic bool collected;
 
@@ -943,16 +907,6 @@ TEST_GO(garbage_of_a_thread_without_a_p_is_collected)
 	return 0;
 }
 
-static void set_percent_outside(void)
-{
-	weft_gc_percent(50);
-}
-
-TEST(settings_before_the_runtime_panic)
-{
-	test_dies(set_percent_outside, "weft is not running");
-}
-
 static int allocate_under_stress(void)
 {
 	weft_memstats stats;
@@ -976,19 +930,4 @@ TEST(under_stress_cycles_follow_each_other)
 {
 	setenv("WEFT_DEBUG", "gcstress=10", 1);
 	CHECK_EQ(run_weft(2, allocate_under_stress), 0);
-}
-
-TEST_GO(a_limit_below_what_lives_is_passed_and_all_goes_on)
-{
-	enum { LIVES = 32 << 20, LIMIT = 8 << 20 };
-	weft_memstats stats;
-	weft_set(&any_root, weft_new_bytes(LIVES));
-	memset(any_root, 0x5a, LIVES);
-	weft_mem_limit(LIMIT);
-	allocate_much();
-	for (int i = 0; i < LIVES; i++)
-		CHECK(((const char *)any_root)[i] == 0x5a);
-	weft_mem_stats(&stats);
-	CHECK(stats.heap_live >= LIVES && stats.gc_cycles > 0);
-	return 0;
 }

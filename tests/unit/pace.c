@@ -6,7 +6,7 @@ static const uint64_t MIB = (uint64_t)1 << 20;
 static struct pace paced(int percent, uint64_t limit)
 {
 	struct pace p;
-	pace_init(&p, &(struct pace_settings){percent, limit});
+	pace_init(&p, &(struct pace_settings){percent, limit, PACE_ASSIST});
 	return p;
 }
 

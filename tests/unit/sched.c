@@ -862,6 +862,7 @@ TEST(bad_settings_are_one_line_and_status_2)
 	refused("WEFT_GOGC", "all", "a percentage is wanted, or off");
 	refused("WEFT_MEMLIMIT", "1GB", "a number of bytes is wanted (with B, KiB, MiB, GiB or TiB, if any), or off");
 	refused("WEFT_MEMLIMIT", "9999999TiB", "a number of bytes is wanted (with B, KiB, MiB, GiB or TiB, if any), or off");
+	refused("WEFT_PRESSURE", "much", "one of assist, grow, shed is wanted");
 	variable = "WEFT_PIN";
 	value = "a\nb\033";
 	test_dies(run_with_variable, "weft: WEFT_PIN=a?b?: one of auto, on, off is wanted\n");
