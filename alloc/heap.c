@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* A run is zeroed at once, and should still be in the nearest cache when its last object is used. */
-enum { RUN_BYTES = 4096, SPANS_AT_ONCE = 64 };
+enum { RUN_BYTES = 4096, SPANS_AT_ONCE = 64, ZERO_BY_WORDS = 64 };
 
 static_assert(HEAP_CELLS <= HEAP_PLACES / 2, "looking for a cell ends soon");
 static_assert(HEAP_CELLS <= UINT16_MAX, "a place has a cell's number");
@@ -360,6 +360,17 @@ static void settle(struct heap_cache *c, struct heap_run *r)
 	r->coloured = at;
 }
 
+/* Small gaps are many, and a call for each would cost more than it does. */
+static inline void zero(char *at, size_t bytes)
+{
+	if (bytes > ZERO_BY_WORDS) {
+		memset(at, 0, bytes);
+		return;
+	}
+	for (size_t i = 0; i < bytes; i += sizeof(uint64_t))
+		*(volatile uint64_t *)(void *)(at + i) = 0; /* or the compiler makes it a call again */
+}
+
 /* The next gap of the run's span becomes the run; false: it has none. */
 static bool next_run(struct heap_cache *c, struct heap_run *r)
 {
@@ -371,7 +382,7 @@ static bool next_run(struct heap_cache *c, struct heap_run *r)
 	size_t bytes = (size_t)gap.n * s->slot_size;
 	char *first = span_slot(s, gap.first);
 	if (!s->zeroed)
-		memset(first, 0, bytes);
+		zero(first, bytes);
 	store_rlx(&r->at, first);
 	store_rlx(&s->run, r);
 	store_rlx(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first);

@@ -85,12 +85,17 @@ void span_unuse(struct span *, uint32_t first, uint32_t n);
 /* What is not marked is free from now on, and no slot is marked any more: how many objects that were. */
 uint32_t span_sweep(struct span *, uint64_t cycle);
 
-/* True: nobody had marked it. What is loaded after it, is loaded after it: gc/mark.h. */
+/* Of slots of a word, those that nobody had marked. What is loaded after it, is loaded after it: gc/mark.h. */
+static inline uint64_t span_mark_bits(struct span *s, uint32_t word, uint64_t bits)
+{
+	uint64_t unmarked = bits & ~load_rlx(&s->marks[word]);
+	return unmarked ? unmarked & ~or_seq(&s->marks[word], unmarked) : 0;
+}
+
+/* True: nobody had marked it. */
 static inline bool span_mark(struct span *s, uint32_t slot)
 {
-	uint64_t bit = (uint64_t)1 << slot % 64;
-	_Atomic uint64_t *word = &s->marks[slot / 64];
-	return !(load_rlx(word) & bit) && !(or_seq(word, bit) & bit);
+	return span_mark_bits(s, slot / 64, (uint64_t)1 << slot % 64);
 }
 
 /* Those of [first, first + n). */

@@ -121,7 +121,7 @@ static void begin(struct gc *gc)
 	gc->host->drain(gc);
 	forget_words(gc);
 	for (unsigned i = 0; i < gc->nmarkers; i++)
-		gc->markers[i]->work = gc->markers[i]->live = 0;
+		gc_marker_begin(gc->markers[i]);
 	gc->report = (struct gc_report){.cycle = cycle, .why = asked ? gc->why : GC_WHY_HEAP, .began = gc->host->now(), .goal = gc->pace.goal};
 	gc->report.from = load_rlx(&gc->xheap);
 	store_rlx(&gc->xbegan, gc->report.began);

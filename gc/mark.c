@@ -5,21 +5,27 @@
 
 #include <string.h>
 
-enum { OBJECTS_AHEAD = 8, BYTES_A_POINTER = 40 }; /* that are looked at while one pointer is followed that is not in the cache */
+enum {
+	OBJECTS_AHEAD = 8,
+	BYTES_A_POINTER = 40, /* that are looked at while one pointer is followed that is not in the cache */
+	STREAMS = 2,	      /* of neighbours, by turns */
+};
 
 void gc_marking_init(struct gc_marking *all, struct heap *heap)
 {
 	*all = (struct gc_marking){.heap = heap};
 }
 
+void gc_marker_begin(struct gc_marker *m)
+{
+	m->work = m->live = 0;
+	memset(m->near, 0, sizeof m->near);
+}
+
 void gc_marker_init(struct gc_marker *m, struct gc_marking *all)
 {
+	memset(m, 0, offsetof(struct gc_marker, queue));
 	m->all = all;
-	m->work = m->live = m->seen = 0;
-	m->at_words = m->at_spans = m->at_marks = 0;
-	memset(m->words, 0, sizeof m->words);
-	memset(m->spans, 0, sizeof m->spans);
-	memset(m->marks, 0, sizeof m->marks);
 	deque_init(&m->queue, m->slots, GC_QUEUE);
 }
 
@@ -97,42 +103,68 @@ static struct span *gc_take(struct gc_marker *m, struct gc_marker *const *others
 
 /* ---- reaching ---- */
 
-static void reach(struct gc_marker *m, struct span *s, uint32_t slot)
+static void reach(struct gc_marker *m, struct span *s, uint32_t word, uint64_t bits)
 {
-	if (!span_mark(s, slot))
+	uint64_t first = span_mark_bits(s, word, bits);
+	if (!first)
 		return;
-	m->live += s->slot_size;
+	m->live += (uint64_t)__builtin_popcountll(first) * s->slot_size;
 	if (s->shape.kind != SHAPE_LEAF)
 		gc_queue(m, s);
+}
+
+static inline void reach_slot(struct gc_marker *m, struct span *s, uint32_t slot)
+{
+	reach(m, s, slot / 64, (uint64_t)1 << slot % 64);
 }
 
 void gc_mark(struct gc_marker *m, uintptr_t word)
 {
 	struct heap_object o = heap_find(m->all->heap, word);
 	if (o.span)
-		reach(m, o.span, o.slot);
+		reach_slot(m, o.span, o.slot);
 }
 
 /* A pointer of a declared member points to an object, or to nothing of the heap's: it need not be asked whether the slot is one's. To mark the object
- * is three misses: the table, the span, its mark. Each is begun, and waited for when eight others have been: pointers go by three rings. */
-static void reach_mark(struct gc_marker *m, struct span *s, uint32_t slot)
+ * is three misses: the table, the span, its mark. Each is begun, and waited for when eight others have been: pointers go by three rings.
+ *
+ * Objects that are pointed to one after the other often lie beside one another. Then the first two need no ring, for the span is known; and
+ * in the last one they share a word, which is marked as a whole: an atomic operation costs as much as all else together. */
+static void reach_marks(struct gc_marker *m, struct gc_reached next)
 {
 	struct gc_reached *r = &m->marks[m->at_marks++ % GC_AHEAD], old = *r;
-	*r = (struct gc_reached){s, slot};
-	if (s)
-		__builtin_prefetch((const void *)(uintptr_t)&s->marks[slot / 64], 1);
+	*r = next;
+	if (next.span)
+		__builtin_prefetch((const void *)(uintptr_t)&next.span->marks[next.word], 1);
 	if (old.span)
-		reach(m, old.span, (uint32_t)old.which);
+		reach(m, old.span, old.word, old.bits);
+}
+
+/* Which may be in what is left over at the span's end. */
+static inline void reach_in(struct gc_marker *m, struct span *s, uintptr_t address)
+{
+	uint32_t slot = span_slot_of(s, address), word = slot / 64;
+	uint64_t bit = (uint64_t)1 << slot % 64;
+	if (slot >= s->nslots)
+		return;
+	for (unsigned back = 1; back <= STREAMS; back++) {
+		struct gc_reached *r = &m->marks[(m->at_marks - back) % GC_AHEAD];
+		if (r->span == s && r->word == word) {
+			r->bits |= bit;
+			return;
+		}
+	}
+	reach_marks(m, (struct gc_reached){s, word, bit});
 }
 
 static void reach_span(struct gc_marker *m, struct span *s, uintptr_t word)
 {
-	struct gc_reached *r = &m->spans[m->at_spans++ % GC_AHEAD], old = *r;
-	*r = (struct gc_reached){s, word};
+	struct gc_found *r = &m->spans[m->at_spans++ % GC_AHEAD], old = *r;
+	*r = (struct gc_found){s, word};
 	if (s)
 		__builtin_prefetch(s);
-	uint32_t slot = old.span ? span_slot_of(old.span, old.which) : 0;
-	reach_mark(m, old.span && slot < old.span->nslots ? old.span : NULL, slot);
+	if (old.span)
+		reach_in(m, old.span, old.word);
 }
 
 static void reach_word(struct gc_marker *m, uintptr_t word)
@@ -140,7 +172,13 @@ static void reach_word(struct gc_marker *m, uintptr_t word)
 	struct heap *h = m->all->heap;
 	uintptr_t *w = &m->words[m->at_words++ % GC_AHEAD], old = *w;
 	*w = word;
-	reach_span(m, old ? load_acq(&h->table[pages_index(&h->pages, old)]) : NULL, old);
+	struct span *s = NULL;
+	if (old) {
+		size_t page = pages_index(&h->pages, old);
+		s = load_acq(&h->table[page]);
+		m->near[page % GC_NEAR] = (struct gc_near){page, s};
+	}
+	reach_span(m, s, old);
 }
 
 static inline void see(struct gc_marker *m, uintptr_t word)
@@ -148,16 +186,32 @@ static inline void see(struct gc_marker *m, uintptr_t word)
 	struct heap *h = m->all->heap;
 	if (!pages_has(&h->pages, word))
 		return;
+	if (word - m->here_base < m->here_bytes) {
+		uint32_t slot = span_slot_of(m->here, word);
+		if (slot < m->here->nslots)
+			reach_slot(m, (struct span *)(uintptr_t)m->here, slot);
+		return;
+	}
+	size_t page = pages_index(&h->pages, word);
+	const struct gc_near *near = &m->near[page % GC_NEAR];
+	if (near->span && near->page == page) {
+		reach_in(m, near->span, word);
+		return;
+	}
 	m->seen++;
-	__builtin_prefetch((void *)(uintptr_t)&h->table[pages_index(&h->pages, word)]);
+	__builtin_prefetch((void *)(uintptr_t)&h->table[page]);
 	reach_word(m, word);
 }
 
 /* Nothing is on its way any more. */
 static void see_all(struct gc_marker *m)
 {
-	for (unsigned i = 0; i < 3 * GC_AHEAD; i++)
+	for (unsigned i = 0; i < GC_AHEAD; i++)
 		reach_word(m, 0);
+	for (unsigned i = 0; i < GC_AHEAD; i++)
+		reach_span(m, NULL, 0);
+	for (unsigned i = 0; i < GC_AHEAD; i++)
+		reach_marks(m, (struct gc_reached){NULL, 0, 0});
 }
 
 /* One that points to the beginning of an object may be meant for the end of the one before. */
@@ -165,7 +219,7 @@ static void mark_ambiguous(struct gc_marker *m, uintptr_t word)
 {
 	struct heap_object o = heap_find(m->all->heap, word);
 	if (o.span)
-		reach(m, o.span, o.slot);
+		reach_slot(m, o.span, o.slot);
 	if (word % sizeof word == 0 && (!o.span || word == (uintptr_t)span_slot(o.span, o.slot)))
 		gc_mark(m, word - 1);
 }
@@ -215,10 +269,11 @@ static void scan_typed(struct gc_marker *m, const char *object, size_t bytes)
 				see(m, word_at(object + at + type->ranges[r].offset + i * sizeof(uintptr_t)));
 }
 
-static void scan(struct gc_marker *m, const struct shape *shape, const char *object, size_t bytes)
+static inline __attribute__((always_inline)) void scan(struct gc_marker *m, const struct shape *shape, enum shape_kind kind,
+						       const char *object, size_t bytes)
 {
 	m->work += bytes;
-	switch (shape->kind) {
+	switch (kind) {
 	case SHAPE_LEAF:
 		break;
 	case SHAPE_MAP:
@@ -250,7 +305,7 @@ static void scan_large(struct gc_marker *m, struct span *s)
 	size_t left = size - from;
 	if (left > piece)
 		gc_queue(m, s);
-	scan(m, &s->shape, s->base + from, left < piece ? left : piece);
+	scan(m, &s->shape, s->shape.kind, s->base + from, left < piece ? left : piece);
 }
 
 static bool is_enough(const struct gc_marker *m)
@@ -267,29 +322,56 @@ static uint64_t fetch_first(const struct span *s, uint32_t word, uint64_t bits)
 	return bits & (bits - 1);
 }
 
-/* Of 64 slots; what the marker does not come to any more is left to the next who takes the span. */
-static void scan_slots(struct gc_marker *m, struct span *s, uint32_t word)
+/* Of 64 slots, those that are marked, and that nobody has taken to look at; they are the caller's. */
+static uint64_t take_slots(struct span *s, uint32_t word)
 {
 	uint64_t marked = load_seq(&s->marks[word]); /* A1 */
 	if (!(marked & ~load_rlx(&s->scanned[word]))) /* A1 */
-		return;
-	uint64_t todo = marked & ~or_rlx(&s->scanned[word], marked);
+		return 0;
+	return marked & ~or_rlx(&s->scanned[word], marked);
+}
+
+/* What the marker does not come to any more is left to the next who takes the span. */
+static inline __attribute__((always_inline)) void scan_slots(struct gc_marker *m, struct span *s, uint32_t word, uint64_t todo,
+							     enum shape_kind kind)
+{
 	uint64_t ahead = todo;
 	for (unsigned i = 0; i < OBJECTS_AHEAD && ahead; i++)
 		ahead = fetch_first(s, word, ahead);
 	for (; todo && !is_enough(m); todo &= todo - 1) {
 		ahead = fetch_first(s, word, ahead);
-		scan(m, &s->shape, span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(todo)), s->slot_size);
+		scan(m, &s->shape, kind, span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(todo)), s->slot_size);
 	}
 	if (todo)
 		(void)and_rlx(&s->scanned[word], ~todo);
 }
 
+/* Downwards: who points to another was mostly made after it. What one object in a word has of others there is looked at at once. */
+static inline __attribute__((always_inline)) void scan_words(struct gc_marker *m, struct span *s, enum shape_kind kind)
+{
+	for (uint32_t word = (s->nslots + 63) / 64; word-- > 0 && !is_enough(m);)
+		for (uint64_t todo; !is_enough(m) && (todo = take_slots(s, word));)
+			scan_slots(m, s, word, todo, kind);
+}
+
 static void scan_small(struct gc_marker *m, struct span *s)
 {
-	uint32_t words = (s->nslots + 63) / 64, i = 0;
-	for (; i < words && !is_enough(m); i++)
-		scan_slots(m, s, i);
+	m->here = s;
+	m->here_base = (uintptr_t)s->base;
+	m->here_bytes = s->npages << PAGE_SHIFT;
+	switch (s->shape.kind) {
+	case SHAPE_LEAF:
+		break;
+	case SHAPE_MAP:
+		scan_words(m, s, SHAPE_MAP);
+		break;
+	case SHAPE_TYPED:
+		scan_words(m, s, SHAPE_TYPED);
+		break;
+	case SHAPE_CONSERVATIVE:
+		scan_words(m, s, SHAPE_CONSERVATIVE);
+	}
+	m->here_bytes = 0;
 	if (is_enough(m))
 		gc_requeue(m, s); /* perhaps there is more */
 }

@@ -20,7 +20,7 @@
  * finds no room there waits in a list that all markers share. A large object is looked at in pieces, so that a step stays short and others can
  * help; but for one that says its type itself, which is looked at whole.
  *
- * R1 span_mark: or_seq(word)      -> A1 scan_slots: load_seq(marks)                     the marks that were set before
+ * R1 span_mark_bits: or_seq(marks) -> A1 take_slots: load_seq(marks)                     the marks that were set before
  * R2 gc_take: swap_seq(queued)    -> A2 gc_queue: load_seq(queued)                     either it is 0, or whoever takes the span sees the mark
  * R3 gc_requeue: swap_seq(queued) -> A3 gc_take: swap_seq(queued)                      alone: what was given back
  *
@@ -31,7 +31,7 @@
 #include "alloc/heap.h"
 #include "lockfree/deque.h"
 
-enum { GC_QUEUE = 1024, GC_PIECE = 8 * 1024, GC_AHEAD = 8 };
+enum { GC_QUEUE = 1024, GC_PIECE = 8 * 1024, GC_AHEAD = 8, GC_NEAR = 16 };
 
 /* What all markers of a heap share. */
 struct gc_marking {
@@ -45,15 +45,28 @@ struct gc_marker {
 	struct gc_marking *all;
 	uint64_t work; /* bytes looked at */
 	uint64_t live; /* bytes marked */
-	uint64_t seen; /* pointers into the heap that were found in objects */
+	uint64_t seen; /* pointers to pages that it had not come to lately */
 	uint64_t until, seen_until; /* when to stop */
 	/* Pointers that have been read, on their way to what they mark (mark.c). Empty between steps. */
 	unsigned at_words, at_spans, at_marks;
 	uintptr_t words[GC_AHEAD];
+	struct gc_found {
+		struct span *span;
+		uintptr_t word;
+	} spans[GC_AHEAD];
 	struct gc_reached {
 		struct span *span;
-		uintptr_t which; /* word, or slot */
-	} spans[GC_AHEAD], marks[GC_AHEAD];
+		uint32_t word; /* of its marks */
+		uint64_t bits;
+	} marks[GC_AHEAD];
+	/* Whose pages it has come to lately, by the page: pointers lie together as objects do. For as long as a cycle marks. */
+	struct gc_near {
+		size_t page;
+		struct span *span; /* NULL: nobody's */
+	} near[GC_NEAR];
+	const struct span *here; /* whose objects it looks at */
+	uintptr_t here_base;
+	size_t here_bytes;
 	struct deque queue;
 	deque_slot slots[GC_QUEUE];
 };
@@ -69,6 +82,9 @@ struct gc_type {
 
 void gc_marking_init(struct gc_marking *, struct heap *);
 void gc_marker_init(struct gc_marker *, struct gc_marking *);
+
+/* Before a cycle marks: what the marker has found in the last one is forgotten. */
+void gc_marker_begin(struct gc_marker *);
 
 /* A word that may point into an object: then that lives. */
 void gc_mark(struct gc_marker *, uintptr_t word);

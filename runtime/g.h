@@ -196,6 +196,7 @@ struct p {
 	uint32_t gc_cycle;        /* that gc_ns is about */
 	int64_t gc_ns;            /* given to it */
 	uint64_t gc_debt;         /* bytes to mark for what was allocated */
+	uint64_t gc_noted;        /* of what the cache has allocated, what the collector knows */
 
 	/* Others write too. */
 	ON_OWN_LINE _Atomic(struct g *) xrunnext; /* holder swaps, thieves CAS */

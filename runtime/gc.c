@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { WORD = sizeof(uintptr_t), MAP_WORDS = 64, SLOT_ALIGN = 64 };
+enum { WORD = sizeof(uintptr_t), MAP_WORDS = 64, SLOT_ALIGN = 64, NOTE_BYTES = 1024 };
 
 /* ---- shapes ---- */
 
@@ -101,13 +101,20 @@ static void *new_in(struct heap_cache *c, size_t bytes, const struct shape *shap
 	return object;
 }
 
+/* The collector is told of what the P's cache has got, once that is worth telling: gaps between objects may be one slot each. */
+static inline void note_allocated(struct p *p)
+{
+	int64_t bytes = (int64_t)(load_rlx(&p->cache->allocated) - p->gc_noted); /* less than none, after runs were given back */
+	if (likely(bytes < NOTE_BYTES) && likely(!p->cache->one_by_one))
+		return;
+	p->gc_noted += (uint64_t)bytes;
+	gc_note_allocated(p, bytes > 0 ? (uint64_t)bytes : 0);
+}
+
 static void *new_on(struct p *p, size_t bytes, const struct shape *shape, uint32_t cell)
 {
-	uint64_t before = load_rlx(&p->cache->allocated);
 	void *object = new_in(p->cache, bytes, shape, cell);
-	uint64_t after = load_rlx(&p->cache->allocated);
-	if (after != before)
-		gc_note_allocated(p, after - before);
+	note_allocated(p);
 	return object;
 }
 
@@ -126,14 +133,14 @@ static COLD _Noreturn void panic_outside(void)
 	weft_panic("collected memory is for goroutines and attached threads (weft_attach)");
 }
 
-/* cell HEAP_NO_CELL: it is to be looked for, or a large one. */
+/* cell HEAP_NO_CELL: it is to be looked for, or a large one; otherwise nobody asks for bytes and shape. */
 static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
 {
 	struct m *m = m_self();
-	if (unlikely(!gc_self()))
+	if ((unlikely(!m) || unlikely(!m_g(m))) && !gc_self())
 		panic_outside();
 	bool outermost = call_begin();
-	struct p *p = m ? m_p(m) : NULL;
+	struct p *p = likely(m != NULL) ? m_p(m) : NULL;
 	if (p)
 		fiber_observe(p->marker);
 	fiber_observe(&collector); /* who had the memory before has been looked at since (gcstack.c) */
@@ -149,9 +156,9 @@ static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
 void *weft_new_slow_(const weft_type *t)
 {
 	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_ACQUIRE);
+	if (likely(place != 0))
+		return new_object(0, NULL, (uint32_t)place);
 	struct shape shape = shape_of(t);
-	if (place)
-		return new_object(0, &shape, (uint32_t)place);
 	if (t->size > SMALL_MOST - 2 * WORD || t->align > SLOT_ALIGN || shape.kind == SHAPE_TYPED)
 		return weft_new_array_(t, 1);
 	size_t bytes = bytes_for(t, 1, &shape);
