@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* A run is zeroed at once, and should still be in the nearest cache when its last object is used. */
-enum { RUN_BYTES = 4096, SPANS_AT_ONCE = 64, ZERO_BY_WORDS = 64 };
+enum { RUN_BYTES = 4096, SPANS_AT_ONCE = 64, ZERO_BY_WORDS = 64, AHEAD = 512 };
 
 static_assert(HEAP_CELLS <= HEAP_PLACES / 2, "looking for a cell ends soon");
 static_assert(HEAP_CELLS <= UINT16_MAX, "a place has a cell's number");
@@ -381,6 +381,7 @@ static bool next_run(struct heap_cache *c, struct heap_run *r)
 		return false;
 	size_t bytes = (size_t)gap.n * s->slot_size;
 	char *first = span_slot(s, gap.first);
+	__builtin_prefetch(first + bytes + AHEAD, 1);
 	if (!s->zeroed)
 		zero(first, bytes);
 	store_rlx(&r->at, first);

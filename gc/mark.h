@@ -29,6 +29,7 @@
 #define GC_MARK_H
 
 #include "alloc/heap.h"
+#include "gc/lines.h"
 #include "lockfree/deque.h"
 
 enum { GC_QUEUE = 1024, GC_PIECE = 8 * 1024, GC_AHEAD = 8, GC_NEAR = 16 };
@@ -36,6 +37,7 @@ enum { GC_QUEUE = 1024, GC_PIECE = 8 * 1024, GC_AHEAD = 8, GC_NEAR = 16 };
 /* What all markers of a heap share. */
 struct gc_marking {
 	struct heap *heap;
+	enum gc_lines lines; /* by which form many objects are looked at */
 	struct spin lock;
 	struct span *overflow;	      /* the lock */
 	_Atomic uint32_t in_overflow; /* how many; a hint */
@@ -45,8 +47,8 @@ struct gc_marker {
 	struct gc_marking *all;
 	uint64_t work; /* bytes looked at */
 	uint64_t live; /* bytes marked */
-	uint64_t seen; /* pointers to pages that it had not come to lately */
-	uint64_t until, seen_until; /* when to stop */
+	uint64_t effort; /* bytes looked at, and for each pointer to a page that it had not come to lately as many as take as long */
+	uint64_t until;	 /* that is enough for a step */
 	/* Pointers that have been read, on their way to what they mark (mark.c). Empty between steps. */
 	unsigned at_words, at_spans, at_marks;
 	uintptr_t words[GC_AHEAD];
@@ -64,9 +66,11 @@ struct gc_marker {
 		size_t page;
 		struct span *span; /* NULL: nobody's */
 	} near[GC_NEAR];
-	const struct span *here; /* whose objects it looks at */
+	/* Whose objects it looks at. */
+	struct span *here;
 	uintptr_t here_base;
 	size_t here_bytes;
+	uint64_t here_pattern; /* the words of a slot that may be pointers; 0: they do not go into lines */
 	struct deque queue;
 	deque_slot slots[GC_QUEUE];
 };

@@ -182,6 +182,8 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 	if (g && load_rlx(&g->state) == G_RUNNING) {
 		int64_t began = weft_now();
 		struct p *p = call_settle(m); /* it may be taken while we look: then it has none */
+		if (p)
+			fiber_observe(p->marker);
 		if (gc_is_marking(&collector)) {
 			struct stack *s = load_acq(&g->stack);
 			gc_look_at_interrupted(g, context, stack_top(s), stack_size(s));
@@ -190,6 +192,8 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 		} else if (p) {
 			gc_flush(p);
 		}
+		if (p)
+			fiber_publish(p->marker);
 		gc_held(weft_now() - began);
 		if (world_stops())
 			world_wait_interrupted(&m->section, context, stack_top(load_acq(&g->stack)), stack_size(load_acq(&g->stack)));

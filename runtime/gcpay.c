@@ -8,7 +8,7 @@
 #include "runtime/gccache.h"
 
 enum {
-	STEP_BYTES = 4 * 1024, /* to look at in a step: a few microseconds */
+	STEP_BYTES = 8 * 1024, /* to look at in a step: a few microseconds */
 	SPARE_BYTES = 4 * STEP_BYTES,
 	PAY_NS = 10000,
 	SHARE_PART = 4,

@@ -17,6 +17,8 @@
 
 #include "gc/mark.c"
 
+#include "gc/scan.c"
+
 #include "alloc/span.c"
 #include "lockfree/spin.c"
 
@@ -124,6 +126,7 @@ static void start(void)
 	heap.pages.npages = PAGES;
 	heap.table = table;
 	gc_marking_init(&marking, &heap);
+	marking.lines = GC_LINES_SCALAR; /* whose loads the explorer sees */
 	for (int i = 0; i < 2; i++) {
 		gc_marker_init(&marker[i], &marking);
 		deque_init(&marker[i].queue, marker[i].slots, 1);

@@ -1,3 +1,4 @@
+#include "gc/lines.h"
 #include "gc/mark.h"
 #include "tests/random.h"
 #include "tests/test.h"
@@ -185,25 +186,81 @@ TEST(a_long_list_fills_no_queue_and_many_spans_overflow_one)
 	end(m);
 }
 
+/* ---- lines ---- */
+
+static bool has(enum gc_lines form)
+{
+	return form == GC_LINES_SCALAR || form == gc_lines_best() || (form == GC_LINES_AVX2 && gc_lines_best() == GC_LINES_AVX512);
+}
+
+static uint32_t line_by(enum gc_lines form, const uintptr_t *at, uint32_t which, uintptr_t base, size_t bytes)
+{
+	switch (form) {
+#if defined(__x86_64__)
+	case GC_LINES_AVX512:
+		return gc_line_avx512(at, which, base, bytes);
+	case GC_LINES_AVX2:
+		return gc_line_avx2(at, which, base, bytes);
+#elif defined(__aarch64__)
+	case GC_LINES_NEON:
+		return gc_line_neon(at, which, base, bytes);
+#endif
+	default:
+		return gc_line_scalar(at, which, base, bytes);
+	}
+}
+
+TEST(every_form_finds_the_words_of_a_line_that_point_into_the_heap)
+{
+	static const uintptr_t base = 0x7f1234560000, bytes = 0x40000000;
+	const uintptr_t edge[] = {0, 1, base - 1, base, base + 1, base + bytes - 1, base + bytes, base + bytes + 1, base >> 1, ~base,
+				  (uintptr_t)1 << 63, UINTPTR_MAX};
+	_Alignas(64) uintptr_t line[LINE_WORDS];
+	uint64_t random = random_seed();
+	for (int i = 0; i < 20000; i++) {
+		uint32_t which = (uint32_t)draw_below(&random, 256), expected = 0;
+		for (unsigned k = 0; k < LINE_WORDS; k++) {
+			line[k] = edge[draw_below(&random, sizeof edge / sizeof *edge)];
+			expected |= (uint32_t)(which >> k & 1 && line[k] >= base && line[k] < base + bytes) << k;
+		}
+		for (enum gc_lines form = GC_LINES_SCALAR; form <= GC_LINES_NEON; form++)
+			if (has(form))
+				CHECK_EQ(line_by(form, line, which, base, bytes), expected);
+	}
+}
+
 /* ---- random graphs, by several markers ---- */
 
-enum { NODES = 60000, MARKERS = 3, MOST_EDGES = 6 };
+enum { NODES = 60000, MARKERS = 3 };
+
+/* Of slots that go into lines, and others; arrays of elements that fill them, or do not. */
+static const struct kind {
+	size_t words;
+	struct shape shape;
+} kinds[] = {{1, {SHAPE_MAP, 1, 1}},	{2, {SHAPE_MAP, 2, 2}},	   {2, {SHAPE_MAP, 1, 1}},   {3, {SHAPE_MAP, 3, 5}},
+	     {4, {SHAPE_MAP, 4, 6}},	{4, {SHAPE_MAP, 2, 1}},	   {6, {SHAPE_MAP, 2, 3}},   {8, {SHAPE_MAP, 3, 2}},
+	     {16, {SHAPE_MAP, 16, 0x8421}}, {32, {SHAPE_MAP, 8, 0x11}}, {64, {SHAPE_MAP, 64, 9}}};
+enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static uintptr_t *node[NODES];
-static size_t words[NODES];
+static const struct kind *kind_of[NODES];
 static bool reachable[NODES];
 static struct gc_marker *markers[MARKERS];
 static _Atomic int idle;
 
+static bool is_pointer(const struct kind *k, size_t word)
+{
+	return k->shape.map >> word % k->shape.period & 1;
+}
+
 static void make_graph(uint64_t *random)
 {
-	static const struct shape pointers = {SHAPE_MAP, 1, 1};
 	for (int i = 0; i < NODES; i++) {
-		words[i] = 1 + draw_below(random, MOST_EDGES);
-		node[i] = allocate(words[i] * 8, &pointers);
+		kind_of[i] = &kinds[draw_below(random, KINDS)];
+		node[i] = allocate(kind_of[i]->words * 8, &kind_of[i]->shape);
 	}
 	for (int i = 0; i < NODES; i++)
-		for (size_t e = 0; e < words[i]; e++)
+		for (size_t e = 0; e < kind_of[i]->words; e++)
 			if (draw_below(random, 2) == 0)
 				node[i][e] = (uintptr_t)node[draw_below(random, NODES)];
 }
@@ -221,8 +278,8 @@ static void walk(int root)
 	reachable[root] = true;
 	while (depth) {
 		int at = stack[--depth];
-		for (size_t e = 0; e < words[at]; e++) {
-			if (!node[at][e])
+		for (size_t e = 0; e < kind_of[at]->words; e++) {
+			if (!node[at][e] || !is_pointer(kind_of[at], e))
 				continue;
 			int to = index[(node[at][e] - (uintptr_t)heap.pages.base) / 8];
 			if (!reachable[to])
@@ -259,10 +316,12 @@ static void *mark_with_others(void *arg)
 	}
 }
 
-TEST(several_markers_find_exactly_what_is_reachable)
+static void find_by(enum gc_lines form, uint64_t random)
 {
-	uint64_t random = 3;
 	free(begin(4));
+	marking.lines = form;
+	idle = 0;
+	memset(reachable, 0, sizeof reachable);
 	for (int i = 0; i < MARKERS; i++) {
 		markers[i] = aligned_alloc(CACHE_LINE, sizeof *markers[i]);
 		gc_marker_init(markers[i], &marking);
@@ -282,12 +341,20 @@ TEST(several_markers_find_exactly_what_is_reachable)
 	for (int i = 0; i < NODES; i++) {
 		alive += reachable[i];
 		if (lives(node[i]) != reachable[i])
-			test_fail(__FILE__, __LINE__, "node %d of %zu words: marked %d, reachable %d", i, words[i],
-				  lives(node[i]), reachable[i]);
+			test_fail(__FILE__, __LINE__, "node %d of kind %d by form %d: marked %d, reachable %d", i,
+				  (int)(kind_of[i] - kinds), (int)form, lives(node[i]), reachable[i]);
 	}
 	CHECK(alive > NODES / 4 && alive < NODES);
 	for (int i = 0; i < MARKERS; i++)
 		free(markers[i]);
 	free(cache);
 	heap_fini(&heap);
+}
+
+TEST(several_markers_find_exactly_what_is_reachable)
+{
+	uint64_t random = random_seed();
+	for (enum gc_lines form = GC_LINES_SCALAR; form <= GC_LINES_NEON; form++)
+		if (has(form))
+			find_by(form, random);
 }
