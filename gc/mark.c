@@ -68,7 +68,7 @@ static void gc_requeue(struct gc_marker *m, struct span *s)
 		push(m, s);
 }
 
-static struct span *steal(struct gc_marker *const *others, unsigned n)
+static struct span *take_oldest(struct gc_marker *const *others, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		void *s;
@@ -84,11 +84,11 @@ static struct span *steal(struct gc_marker *const *others, unsigned n)
 /* A span with objects to look at, which may be queued again from now on. */
 static struct span *gc_take(struct gc_marker *m, struct gc_marker *const *others, unsigned n)
 {
-	struct span *s = deque_pop(&m->queue);
+	struct span *s = take_oldest(&m, 1);
 	if (!s)
 		s = overflow_pop(m->all);
 	if (!s)
-		s = steal(others, n);
+		s = take_oldest(others, n);
 	if (s)
 		(void)swap_seq(&s->queued, 0); /* R2, A3 */
 	return s;

@@ -99,7 +99,7 @@ static inline void see(struct gc_marker *m, uintptr_t word)
 	if (word - m->here_base < m->here_bytes) {
 		uint32_t slot = span_slot_of(m->here, word);
 		if (slot < m->here->nslots)
-			reach_slot(m, m->here, slot);
+			m->here_marks[slot / 64] |= (uint64_t)1 << slot % 64;
 		return;
 	}
 	size_t page = pages_index(&h->pages, word);
@@ -410,11 +410,27 @@ static void scan_large(struct gc_marker *m, struct span *s)
 	scan_piece(m, s, s->base + from, left < piece ? left : piece);
 }
 
+/* What has been seen in the span itself is marked, as far as it is in that word. */
+static inline void reach_here(struct gc_marker *m, struct span *s, uint32_t word)
+{
+	uint64_t bits = m->here_marks[word];
+	if (!bits)
+		return;
+	m->here_marks[word] = 0;
+	reach(m, s, word, bits);
+}
+
+static inline uint64_t take_all_slots(struct gc_marker *m, struct span *s, uint32_t word)
+{
+	reach_here(m, s, word);
+	return take_slots(s, word);
+}
+
 /* Downwards: who points to another was mostly made after it. What one object in a word has of others there is looked at at once. */
 static inline __attribute__((always_inline)) void scan_words(struct gc_marker *m, struct span *s, enum shape_kind kind)
 {
 	for (uint32_t word = (s->nslots + 63) / 64; word-- > 0 && !gc_is_enough(m);)
-		for (uint64_t todo; !gc_is_enough(m) && (todo = take_slots(s, word));)
+		for (uint64_t todo; !gc_is_enough(m) && (todo = take_all_slots(m, s, word));)
 			if (kind == SHAPE_MAP && m->here_pattern && __builtin_popcountll(todo) >= DENSE)
 				forms[m->all->lines].dense(m, s, word, todo);
 			else
@@ -440,6 +456,8 @@ static void scan_small(struct gc_marker *m, struct span *s)
 		scan_words(m, s, SHAPE_CONSERVATIVE);
 	}
 	m->here_bytes = 0;
+	for (uint32_t word = 0; word < (s->nslots + 63) / 64; word++)
+		reach_here(m, s, word);
 }
 
 void gc_scan_span(struct gc_marker *m, struct span *s)
