@@ -394,6 +394,7 @@ static void ask(struct gc *gc, enum gc_ask what)
 	host.asked_at = weft_now();
 	host.fenced = sim_on; /* all its Ms are one thread */
 	store_seq(&host.round, load_rlx(&host.round) + 1);
+	fence_full(); /* who comes back from a section or from sleep sees the state, or is seen to be back */
 	if (what == GC_ASK_SCAN)
 		gc_roots_begin();
 }
