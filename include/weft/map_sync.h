@@ -217,28 +217,38 @@ template <typename value> struct weft_map_sync_compared_<false, value> {
 #define WEFT_MAP_SYNC_FROM_STRING_(name, k) ((const char *)((const weft_map_own_ *)(k))->bytes)
 #define WEFT_MAP_SYNC_FROM_BYTES_(name, k)  (weft_map_bytes_of_(*(const weft_map_own_ *)(k)))
 
-#define WEFT_MAP_SYNC_OF(key, value, name)              \
-	WEFT_MAP_ENTRY_(key, value, name);              \
-	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_WORD_KEY_); \
-	WEFT_MAP_SCALARS_(key, name);                   \
+#define WEFT_MAP_SYNC_OF(key, value, name)                                                                             \
+	WEFT_MAP_SYNC_OF_(key, value, name, WEFT_MAP_HOLDS_(name##_key_) | WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_SYNC_OF_LEAF(key, value, name) WEFT_MAP_SYNC_OF_(key, value, name, 0)
+#define WEFT_MAP_SYNC_OF_(key, value, name, flags)                                                                     \
+	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
+	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_WORD_KEY_ | (flags));                                                      \
+	WEFT_MAP_SCALARS_(key, name);                                                                                  \
 	WEFT_MAP_SYNC_VERBS_(name, name##_key_, uint64_t, WEFT_MAP_SYNC_WORD_, WEFT_MAP_SYNC_FROM_WORD_)
 
-#define WEFT_MAP_SYNC_BY(key, value, name, hash, equal) \
-	WEFT_MAP_ENTRY_(key, value, name);              \
-	WEFT_MAP_SYNC_TABLE_(name, 0);                  \
-	WEFT_MAP_FUNCTIONS_(name, hash, equal);         \
+#define WEFT_MAP_SYNC_BY(key, value, name, hash, equal)                                                                \
+	WEFT_MAP_SYNC_BY_(key, value, name, hash, equal, WEFT_MAP_HOLDS_(name##_key_) | WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_SYNC_BY_LEAF(key, value, name, hash, equal) WEFT_MAP_SYNC_BY_(key, value, name, hash, equal, 0)
+#define WEFT_MAP_SYNC_BY_(key, value, name, hash, equal, flags)                                                        \
+	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
+	WEFT_MAP_SYNC_TABLE_(name, flags);                                                                             \
+	WEFT_MAP_FUNCTIONS_(name, hash, equal);                                                                        \
 	WEFT_MAP_SYNC_VERBS_(name, name##_key_, name##_key_, WEFT_MAP_SAME_, WEFT_MAP_SYNC_FROM_KEY_)
 
-#define WEFT_MAP_SYNC_OF_STRING(value, name)         \
-	WEFT_MAP_ENTRY_(weft_map_own_, value, name); \
-	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_OWNS_);  \
-	WEFT_MAP_BYTES_FUNCTIONS_(name);             \
+#define WEFT_MAP_SYNC_OF_STRING(value, name)	  WEFT_MAP_SYNC_OF_STRING_(value, name, WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_SYNC_OF_STRING_LEAF(value, name) WEFT_MAP_SYNC_OF_STRING_(value, name, 0)
+#define WEFT_MAP_SYNC_OF_STRING_(value, name, flags)                                                                   \
+	WEFT_MAP_ENTRY_(weft_map_own_, value, name);                                                                   \
+	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_OWNS_ | (flags));                                                          \
+	WEFT_MAP_BYTES_FUNCTIONS_(name);                                                                               \
 	WEFT_MAP_SYNC_VERBS_(name, const char *, weft_map_own_, weft_map_string_, WEFT_MAP_SYNC_FROM_STRING_)
 
-#define WEFT_MAP_SYNC_OF_BYTES(value, name)          \
-	WEFT_MAP_ENTRY_(weft_map_own_, value, name); \
-	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_OWNS_);  \
-	WEFT_MAP_BYTES_FUNCTIONS_(name);             \
+#define WEFT_MAP_SYNC_OF_BYTES(value, name)	  WEFT_MAP_SYNC_OF_BYTES_(value, name, WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_SYNC_OF_BYTES_LEAF(value, name) WEFT_MAP_SYNC_OF_BYTES_(value, name, 0)
+#define WEFT_MAP_SYNC_OF_BYTES_(value, name, flags)                                                                    \
+	WEFT_MAP_ENTRY_(weft_map_own_, value, name);                                                                   \
+	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_OWNS_ | (flags));                                                          \
+	WEFT_MAP_BYTES_FUNCTIONS_(name);                                                                               \
 	WEFT_MAP_SYNC_VERBS_(name, weft_bytes, weft_map_own_, weft_map_bytes_, WEFT_MAP_SYNC_FROM_BYTES_)
 
 #endif
