@@ -11,7 +11,7 @@
 
 /* ---- kinds of maps ---- */
 
-enum { ENTRIES = 2000, FEW = 100, GAP = 1000, WIDE = 40000, NEAR = 96 };
+enum { ENTRIES = 2000, FEW = 300, GAP = 1000, WIDE = 40000, NEAR = 96 };
 
 struct kind {
 	const char *name;
@@ -464,10 +464,12 @@ static void change_in_the_midst(const struct kind *k)
 		stand_still();
 		for (int i = 0; i < stop; i++)
 			look();
-		for (int i = n; i < 2 * n; i++) { /* and places wear, and are made anew */
+		for (int i = WATCHED; i < n && round % 4 == 1; i++) /* among them those that would be looked at next */
+			k->del(i);
+		for (int i = n; i < 2 * n; i++) { /* places wear, and are made anew */
 			k->put(i, NULL);
 			if (round % 3 == 0)
-				k->del(i - 1 > n ? i - 1 : WATCHED + 1);
+				k->del(i - (int)draw_below(&state, 9));
 		}
 		go_on();
 		use_memory_again();
@@ -483,4 +485,224 @@ TEST_GO(entries_that_move_while_the_collector_marks_are_kept)
 	state = random_seed();
 	each_kind(change_in_the_midst);
 	return 0;
+}
+
+static __attribute__((noinline)) void iterate_and_delete(void)
+{
+	struct thing *read[WATCHED];
+	weft_map_iter it = {0};
+	struct pair key;
+	int n = 0;
+	stand_still();
+	while (pairs_next(pairs_it, &it, &key, &read[n])) {
+		pairs_drop((int)key.a);
+		n++;
+	}
+	CHECK_EQ(n, WATCHED);
+	go_on();
+	use_memory_again();
+	CHECK_EQ(alive(), WATCHED);
+	memset(read, 0, sizeof read);
+	weft_keep_alive(read);
+}
+
+TEST_GO(what_an_iterator_gives_lives_though_it_goes_from_the_map)
+{
+	pairs_begin();
+	put_all(&kind_pairs);
+	iterate_and_delete();
+	CHECK_MOSTLY_DEAD();
+	pairs_end();
+	return 0;
+}
+
+static __attribute__((noinline)) void set_all_in_place(void)
+{
+	for (int i = 0; i < WATCHED; i++)
+		weft_set(&far_at(far_it, i)->thing, watch_new(i));
+}
+
+TEST_GO(a_value_may_be_stored_where_it_lies)
+{
+	far_begin();
+	put_all(&kind_far);
+	set_all_in_place();
+	CHECK_ALL_ALIVE();
+	check_all(&kind_far);
+	far_end();
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+/* ---- a range's copies ---- */
+
+static int visited;
+
+/* Of entries with the same hash all are copied before the first is visited. */
+static bool visit_and_collect(struct pair key, struct far_value value, void *arg)
+{
+	(void)arg;
+	if (visited++ == 0) {
+		delete_all(&kind_same);
+		clean_stack();
+		weft_gc();
+		use_memory_again();
+	}
+	CHECK_EQ(value.thing->number, 1000 + key.a);
+	return true;
+}
+
+TEST_GO(a_range_keeps_what_it_has_copied)
+{
+	visited = 0;
+	put_all(&kind_same);
+	same_range(&same_it, visit_and_collect, NULL);
+	CHECK_EQ(visited, WATCHED);
+	CHECK_MOSTLY_DEAD();
+	same_end();
+	return 0;
+}
+
+static bool visit_while_marking(struct pair key, struct far_value value, void *arg)
+{
+	struct thing **read = arg;
+	if (visited++ == 0) {
+		delete_all(&kind_same);
+		clean_stack();
+		weft_gc(); /* only the copies have them, and the marks are those of the next cycle */
+		stand_still();
+	}
+	read[key.a] = value.thing;
+	return true;
+}
+
+static __attribute__((noinline)) void range_while_marking(void)
+{
+	struct thing *read[WATCHED];
+	same_range(&same_it, visit_while_marking, read);
+	go_on();
+	use_memory_again();
+	for (int i = 0; i < WATCHED; i++)
+		CHECK_EQ(read[i]->number, 1000 + i);
+	memset(read, 0, sizeof read);
+	weft_keep_alive(read);
+}
+
+TEST_GO(what_a_range_has_given_lives_though_its_copy_goes)
+{
+	visited = 0;
+	put_all(&kind_same);
+	range_while_marking();
+	CHECK_MOSTLY_DEAD();
+	same_end();
+	return 0;
+}
+
+/* ---- all of it at once ---- */
+
+struct node {
+	struct node *next;
+	uint64_t number, check;
+};
+WEFT_TYPE(node, struct node, next);
+
+struct held {
+	struct node *node;
+	char pad[200];
+};
+
+WEFT_MAP_OF(uint32_t, struct node *, nodes);
+WEFT_MAP_OF_STRING(struct held, held_nodes);
+WEFT_MAP_SYNC_OF(uint32_t, struct node *, shared_nodes);
+
+enum { WORKERS = 4, KEYS = 3000 };
+
+static shared_nodes shared;
+static weft_waitgroup working;
+
+static struct node *node_new(uint64_t number, struct node *next)
+{
+	struct node *n = weft_new(node);
+	n->number = number;
+	n->check = ~number;
+	n->next = next && next->number % 8 ? next : NULL; /* short lists */
+	return n;
+}
+
+static void check_node(const struct node *n)
+{
+	for (; n; n = n->next)
+		CHECK(n->check == ~n->number);
+}
+
+static void work(void *arg)
+{
+	uint64_t random = state + (uintptr_t)arg;
+	nodes mine = nodes_make(0);
+	held_nodes named_mine = held_nodes_make(0);
+	struct node *last = NULL;
+	for (int64_t round = test_rounds(100000); round > 0; round--) {
+		uint32_t key = (uint32_t)draw_below(&random, KEYS);
+		struct node *n = NULL;
+		struct held h;
+		switch (draw_below(&random, 8)) {
+		case 0:
+			nodes_put(mine, key, node_new(round, last));
+			break;
+		case 1:
+			nodes_get(mine, key, &n);
+			nodes_del(mine, key);
+			break;
+		case 2:
+			held_nodes_put(named_mine, text((int)key), (struct held){.node = node_new(round, last)});
+			break;
+		case 3:
+			held_nodes_get(named_mine, text((int)key), &h);
+			n = h.node;
+			held_nodes_del(named_mine, text((int)key));
+			break;
+		case 4:
+			shared_nodes_swap(&shared, key, node_new(round, last), &n);
+			break;
+		case 5:
+			shared_nodes_load_and_delete(&shared, key, &n);
+			break;
+		case 6:
+			shared_nodes_load(&shared, key, &n);
+			break;
+		default:
+			nodes_get(mine, key, &n);
+		}
+		check_node(n);
+		check_node(last);
+		last = n;
+		if (round % 20000 == 0) {
+			nodes_free(mine);
+			mine = nodes_make(0);
+		}
+		if (round % 30000 == 0)
+			shared_nodes_clear(&shared);
+	}
+	nodes_free(mine);
+	held_nodes_free(named_mine);
+	weft_waitgroup_done(&working);
+}
+
+static int work_under_stress(void)
+{
+	weft_waitgroup_add(&working, WORKERS);
+	for (uintptr_t i = 0; i < WORKERS; i++)
+		weft_go(work, (void *)i);
+	weft_waitgroup_wait(&working);
+	shared_nodes_fini(&shared);
+	weft_memstats stats;
+	weft_mem_stats(&stats);
+	return stats.gc_cycles < 10;
+}
+
+TEST(goroutines_with_maps_of_their_own_and_one_of_all_while_cycles_follow_each_other)
+{
+	state = random_seed();
+	setenv("WEFT_DEBUG", "gcstress=100", 1);
+	CHECK_EQ(run_weft(2, work_under_stress), 0);
 }
