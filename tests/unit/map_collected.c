@@ -620,17 +620,19 @@ enum { WORKERS = 4, KEYS = 3000 };
 static shared_nodes shared;
 static weft_waitgroup working;
 
-static struct node *node_new(uint64_t number, struct node *next)
+static struct node *node_new(uint32_t key, struct node *next)
 {
 	struct node *n = weft_new(node);
-	n->number = number;
-	n->check = ~number;
+	n->number = key;
+	n->check = ~(uint64_t)key;
 	n->next = next && next->number % 8 ? next : NULL; /* short lists */
 	return n;
 }
 
-static void check_node(const struct node *n)
+/* What was freed and is used again has another key. */
+static void check_node(const struct node *n, uint32_t key)
 {
+	CHECK(!n || n->number == key);
 	for (; n; n = n->next)
 		CHECK(n->check == ~n->number);
 }
@@ -641,20 +643,21 @@ static void work(void *arg)
 	nodes mine = nodes_make(0);
 	held_nodes named_mine = held_nodes_make(0);
 	struct node *last = NULL;
+	uint32_t last_key = 0;
 	for (int64_t round = test_rounds(100000); round > 0; round--) {
 		uint32_t key = (uint32_t)draw_below(&random, KEYS);
 		struct node *n = NULL;
 		struct held h;
 		switch (draw_below(&random, 8)) {
 		case 0:
-			nodes_put(mine, key, node_new(round, last));
+			nodes_put(mine, key, node_new(key, last));
 			break;
 		case 1:
 			nodes_get(mine, key, &n);
 			nodes_del(mine, key);
 			break;
 		case 2:
-			held_nodes_put(named_mine, text((int)key), (struct held){.node = node_new(round, last)});
+			held_nodes_put(named_mine, text((int)key), (struct held){.node = node_new(key, last)});
 			break;
 		case 3:
 			held_nodes_get(named_mine, text((int)key), &h);
@@ -662,7 +665,7 @@ static void work(void *arg)
 			held_nodes_del(named_mine, text((int)key));
 			break;
 		case 4:
-			shared_nodes_swap(&shared, key, node_new(round, last), &n);
+			shared_nodes_swap(&shared, key, node_new(key, last), &n);
 			break;
 		case 5:
 			shared_nodes_load_and_delete(&shared, key, &n);
@@ -673,9 +676,10 @@ static void work(void *arg)
 		default:
 			nodes_get(mine, key, &n);
 		}
-		check_node(n);
-		check_node(last);
+		check_node(n, key);
+		check_node(last, last_key);
 		last = n;
+		last_key = key;
 		if (round % 20000 == 0) {
 			nodes_free(mine);
 			mine = nodes_make(0);
