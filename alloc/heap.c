@@ -93,7 +93,8 @@ static bool is_allocated(struct span *s, uint32_t slot)
 	uint32_t first = (uint32_t)handed, end = (uint32_t)(handed >> 32);
 	if (slot < first || slot >= end)
 		return true;
-	const char *at = load_rlx(&load_rlx(&s->run)->at);
+	const struct heap_run *r = load_rlx(&s->run);
+	const char *at = r ? load_rlx(&r->at) : NULL;
 	return at < span_slot(s, first) || at > span_slot(s, end) || at > span_slot(s, slot);
 }
 
@@ -114,7 +115,8 @@ bool heap_is_fresh(struct heap_object o)
 	uint64_t handed = load_rlx(&o.span->handed);
 	if (o.slot < (uint32_t)handed || o.slot >= (uint32_t)(handed >> 32))
 		return false;
-	uintptr_t from = load_rlx(&load_rlx(&o.span->run)->coloured);
+	const struct heap_run *r = load_rlx(&o.span->run);
+	uintptr_t from = r ? load_rlx(&r->coloured) : 0;
 	return from & HEAP_BLACK && (uintptr_t)span_slot(o.span, o.slot) >= from - HEAP_BLACK;
 }
 
@@ -130,6 +132,12 @@ struct heap_object heap_find(struct heap *h, uintptr_t address)
 	if (slot >= s->nslots || !span_is_used(s, slot) || !is_allocated(s, slot))
 		return none;
 	return (struct heap_object){s, slot};
+}
+
+bool heap_is_to_be_marked(struct heap *h, uintptr_t word)
+{
+	struct heap_object o = heap_find(h, word);
+	return o.span && !span_is_marked(o.span, o.slot) && !heap_is_fresh(o);
 }
 
 /* ---- cells ---- */

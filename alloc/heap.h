@@ -156,4 +156,7 @@ struct heap_object heap_find(struct heap *, uintptr_t address);
  * known to be before this, it does not say yes. */
 bool heap_is_fresh(struct heap_object);
 
+/* The word points into an object that is neither marked nor fresh. */
+bool heap_is_to_be_marked(struct heap *, uintptr_t word);
+
 #endif

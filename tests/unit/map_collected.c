@@ -639,7 +639,7 @@ static void check_node(const struct node *n, uint32_t key)
 
 static bool enough_cycles(void)
 {
-	return load_acq(&collector.xended) >= 10;
+	return load_acq(&collector.xended) >= 3;
 }
 
 static void work(void *arg)
@@ -649,7 +649,7 @@ static void work(void *arg)
 	held_nodes named_mine = held_nodes_make(0);
 	struct node *last = NULL;
 	uint32_t last_key = 0;
-	for (int64_t round = test_rounds(60000); round > 0 || !enough_cycles(); round--) {
+	for (int64_t round = test_rounds(20000); round > 0 || !enough_cycles(); round--) {
 		uint32_t key = (uint32_t)draw_below(&random, KEYS);
 		struct node *n = NULL;
 		struct held h;
@@ -685,11 +685,11 @@ static void work(void *arg)
 		check_node(last, last_key);
 		last = n;
 		last_key = key;
-		if (round % 20000 == 0) {
+		if (round % 5000 == 0) {
 			nodes_free(mine);
 			mine = nodes_make(0);
 		}
-		if (round % 30000 == 0)
+		if (round % 7000 == 0)
 			shared_nodes_clear(&shared);
 	}
 	nodes_free(mine);
