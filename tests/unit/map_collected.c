@@ -1,13 +1,11 @@
-/* Maps as places for collected pointers. Some tests hold a cycle still between two of its steps: they have the lock under which roots and areas are
- * looked at, and call that themselves.
- */
-#include "runtime/call.h"
-#include "runtime/collect.h"
-#include "runtime/gcroots.h"
+/* Maps as places for collected pointers. */
 #include "tests/random.h"
 #include "tests/unit/collected.h"
+#include "tests/unit/still.h"
 
 #include <stdio.h>
+
+static uint64_t state; /* of random numbers */
 
 /* ---- kinds of maps ---- */
 
@@ -198,41 +196,7 @@ static const struct kind *const kinds[] = {&kind_simple, &kind_near,  &kind_far,
 					   &kind_spilled, &kind_words, &kind_larger, &kind_named, &kind_same,    &kind_set};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-/* ---- a cycle that stands still ---- */
-
-static uint32_t cycle;
-static uint64_t state; /* of random numbers */
-
-/* The caller's stack has been looked at, and nothing else has. */
-static __attribute__((noinline)) void stand_still(void)
-{
-	clean_stack();
-	while (!spin_try_lock(&collector.scanning))
-		weft_yield();
-	cycle = gc_ask(&collector, GC_WHY_ASKED);
-	while (load_acq(&collector.xcycle) != cycle || gc_phase(&collector) != GC_SCANNING || !gc_is_black(gc_self())) {
-		bool outermost = call_begin();
-		gc_step(&collector, NULL, 0, GC_SPARE);
-		call_end(outermost);
-		weft_sleep(50000);
-	}
-}
-
-/* False: all has been looked at. */
-static bool look(void)
-{
-	bool outermost = call_begin();
-	bool more = gc_roots_look();
-	call_end(outermost);
-	return more;
-}
-
-static void go_on(void)
-{
-	spin_unlock(&collector.scanning);
-	while ((int32_t)(load_acq(&collector.xended) - cycle) < 0)
-		weft_sleep(50000);
-}
+/* ---- all of them ---- */
 
 static __attribute__((noinline)) void put_all(const struct kind *k)
 {
