@@ -33,6 +33,9 @@
  * Growing a map does not look at what lies elsewhere, keys that the map owns or entries that are far: their hashes are
  * kept in the slots.
  *
+ * A map whose entries may hold collected pointers is looked at by the collector while it is used: map_trace.h has how. Whatever changes where
+ * entries lie is a change as defined there, and nothing for other maps.
+ *
  * A write is noted in a word that every call looks at: two of them at once are found when they overlap, not always. That is
  * to find a misuse, not to synchronise, and costs a load, and two stores for a write.
  */

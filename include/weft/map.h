@@ -24,8 +24,13 @@
  *
  * No call blocks. Several goroutines may read at once; if one writes, others must be kept out. Otherwise, when that
  * is seen, the process ends: "concurrent map writes", "concurrent map read and map write", "concurrent map iteration and
- * map write". No insertion moves more than 1024 entries. Running out of memory is fatal, for a hint as well; a hint that no memory could meet panics. The
- * values hold no collected pointers. */
+ * map write". No insertion moves more than 1024 entries. Running out of memory is fatal, for a hint as well; a hint that no memory could meet panics.
+ *
+ * Keys and values may hold collected pointers (weft/gc.h), in words that are aligned as pointers are: an entry keeps what it points to until it
+ * is deleted or overwritten, or the map freed; one that is never freed keeps what it has. Through name_at they are stored by weft_set. Such a map is
+ * for goroutines and attached threads, and putting and deleting cost some nanoseconds more. A map whose keys and values are numbers, or too
+ * small or not aligned for a pointer, is not looked at, and neither is one declared with WEFT_MAP_OF_LEAF, WEFT_MAP_BY_LEAF,
+ * WEFT_MAP_OF_STRING_LEAF, WEFT_MAP_OF_BYTES_LEAF or WEFT_SET_OF_LEAF: its entries hold no collected pointers. */
 #ifndef WEFT_MAP_H
 #define WEFT_MAP_H
 

@@ -16,7 +16,7 @@
  *     void name_clear(name *);
  *     void name_fini(name *);                                          gives the memory back; zeroed again. Nobody else uses it any more
  *
- * A pointer to be filled in may be NULL. Values are copied in and out, and hold no collected pointers. Keys are what
+ * A pointer to be filled in may be NULL. Values are copied in and out. Keys are what
  * <weft/map.h> says: integers, enums or pointers here; WEFT_MAP_SYNC_BY takes any key, with functions of the user's,
  * which neither panic nor exit nor block nor use the map; WEFT_MAP_SYNC_OF_STRING takes const char *, and WEFT_MAP_SYNC_OF_BYTES a
  * struct weft_bytes, and these keep a copy of the bytes. Values that are compared are integers, enums or pointers: with others
@@ -37,7 +37,11 @@
  * the map, block, panic, and exit. The bytes of a key are its until it returns. After a _clear nothing more is visited, but for
  * entries whose hashes are all the same.
  *
- * len counts one core after the other: while others write it may be what it never was; with nobody writing it is the count. */
+ * len counts one core after the other: while others write it may be what it never was; with nobody writing it is the count.
+ *
+ * Keys and values may hold collected pointers, as <weft/map.h> says, and what range gives is kept until each returns. Not those of a map
+ * declared with WEFT_MAP_SYNC_OF_LEAF, WEFT_MAP_SYNC_BY_LEAF, WEFT_MAP_SYNC_OF_STRING_LEAF or WEFT_MAP_SYNC_OF_BYTES_LEAF. While the collector
+ * marks, fini goes through all entries once more. A map that is never given back keeps what it has. */
 #ifndef WEFT_MAP_SYNC_H
 #define WEFT_MAP_SYNC_H
 
