@@ -69,16 +69,17 @@ WEFT_MAP_SYNC_OF(int, struct near_value, larger);
 WEFT_MAP_SYNC_OF_STRING(struct thing *, named);
 WEFT_MAP_SYNC_BY(struct pair, struct far_value, same, hash_all_the_same, same_pair);
 
-static const char *text(int i)
+enum { TEXT = 16 };
+
+static const char *text(int i, char to[TEXT])
 {
-	static __thread char t[16];
-	snprintf(t, sizeof t, "key %d", i);
-	return t;
+	snprintf(to, TEXT, "key %d", i);
+	return to;
 }
 
 #define AS_INT(i)    (i)
-#define AS_TEXT(i)   (text(i))
-#define AS_BYTES(i)  ((weft_bytes){text(i), strlen(text(i))})
+#define AS_TEXT(i)   (text(i, (char[TEXT]){0}))
+#define AS_BYTES(i)  ((weft_bytes){AS_TEXT(i), strlen(AS_TEXT(i))})
 #define AS_PAIR(i)   ((struct pair){(i), -(i)})
 #define OF_POINTER(t) (t)
 #define POINTER_OF(v) (v)
@@ -626,12 +627,12 @@ static void work(void *arg)
 			nodes_del(mine, key);
 			break;
 		case 2:
-			held_nodes_put(named_mine, text((int)key), (struct held){.node = node_new(key, last)});
+			held_nodes_put(named_mine, AS_TEXT((int)key), (struct held){.node = node_new(key, last)});
 			break;
 		case 3:
-			held_nodes_get(named_mine, text((int)key), &h);
+			held_nodes_get(named_mine, AS_TEXT((int)key), &h);
 			n = h.node;
-			held_nodes_del(named_mine, text((int)key));
+			held_nodes_del(named_mine, AS_TEXT((int)key));
 			break;
 		case 4:
 			shared_nodes_swap(&shared, key, node_new(key, last), &n);
