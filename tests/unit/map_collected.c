@@ -144,7 +144,7 @@ PLAIN_KIND(wide, FEW, struct wide_value, AS_INT, OF_WIDE, THING_OF);
 PLAIN_KIND(strings, ENTRIES, struct thing *, AS_TEXT, OF_POINTER, POINTER_OF);
 PLAIN_KIND(bytes, ENTRIES, struct far_value, AS_BYTES, OF_FAR, THING_OF);
 PLAIN_KIND(pairs, ENTRIES, struct thing *, AS_PAIR, OF_POINTER, POINTER_OF);
-PLAIN_KIND(spilled, ENTRIES, struct thing *, AS_PAIR, OF_POINTER, POINTER_OF);
+PLAIN_KIND(spilled, 2 * ENTRIES, struct thing *, AS_PAIR, OF_POINTER, POINTER_OF);
 SYNC_KIND(words, ENTRIES, struct thing *, AS_INT, OF_POINTER, POINTER_OF);
 SYNC_KIND(larger, ENTRIES, struct near_value, AS_INT, OF_NEAR, THING_OF);
 SYNC_KIND(named, ENTRIES, struct thing *, AS_TEXT, OF_POINTER, POINTER_OF);
@@ -429,7 +429,7 @@ static void change_in_the_midst(const struct kind *k)
 		stand_still();
 		for (int i = 0; i < stop; i++)
 			look();
-		for (int i = WATCHED; i < n && round % 4 == 1; i++) /* among them those that would be looked at next */
+		for (int i = WATCHED; i < n && round % 4 == 2; i++) /* among them those that would be looked at next */
 			k->del(i);
 		for (int i = n; i < 2 * n; i++) { /* places wear, and are made anew */
 			k->put(i, NULL);
