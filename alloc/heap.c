@@ -93,8 +93,31 @@ static bool is_allocated(struct span *s, uint32_t slot)
 	uint32_t first = (uint32_t)handed, end = (uint32_t)(handed >> 32);
 	if (slot < first || slot >= end)
 		return true;
-	const char *at = load_rlx(&load_rlx(&s->run)->at);
+	const struct heap_run *r = load_rlx(&s->run);
+	const char *at = r ? load_rlx(&r->at) : NULL;
 	return at < span_slot(s, first) || at > span_slot(s, end) || at > span_slot(s, slot);
+}
+
+static char *coloured(const struct heap_run *r)
+{
+	return (char *)(load_rlx(&r->coloured) & ~(uintptr_t)HEAP_BLACK);
+}
+
+/* From here on the run's slots have the cache's colour. */
+static void set_coloured(const struct heap_cache *c, struct heap_run *r, char *from)
+{
+	store_rlx(&r->coloured, (uintptr_t)from | c->colour);
+}
+
+/* Either it looks at the run that the slot is of, or that is over, and the slot is coloured. */
+bool heap_is_fresh(struct heap_object o)
+{
+	uint64_t handed = load_rlx(&o.span->handed);
+	if (o.slot < (uint32_t)handed || o.slot >= (uint32_t)(handed >> 32))
+		return false;
+	const struct heap_run *r = load_rlx(&o.span->run);
+	uintptr_t from = r ? load_rlx(&r->coloured) : 0;
+	return from & HEAP_BLACK && (uintptr_t)span_slot(o.span, o.slot) >= from - HEAP_BLACK;
 }
 
 struct heap_object heap_find(struct heap *h, uintptr_t address)
@@ -109,6 +132,12 @@ struct heap_object heap_find(struct heap *h, uintptr_t address)
 	if (slot >= s->nslots || !span_is_used(s, slot) || !is_allocated(s, slot))
 		return none;
 	return (struct heap_object){s, slot};
+}
+
+bool heap_is_to_be_marked(struct heap *h, uintptr_t word)
+{
+	struct heap_object o = heap_find(h, word);
+	return o.span && !span_is_marked(o.span, o.slot) && !heap_is_fresh(o);
 }
 
 /* ---- cells ---- */
@@ -353,11 +382,12 @@ static struct span *find_span(struct heap_cache *c, uint32_t cell)
 static void settle(struct heap_cache *c, struct heap_run *r)
 {
 	char *at = load_rlx(&r->at);
-	if (r->span && c->colour == HEAP_BLACK && r->span->cycle == c->cycle && at > r->coloured) {
-		uint32_t first = span_slot_of(r->span, (uintptr_t)r->coloured);
-		span_mark_all(r->span, first, (uint32_t)((size_t)(at - r->coloured) / span_slot_size(r->span)));
+	char *from = coloured(r);
+	if (r->span && c->colour == HEAP_BLACK && r->span->cycle == c->cycle && at > from) {
+		uint32_t first = span_slot_of(r->span, (uintptr_t)from);
+		span_mark_all(r->span, first, (uint32_t)((size_t)(at - from) / span_slot_size(r->span)));
 	}
-	r->coloured = at;
+	set_coloured(c, r, at);
 }
 
 /* Small gaps are many, and a call for each would cost more than it does. */
@@ -388,7 +418,7 @@ static bool next_run(struct heap_cache *c, struct heap_run *r)
 	store_rlx(&s->run, r);
 	store_rlx(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first);
 	span_use(s, gap.first, gap.n); /* R1 */
-	r->coloured = first;
+	set_coloured(c, r, first);
 	store_rlx(&r->end, first + bytes);
 	bump(&c->allocated, bytes);
 	bump(&c->objects, gap.n);
@@ -461,6 +491,8 @@ void heap_recolour(struct heap_cache *c, enum heap_colour colour)
 	for (uint32_t i = 1; i < load_rlx(&c->ncells); i++)
 		settle(c, &c->runs[i]);
 	c->colour = colour;
+	for (uint32_t i = 1; i < load_rlx(&c->ncells); i++)
+		set_coloured(c, &c->runs[i], coloured(&c->runs[i]));
 }
 
 /* What of the run was not allocated is free, and still reads as zeroes if the span's unused slots do. */
@@ -478,7 +510,7 @@ static void end_run(struct heap_cache *c, struct heap_run *r)
 	give_span(c, r->span);
 	store_rlx(&r->at, NULL);
 	store_rlx(&r->end, NULL);
-	r->coloured = NULL;
+	store_rlx(&r->coloured, 0);
 	r->span = NULL;
 }
 

@@ -16,8 +16,8 @@
  *
  * Colour. During marking an object is allocated marked or not, as its goroutine's stack has been scanned or not (gc/ has the argument).
  * Setting a bit for each would cost more than the allocation: a run remembers from where on its slots have the present colour, and they are
- * marked together when the colour changes or the run ends. Until then such an object looks unmarked; who finds it marks it,
- * and no harm is done.
+ * marked together when the colour changes or the run ends. Until then such an object looks unmarked; whoever finds it may mark it,
+ * and no harm is done, but for that there seems to be news all the time: whoever waits for there being none asks heap_is_fresh.
  *
  * Harm would be done if a stray word marked a slot before there is an object: allocated white, that would pass for marked, and what it
  * points to be lost. So a slot of a run is found only if the run's beginning has passed it. The span says which slots are a run's, and
@@ -53,7 +53,7 @@ enum {
 struct heap_run {
 	_Atomic(char *) at; /* the owner writes; who looks an address up reads */
 	_Atomic(char *) end; /* the owner writes */
-	char *coloured; /* slots from here to `at` have the cache's colour */
+	_Atomic uintptr_t coloured; /* slots from here to `at` have the cache's colour, which is the lowest bit; the owner writes */
 	struct span *span;
 };
 
@@ -151,5 +151,12 @@ struct heap_object {
 
 /* Of any word: the object that it points into. */
 struct heap_object heap_find(struct heap *, uintptr_t address);
+
+/* It is black, and its mark is yet to come. May say no of one that is; of one that was white when its owner's stack was looked at, and that is
+ * known to be before this, it does not say yes. */
+bool heap_is_fresh(struct heap_object);
+
+/* The word points into an object that is neither marked nor fresh. */
+bool heap_is_to_be_marked(struct heap *, uintptr_t word);
 
 #endif

@@ -59,12 +59,9 @@ static bool nothing_is_left(struct gc *gc)
 	return !load_seq(&gc->xactive) && load_seq(&gc->xstarts) == starts; /* A2 */
 }
 
-static bool mark_words(struct gc *gc, struct gc_marker *m)
+/* The last n of them. */
+static void mark_of_chunk(struct gc_marker *m, struct gc_chunk *c, size_t n)
 {
-	struct gc_chunk *c = gc_words_take(&gc->words);
-	if (!c)
-		return false;
-	size_t n = c->n < WORDS_A_STEP ? c->n : WORDS_A_STEP;
 	c->n -= n;
 	if (c->from == GC_STACK)
 		gc_mark_words(m, &c->word[c->n], n);
@@ -72,6 +69,14 @@ static bool mark_words(struct gc *gc, struct gc_marker *m)
 		for (size_t i = 0; i < n; i++)
 			gc_mark(m, c->word[c->n + i]);
 	m->work += n * sizeof *c->word;
+}
+
+static bool mark_words(struct gc *gc, struct gc_marker *m)
+{
+	struct gc_chunk *c = gc_words_take(&gc->words);
+	if (!c)
+		return false;
+	mark_of_chunk(m, c, c->n < WORDS_A_STEP ? c->n : WORDS_A_STEP);
 	if (c->n)
 		gc_words_put(&gc->words, c);
 	else
@@ -219,13 +224,17 @@ static void end_marking(struct gc *gc)
 	gc->host->work(gc);
 }
 
+/* What is shaded from now on is of no interest: it may come as fast as it is marked. */
 static void close_or_go_on(struct gc *gc)
 {
 	struct gc_marker *m = gc->markers[0];
 	uint64_t before = m->live;
 	gc->host->drain(gc);
-	while (mark_words(gc, m))
-		;
+	for (struct gc_chunk *c = gc_words_take_all(&gc->words), *next; c; c = next) {
+		next = c->next;
+		mark_of_chunk(m, c, c->n);
+		gc_words_give(&gc->words, c);
+	}
 	if (m->live != before) {
 		set_phase(gc, GC_MARKING);
 		gc->host->work(gc);
@@ -390,7 +399,7 @@ int gc_init(struct gc *gc, const struct gc_host *host, size_t bytes, struct gc_m
 	gc->markers = markers;
 	gc->nmarkers = nmarkers;
 	gc_marking_init(&gc->marking, &gc->heap);
-	gc_words_init(&gc->words);
+	gc_words_init(&gc->words, &gc->heap);
 	for (unsigned i = 0; i < nmarkers; i++)
 		gc_marker_init(markers[i], &gc->marking);
 	pace_init(&gc->pace, settings);

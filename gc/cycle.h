@@ -34,8 +34,9 @@
  * it (gc_mark_words), could mark what a grey stack has just allocated, and it would be looked at before it is filled.
  *
  * The end. When no span is queued, no word waits, and no marker is at work, the rings may still hold something. After PASS each
- * mutator has passed, so that what it was about to shade is in its ring. If none of those words marks anything new, there was nothing
- * grey at the moment when the queues were empty, and, stacks being black, nothing can have become grey since.
+ * mutator has passed, so that what it was about to shade is in its ring. If none of those words marks anything new (what was allocated black
+ * is no news, whether or not it has its mark yet), there was nothing grey at the moment when the queues were empty, and, stacks being
+ * black, nothing can have become grey since.
  *
  * One handshake for turning the barrier on would do for (1); the second is there for goroutines that begin meanwhile: who began one before it
  * saw SETTLING has done so before the list of all goroutines is gone through.

@@ -3,7 +3,8 @@
  *
  * The barrier. Before a pointer in a published object is overwritten it is *shaded*: the old value always, the new one while the stack
  * from which it comes has not been looked at in this cycle. Shaded words go into the mutator's ring, and are marked later, by others: the
- * store does not touch the objects. The ring has one writer; readers take turns by a lock.
+ * store does not touch the objects. When the ring is emptied, what has its mark is left out: most has, and stores would come faster than markers
+ * take them, and the cycle not to its end. The ring has one writer; readers take turns by a lock.
  *
  *     words [taken, put) of the ring are to be marked;    put - taken <= GC_RING
  *

@@ -31,7 +31,7 @@ static inline void reach_slot(struct gc_marker *m, struct span *s, uint32_t slot
 void gc_mark(struct gc_marker *m, uintptr_t word)
 {
 	struct heap_object o = heap_find(m->all->heap, word);
-	if (o.span)
+	if (o.span && !heap_is_fresh(o))
 		reach_slot(m, o.span, o.slot);
 }
 

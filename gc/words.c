@@ -6,9 +6,9 @@ enum { CHUNKS_AT_ONCE = 64 };
 
 static_assert(sizeof(struct gc_chunk) <= 4096, "a chunk is a page at most");
 
-void gc_words_init(struct gc_words *w)
+void gc_words_init(struct gc_words *w, struct heap *heap)
 {
-	*w = (struct gc_words){0};
+	*w = (struct gc_words){.heap = heap};
 	slab_init(&w->chunks, sizeof(struct gc_chunk), CHUNKS_AT_ONCE * sizeof(struct gc_chunk));
 }
 
@@ -51,6 +51,16 @@ struct gc_chunk *gc_words_take(struct gc_words *w)
 	}
 	spin_unlock(&w->lock);
 	return c;
+}
+
+struct gc_chunk *gc_words_take_all(struct gc_words *w)
+{
+	spin_lock(&w->lock);
+	struct gc_chunk *all = w->full;
+	w->full = NULL;
+	store_rlx(&w->xwaiting, 0);
+	spin_unlock(&w->lock);
+	return all;
 }
 
 void gc_words_give(struct gc_words *w, struct gc_chunk *c)

@@ -25,6 +25,7 @@ struct gc_chunk {
 };
 
 struct gc_words {
+	struct heap *heap; /* what mutators have shaded waits only if it is to be marked; NULL: in any case */
 	struct slab chunks;
 	struct spin lock;
 	struct gc_chunk *full;	   /* the lock */
@@ -38,7 +39,7 @@ struct gc_filling {
 	struct gc_chunk *chunk;
 };
 
-void gc_words_init(struct gc_words *);
+void gc_words_init(struct gc_words *, struct heap *);
 
 /* Adds a word. Out of memory is fatal. In signal handlers too, of threads that are outside weft. */
 void gc_fill_slow(struct gc_filling *);
@@ -54,6 +55,8 @@ void gc_fill_end(struct gc_filling *);
 
 /* A full chunk, or NULL; and back, when it has been marked. */
 struct gc_chunk *gc_words_take(struct gc_words *);
+/* All that there are now, a list through `next`. */
+struct gc_chunk *gc_words_take_all(struct gc_words *);
 void gc_words_give(struct gc_words *, struct gc_chunk *);
 /* Some of its words have not been marked yet. */
 void gc_words_put(struct gc_words *, struct gc_chunk *);

@@ -38,11 +38,10 @@ void area_add(struct area *a, bool (*look)(struct area *, size_t *at, struct gc_
 	call_end(outermost);
 }
 
-void area_drop(struct area *a)
+void area_drop_reclaimed(struct area *a)
 {
 	if (!a->look)
 		return;
-	bool outermost = call_begin();
 	struct shard *s = &shards[a->shard];
 	spin_lock(&s->lock);
 	if (s->at == a) {
@@ -54,6 +53,12 @@ void area_drop(struct area *a)
 		a->next->link = a->link;
 	a->look = NULL;
 	spin_unlock(&s->lock);
+}
+
+void area_drop(struct area *a)
+{
+	bool outermost = call_begin();
+	area_drop_reclaimed(a);
 	call_end(outermost);
 }
 

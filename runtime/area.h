@@ -21,6 +21,8 @@ struct area {
 void area_add(struct area *, bool (*look)(struct area *, size_t *at, struct gc_filling *));
 /* Nobody looks any more when it returns. One that was never added is let be. */
 void area_drop(struct area *);
+/* The same in what is called after a grace period, where there is no call into weft. */
+void area_drop_reclaimed(struct area *);
 
 /* An area of one word. */
 struct area_word {

@@ -179,6 +179,9 @@ void gc_watch_start(void);
 /* Words that point into the heap are noted, to be marked. While others write there. */
 void gc_note_words(struct gc_filling *, const void *from, const void *to);
 void gc_note_word(struct gc_filling *, const void *word);
+/* The same for many small places, whose bytes are counted all at once. */
+void gc_note_some_words(struct gc_filling *, const void *from, const void *to);
+void gc_noted(const struct gc_filling *, size_t bytes);
 
 /* ---- whatever copies what may be collected pointers for somebody else ---- */
 

@@ -30,7 +30,7 @@ static bool same_met(const struct met *x, const struct met *y)
 	return x->a == y->a && x->b == y->b && x->type == y->type && x->n == y->n;
 }
 
-WEFT_MAP_BY(struct met, bool, met_map, hash_met, same_met);
+WEFT_MAP_BY_LEAF(struct met, bool, met_map, hash_met, same_met);
 
 struct walk {
 	struct path a, b; /* of the same depth */

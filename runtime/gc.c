@@ -4,6 +4,7 @@
 #include "runtime/call.h"
 #include "runtime/collect.h"
 #include "runtime/fiber.h"
+#include "runtime/fork.h"
 #include "runtime/panic.h"
 
 #include <weft/gc.h>
@@ -131,6 +132,7 @@ static COLD void *new_without_p(size_t bytes, const struct shape *shape, uint32_
 
 static COLD _Noreturn void panic_outside(void)
 {
+	fork_check();
 	weft_panic("collected memory is for goroutines and attached threads (weft_attach)");
 }
 
@@ -361,8 +363,10 @@ static bool has_ended(uint32_t cycle)
 void weft_gc(void)
 {
 	enum { PAUSE_NS = 20000, STEP = 64 * 1024 };
-	if (!m_self())
+	if (!m_self()) {
+		fork_check();
 		weft_panic("weft_gc outside a goroutine");
+	}
 	uint32_t cycle = gc_ask(&collector, GC_WHY_ASKED);
 	while (!has_ended(cycle)) {
 		bool outermost = call_begin_blocking();

@@ -48,7 +48,7 @@ void gc_unclaim(struct g *g)
 /* ---- words ---- */
 
 /* The rest is of no interest. */
-NOT_INSTRUMENTED void gc_note_words(struct gc_filling *f, const void *from, const void *to)
+NOT_INSTRUMENTED void gc_note_some_words(struct gc_filling *f, const void *from, const void *to)
 {
 	const struct pages *pages = &collector.heap.pages;
 	uintptr_t base = (uintptr_t)pages->base, size = pages->npages << PAGE_SHIFT;
@@ -58,7 +58,17 @@ NOT_INSTRUMENTED void gc_note_words(struct gc_filling *f, const void *from, cons
 		if (word - base < size)
 			gc_fill(f, word);
 	}
-	(void)add_rlx(f->from == GC_STACK ? &collector.xstacks : &collector.xroots, (uint64_t)((const char *)to - (const char *)from));
+}
+
+void gc_noted(const struct gc_filling *f, size_t bytes)
+{
+	(void)add_rlx(f->from == GC_STACK ? &collector.xstacks : &collector.xroots, bytes);
+}
+
+void gc_note_words(struct gc_filling *f, const void *from, const void *to)
+{
+	gc_note_some_words(f, from, to);
+	gc_noted(f, (size_t)((const char *)to - (const char *)from));
 }
 
 void gc_note_word(struct gc_filling *f, const void *word)

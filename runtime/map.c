@@ -33,12 +33,16 @@
  * Growing a map does not look at what lies elsewhere, keys that the map owns or entries that are far: their hashes are
  * kept in the slots.
  *
+ * A map whose entries may hold collected pointers is looked at by the collector while it is used: map_trace.h has how. Whatever changes where
+ * entries lie is a change as defined there, and nothing for other maps.
+ *
  * A write is noted in a word that every call looks at: two of them at once are found when they overlap, not always. That is
  * to find a misuse, not to synchronise, and costs a load, and two stores for a write.
  */
 #include "alloc/os.h"
 #include "lockfree/assert.h"
 #include "runtime/hash.h"
+#include "runtime/map_trace.h"
 #include "runtime/panic.h"
 #include "runtime/zeroed.h"
 
@@ -52,12 +56,6 @@ enum {
 	ALIGNED = 64,
 	WORN = 16,               /* a segment is made anew when one slot of so many is a tombstone */
 	ROUND = 12,              /* a round lasts until the map has a twelfth of its slots more entries than when it began */
-};
-
-struct weft_map_spilled {
-	struct weft_map_spilled *next;
-	uint64_t number, hash; /* numbers fall along the list */
-	_Alignas(16) char slot[];
 };
 
 static_assert(WEFT_MAP_GIVEN_ < 64, "an iterator has a bit for each");
@@ -133,12 +131,12 @@ static void chunk_make(weft_map *m, const struct weft_map_type *t, unsigned k)
 	m->chunks[k] = groups_make(m, t, chunk_groups(t, k), chunk_groups(t, k));
 }
 
-static void *fill(const struct weft_map_type *t, char *slot, const void *key, uint64_t hash)
+static void *fill(weft_map *m, const struct weft_map_type *t, char *slot, const void *key, uint64_t hash)
 {
 	void *entry = slot;
 	weft_map_own_ own;
 	if (t->flags & WEFT_MAP_FAR_) {
-		entry = weft_malloc(t->entry_size);
+		entry = map_is_traced(t) ? map_trace_far_make(m, t) : weft_malloc(t->entry_size);
 		if (!entry)
 			fatal("out of memory for a map's entry of %zu bytes", t->entry_size);
 		memcpy(slot, &(struct weft_map_far_){entry, hash}, sizeof(struct weft_map_far_));
@@ -159,12 +157,12 @@ static void *fill(const struct weft_map_type *t, char *slot, const void *key, ui
 	return entry;
 }
 
-void *weft_map_fill_(const struct weft_map_type *t, char *slot, const void *key, uint64_t hash)
+void *weft_map_fill_(weft_map *m, const struct weft_map_type *t, char *slot, const void *key, uint64_t hash)
 {
-	return fill(t, slot, key, hash);
+	return fill(m, t, slot, key, hash);
 }
 
-void weft_map_drop_(const struct weft_map_type *t, char *slot)
+void weft_map_drop_(weft_map *m, const struct weft_map_type *t, char *slot)
 {
 	void *entry = weft_map_entry_(t, slot);
 	weft_map_own_ own;
@@ -172,7 +170,11 @@ void weft_map_drop_(const struct weft_map_type *t, char *slot)
 		memcpy(&own, entry, sizeof own);
 		weft_free((void *)(uintptr_t)own.bytes);
 	}
-	if (t->flags & WEFT_MAP_FAR_)
+	if (!(t->flags & WEFT_MAP_FAR_))
+		return;
+	if (map_is_traced(t))
+		map_trace_far_free(m, entry);
+	else
 		weft_free(entry);
 }
 
@@ -194,30 +196,61 @@ static char *place(weft_map *m, const struct weft_map_type *t, uint64_t hash)
 	return NULL;
 }
 
+/* Hashes are kept in the slots. */
+static bool keeps_hashes(const struct weft_map_type *t)
+{
+	return t->flags & (WEFT_MAP_FAR_ | WEFT_MAP_OWNS_);
+}
+
 /* The hash of an entry. */
 static uint64_t hash_at(const weft_map *m, const struct weft_map_type *t, const char *slot)
 {
 	uint64_t hash;
-	if (!t->flags)
+	if (likely(!keeps_hashes(t)))
 		return t->hash(m->seed, slot);
 	size_t at = t->flags & WEFT_MAP_FAR_ ? offsetof(struct weft_map_far_, hash) : offsetof(weft_map_own_, hash);
 	memcpy(&hash, slot + at, sizeof hash);
 	return hash;
 }
 
-/* Puts the entries of n groups that are no longer the map's where they belong now: there is room. */
-static void scatter(weft_map *m, const struct weft_map_type *t, struct weft_map_segment_ from, uint64_t n)
+/* The hashes of the entries of n groups, each in its slot's place, where they have to be known beforehand: a change (map_trace.h) does
+ * not call the user's function. Otherwise NULL. To be freed with weft_free. */
+static uint64_t *hashes_before_change(const weft_map *m, const struct weft_map_type *t, struct weft_map_segment_ from, uint64_t n)
+{
+	if (!map_is_traced(t) || keeps_hashes(t))
+		return NULL;
+	uint64_t *hash = take_memory(m, n * GROUP_SLOTS * sizeof *hash);
+	for (uint64_t i = 0; i < n; i++) {
+		for (uint64_t bits = weft_group_taken_(weft_map_word_(from, i)); bits; bits &= bits - 1) {
+			unsigned slot = weft_group_slot_(bits);
+			hash[i * GROUP_SLOTS + slot] = t->hash(m->seed, weft_map_slot_(from, t, i, slot));
+		}
+	}
+	return hash;
+}
+
+static inline __attribute__((always_inline)) void scatter_with(weft_map *m, const struct weft_map_type *t, struct weft_map_segment_ from,
+								uint64_t n, const uint64_t *hashes)
 {
 	for (uint64_t i = 0; i < n; i++) {
 		for (uint64_t bits = weft_group_taken_(weft_map_word_(from, i)); bits; bits &= bits - 1) {
 			char *slot = weft_map_slot_(from, t, i, weft_group_slot_(bits));
-			char *to = place(m, t, hash_at(m, t, slot));
+			char *to = place(m, t, hashes ? hashes[i * GROUP_SLOTS + weft_group_slot_(bits)] : hash_at(m, t, slot));
 			assert_debug(to != NULL);
 			memcpy(to, slot, t->slot_size);
 			m->moved++;
 		}
 	}
 	m->rearranged++;
+}
+
+/* Puts the entries of n groups that are no longer the map's where they belong now: there is room. hashes may be NULL. */
+static void scatter(weft_map *m, const struct weft_map_type *t, struct weft_map_segment_ from, uint64_t n, const uint64_t *hashes)
+{
+	if (hashes)
+		scatter_with(m, t, from, n, hashes);
+	else
+		scatter_with(m, t, from, n, NULL);
 }
 
 /* A copy of a segment whose groups are then empty; its control is freed with weft_free. */
@@ -228,6 +261,8 @@ static struct weft_map_segment_ take_out(weft_map *m, const struct weft_map_type
 	memcpy(copy, segment.control, control);
 	memcpy(copy + control, segment.slots, slots);
 	memset(segment.control, WEFT_SLOT_EMPTY_, control);
+	if (map_is_traced(t))
+		memset(segment.slots, 0, slots);
 	return (struct weft_map_segment_){copy, copy + control};
 }
 
@@ -258,11 +293,17 @@ static void set_groups(weft_map *m, const struct weft_map_type *t, uint64_t grou
 static void double_groups(weft_map *m, const struct weft_map_type *t)
 {
 	uint64_t n = m->group_mask + 1;
-	struct weft_map_chunk before = m->chunks[0];
-	m->chunks[0] = groups_make(m, t, 0, 2 * n);
+	struct weft_map_chunk before = m->chunks[0], after = groups_make(m, t, 0, 2 * n);
+	struct weft_map_segment_ from = {(char *)before.control, (char *)before.slots};
+	uint64_t *hashes = hashes_before_change(m, t, from, n);
+	bool outermost = map_change_begin(m, t);
+	map_trace_moves(t, from, n);
+	m->chunks[0] = after;
 	set_groups(m, t, 2 * n);
-	scatter(m, t, (struct weft_map_segment_){(char *)before.control, (char *)before.slots}, n);
+	scatter(m, t, from, n, hashes);
+	map_change_end(m, t, outermost);
 	groups_free(t, before, 0, n);
+	weft_free(hashes);
 }
 
 /* Touches one page of the segment to which the next split will move entries, if there is one left. A page that has never been touched
@@ -278,19 +319,36 @@ static bool touch(weft_map *m, const struct weft_map_type *t)
 	return true;
 }
 
+enum rearranging { IN_ONE, IN_TWO };
+
+/* Puts the entries of a segment where they belong: in that one anew, or in two. */
+static void rearrange(weft_map *m, const struct weft_map_type *t, uint64_t segment, enum rearranging how)
+{
+	struct weft_map_segment_ from = weft_map_segment_at_(m, t, segment);
+	uint64_t n = m->group_mask + 1;
+	uint64_t *hashes = hashes_before_change(m, t, from, n);
+	bool outermost = map_change_begin(m, t);
+	map_trace_moves(t, from, n);
+	struct weft_map_segment_ copy = take_out(m, t, from);
+	m->split += how == IN_TWO;
+	scatter(m, t, copy, n, hashes);
+	map_change_end(m, t, outermost);
+	weft_free(copy.control);
+	weft_free(hashes);
+}
+
 static void split(weft_map *m, const struct weft_map_type *t)
 {
-	struct weft_map_segment_ copy = take_out(m, t, weft_map_segment_at_(m, t, m->split));
-	m->split++;
+	rearrange(m, t, m->split, IN_TWO);
 	m->touched = 0;
-	scatter(m, t, copy, m->group_mask + 1);
-	weft_free(copy.control);
 }
 
 static void end_round(weft_map *m, const struct weft_map_type *t)
 {
+	bool outermost = map_change_begin(m, t);
 	m->mask = m->mask << 1 | 1;
 	m->split = 0;
+	map_change_end(m, t, outermost);
 	set_depth(m);
 	if (m->grow_at < round_from(m, t))
 		m->grow_at = round_from(m, t);
@@ -318,8 +376,11 @@ static bool has_memory(const weft_map *m)
 
 static void make_groups(weft_map *m, const struct weft_map_type *t, uint64_t n)
 {
-	m->chunks[0] = groups_make(m, t, 0, n);
+	struct weft_map_chunk first = groups_make(m, t, 0, n);
+	bool outermost = map_change_begin(m, t);
+	m->chunks[0] = first;
 	set_groups(m, t, n);
+	map_change_end(m, t, outermost);
 }
 
 static void grow(weft_map *m, const struct weft_map_type *t)
@@ -344,13 +405,10 @@ static uint64_t tombstones(const weft_map *m, struct weft_map_segment_ segment)
 
 static void renew_if_worn(weft_map *m, const struct weft_map_type *t, uint64_t hash)
 {
-	struct weft_map_segment_ segment = weft_map_segment_at_(m, t, weft_map_segment_of_(m, t, hash));
-	uint64_t n = tombstones(m, segment);
-	if (n == 0 || n < GROUP_SLOTS * (m->group_mask + 1) / WORN)
-		return;
-	struct weft_map_segment_ copy = take_out(m, t, segment);
-	scatter(m, t, copy, m->group_mask + 1);
-	weft_free(copy.control);
+	uint64_t segment = weft_map_segment_of_(m, t, hash);
+	uint64_t n = tombstones(m, weft_map_segment_at_(m, t, segment));
+	if (n > 0 && n >= GROUP_SLOTS * (m->group_mask + 1) / WORN)
+		rearrange(m, t, segment, IN_ONE);
 }
 
 /* ---- spilled entries ---- */
@@ -373,11 +431,13 @@ void *weft_map_find_spilled_(const weft_map *m, const struct weft_map_type *t, c
 static void *spill(weft_map *m, const struct weft_map_type *t, const void *key, uint64_t hash)
 {
 	struct weft_map_spilled *s = take_memory(m, sizeof *s + t->slot_size);
+	if (map_is_traced(t))
+		memset(s->slot, 0, t->slot_size);
 	s->number = m->spills++;
 	s->hash = hash;
 	s->next = m->spilled;
 	m->spilled = s;
-	return fill(t, s->slot, key, hash);
+	return fill(m, t, s->slot, key, hash);
 }
 
 bool weft_map_del_spilled_(weft_map *m, const struct weft_map_type *t, const void *key, uint64_t hash)
@@ -385,10 +445,13 @@ bool weft_map_del_spilled_(weft_map *m, const struct weft_map_type *t, const voi
 	struct weft_map_spilled **at = find_spilled(m, t, key, hash), *s = *at;
 	if (!s)
 		return false;
+	bool outermost = map_change_begin(m, t);
+	map_trace_spilled_goes(m, t, s);
 	*at = s->next;
-	weft_map_drop_(t, s->slot);
-	weft_free(s);
+	weft_map_drop_(m, t, s->slot);
 	m->len--;
+	map_change_end(m, t, outermost);
+	weft_free(s);
 	return true;
 }
 
@@ -403,9 +466,13 @@ void *weft_map_add_(weft_map *m, const struct weft_map_type *t, const void *key,
 		grow(m, t);
 	else
 		renew_if_worn(m, t, hash);
+	bool outermost = map_change_begin(m, t);
+	map_trace_comes(t, key);
 	char *slot = place(m, t, hash);
 	m->len++;
-	return slot ? fill(t, slot, key, hash) : spill(m, t, key, hash);
+	entry = slot ? fill(m, t, slot, key, hash) : spill(m, t, key, hash);
+	map_change_end(m, t, outermost);
+	return entry;
 }
 
 /* ---- making and freeing ---- */
@@ -427,13 +494,15 @@ weft_map *weft_map_make_(const struct weft_map_type *t, size_t hint)
 {
 	if (hint > PTRDIFF_MAX / 4 / t->slot_size)
 		weft_panic("map size out of range: %zu entries of %zu bytes", hint, t->entry_size);
-	weft_map *m = weft_calloc(1, sizeof *m);
+	weft_map *m = map_is_traced(t) ? map_trace_make(t) : weft_calloc(1, sizeof *m);
 	if (!m)
 		fatal("out of memory for a map");
 	m->seed = weft_seed_make();
 	m->chunks[0].control = (uintptr_t)&no_group;
 	if (hint)
 		make_room(m, t, hint);
+	if (map_is_traced(t))
+		map_trace_start(m);
 	return m;
 }
 
@@ -443,7 +512,7 @@ static void drop_entries(weft_map *m, const struct weft_map_type *t)
 		struct weft_map_segment_ segment = weft_map_segment_at_(m, t, i);
 		for (uint64_t g = 0; g <= m->group_mask; g++)
 			for (uint64_t bits = weft_group_taken_(weft_map_word_(segment, g)); bits; bits &= bits - 1)
-				weft_map_drop_(t, weft_map_slot_(segment, t, g, weft_group_slot_(bits)));
+				weft_map_drop_(m, t, weft_map_slot_(segment, t, g, weft_group_slot_(bits)));
 	}
 }
 
@@ -452,11 +521,13 @@ void weft_map_free_(weft_map *m, const struct weft_map_type *t)
 	if (!m)
 		return;
 	weft_map_write_begin_(m);
-	if (t->flags)
+	if (map_is_traced(t))
+		map_trace_end(m);
+	if (t->flags & (WEFT_MAP_FAR_ | WEFT_MAP_OWNS_))
 		drop_entries(m, t);
 	for (struct weft_map_spilled *s = m->spilled, *next; s; s = next) {
 		next = s->next;
-		weft_map_drop_(t, s->slot);
+		weft_map_drop_(m, t, s->slot);
 		weft_free(s);
 	}
 	if (has_memory(m))

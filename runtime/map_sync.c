@@ -45,6 +45,10 @@
  * Clearing takes the whole table away, and it is given back after a grace period. A call that began before may still write
  * to it; all of these count as before the clearing, in the order that their table gave them.
  *
+ * The collector. A table whose entries may hold collected pointers is an area (area.h) from before others can find it until it is given back.
+ * The look goes by hashes, as a range does. While the collector marks, a write shades what it brings into the table and what it takes from it;
+ * entries do not move. Giving a table back shades what it has: somebody may have loaded a value just before the map was cleared.
+ *
  * How many there are is counted per P. Once in a while an insertion adds that up, and grows the map when it has more
  * than it has buckets. Without memory for that it goes on with longer chains.
  *
@@ -65,6 +69,7 @@
 #include "lockfree/assert.h"
 #include "lockfree/counter.h"
 #include "lockfree/epoch.h"
+#include "runtime/area.h"
 #include "runtime/call.h"
 #include "runtime/fiber.h"
 #include "runtime/guard.h"
@@ -88,6 +93,7 @@ enum {
 	BEGUN_AT_ONCE = 16, /* buckets */
 	BEGIN_EVERY = 8,    /* insertions: twice as fast as is needed to have done when the map grows again */
 	FORESEEN = 8,	    /* buckets */
+	SHADED_AT_ONCE = 256,
 	COUNT_EVERY = 16,   /* part of the entries that it has room for, between two looks at how many there are */
 };
 
@@ -107,6 +113,8 @@ struct node {
 
 struct table {
 	_Atomic(const void *) self;
+	struct area area; /* if its type is traced */
+	const struct weft_map_type *type;
 	weft_seed seed;
 	_Atomic uint64_t mask; /* which bits of a hash are a bucket's key; who grows the map */
 	struct counter count;
@@ -162,17 +170,41 @@ static inline void value_of(struct node *n, const struct weft_map_type *type, vo
 		memcpy(out, n->entry + type->value_at, type->value_size);
 }
 
-static inline void value_set(struct node *n, uint64_t value)
-{
-	store_rel(&n->value, value); /* R3 */
-}
-
 /* Of the part that is an entry: what of it is no word. */
 static size_t entry_size(const struct weft_map_type *type)
 {
 	if (!word_value(type))
 		return type->entry_size;
 	return word_key(type) ? 0 : type->key_size;
+}
+
+static inline bool is_traced(const struct weft_map_type *type)
+{
+	return type->flags & WEFT_MAP_TRACED_;
+}
+
+static inline bool shades(const struct weft_map_type *type)
+{
+	return is_traced(type) && gc_shades();
+}
+
+/* It comes into the table, or goes. */
+static COLD void shade_node(const struct weft_map_type *type, struct node *n)
+{
+	if (word_key(type))
+		gc_shade_word(&n->key);
+	if (word_value(type))
+		gc_shade_word(&n->value);
+	gc_shade_words(n->entry, entry_size(type));
+}
+
+static inline void value_set(const struct weft_map_type *type, struct node *n, uint64_t value)
+{
+	if (shades(type)) {
+		gc_shade_word(&n->value);
+		gc_shade_word(&value);
+	}
+	store_rel(&n->value, value); /* R3 */
 }
 
 static size_t node_size(const struct weft_map_type *type, const void *key)
@@ -482,6 +514,53 @@ static inline void tend(struct table *t, uint64_t hash)
 
 /* ---- the table ---- */
 
+enum { BYTES_A_LOOK = 16384 };
+
+/* From the entry of the least hash that is not below *from, all that have the same; the bytes of them, 0: there are none. */
+static size_t note_hash(struct table *t, struct gc_filling *f, size_t *from)
+{
+	const struct weft_map_type *type = t->type;
+	struct node *n = first_from(t, *from);
+	size_t bytes = 0;
+	for (uint64_t link, hash = n ? n->hash : 0; n && n->hash == hash; n = is_mark(link) ? NULL : node_at(link)) {
+		if (word_key(type))
+			gc_note_word(f, (const void *)(uintptr_t)n->key);
+		if (word_value(type))
+			gc_note_word(f, (const void *)(uintptr_t)load_rlx(&n->value));
+		gc_note_some_words(f, n->entry, n->entry + entry_size(type));
+		bytes += sizeof *n + entry_size(type);
+		*from = hash + 1;
+		link = follow(&n->link);
+	}
+	return bytes;
+}
+
+static bool look_at_table(struct area *a, size_t *at, struct gc_filling *f)
+{
+	struct table *t = (struct table *)(void *)((char *)a - offsetof(struct table, area));
+	bool outermost = call_begin();
+	size_t bytes = 0, n = 0;
+	while (bytes < BYTES_A_LOOK && (n = note_hash(t, f, at)) > 0)
+		bytes += n;
+	gc_noted(f, bytes);
+	look_end(outermost);
+	return n;
+}
+
+/* Some entries of a table that nobody uses, from this link on. The next link. */
+static uint64_t shade_some(struct table *t, uint64_t link)
+{
+	for (unsigned n = 0; link != END && n < SHADED_AT_ONCE; n++) {
+		if (is_mark(link)) {
+			link = load_rlx(bucket_at(t, key_of_mark(link)));
+		} else {
+			shade_node(t->type, node_at(link));
+			link = load_rlx(&node_at(link)->link);
+		}
+	}
+	return link;
+}
+
 /* Entries that follow each other lie anywhere; those of buckets further on are asked for meanwhile. */
 static void table_free(struct table *t)
 {
@@ -507,7 +586,12 @@ static void table_free(struct table *t)
 
 static void reclaim_table(struct epoch_entry *entry)
 {
-	table_free((struct table *)(void *)((char *)entry - offsetof(struct table, retired)));
+	struct table *t = (struct table *)(void *)((char *)entry - offsetof(struct table, retired));
+	if (shades(t->type))
+		for (uint64_t link = load_rlx(&t->first[0]); link != END;)
+			link = shade_some(t, link);
+	area_drop_reclaimed(&t->area);
+	table_free(t);
 }
 
 static uint64_t nth_first_key(uint64_t n)
@@ -528,7 +612,7 @@ static void table_init(struct table *t, uint32_t shards)
 }
 
 /* Of a map that had none; another may be quicker. */
-static COLD struct table *table_make(struct map_sync *m)
+static COLD struct table *table_make(struct map_sync *m, const struct weft_map_type *type)
 {
 	uint32_t shards = sched.nprocs + 1;
 	size_t bytes = sizeof(struct table) + shards * sizeof(struct counter_shard);
@@ -538,8 +622,12 @@ static COLD struct table *table_make(struct map_sync *m)
 	memset((void *)t, 0, bytes);
 	table_init(t, shards);
 	store_rlx(&t->self, m);
+	t->type = type;
+	if (is_traced(type))
+		area_add(&t->area, look_at_table);
 	if (cas_acqrel(&m->table, &other, t)) /* R5 */
 		return t;
+	area_drop(&t->area);
 	weft_free(t);
 	return other; /* A5 */
 }
@@ -552,10 +640,10 @@ static inline struct table *table_of(struct map_sync *m)
 	return t;
 }
 
-static inline struct table *table_for(struct map_sync *m)
+static inline struct table *table_for(struct map_sync *m, const struct weft_map_type *type)
 {
 	struct table *t = table_of(m);
-	return likely(t != NULL) ? t : table_make(m);
+	return likely(t != NULL) ? t : table_make(m, type);
 }
 
 static inline struct map_sync *inside(weft_map_sync *map)
@@ -579,6 +667,8 @@ bool weft_map_sync_load_(weft_map_sync *map, const struct weft_map_type *type, c
 /* An entry becomes part of the map, at a place where its key is not; that gives up the bucket. */
 static void insert(struct table *t, struct place *p, struct node *n)
 {
+	if (shades(t->type))
+		shade_node(t->type, n);
 	store_rlx(&n->link, p->link);
 	relink(p, (uintptr_t)n);
 	leave(p);
@@ -587,15 +677,21 @@ static void insert(struct table *t, struct place *p, struct node *n)
 }
 
 /* The entry at the place goes. */
-static void unlink_at(struct place *p, struct node *n)
+static void unlink_at(const struct weft_map_type *type, struct place *p, struct node *n)
 {
+	if (shades(type))
+		shade_node(type, n);
 	relink(p, load_rlx(&n->link));
 	leave(p);
 }
 
 /* The entry at the place goes, and the other one comes. */
-static void replace(struct place *p, struct node *n, struct node *by)
+static void replace(const struct weft_map_type *type, struct place *p, struct node *n, struct node *by)
 {
+	if (shades(type)) {
+		shade_node(type, n);
+		shade_node(type, by);
+	}
 	store_rlx(&by->link, load_rlx(&n->link));
 	relink(p, (uintptr_t)by);
 	leave(p);
@@ -629,7 +725,7 @@ static void store_end(bool outermost, struct node *spare, struct node *gone)
 bool weft_map_sync_swap_(weft_map_sync *map, const struct weft_map_type *type, const void *key, const void *value, void *previous)
 {
 	bool outermost = call_begin();
-	struct table *t = table_for(inside(map));
+	struct table *t = table_for(inside(map), type);
 	uint64_t hash = hash_of(t, type, key);
 	struct place p;
 	struct node *spare, *n = take_to_store(t, type, key, hash, value, &p, &spare);
@@ -640,11 +736,11 @@ bool weft_map_sync_swap_(weft_map_sync *map, const struct weft_map_type *type, c
 	}
 	value_of(n, type, previous);
 	if (word_value(type)) {
-		value_set(n, *(const uint64_t *)value);
+		value_set(type, n, *(const uint64_t *)value);
 		leave(&p);
 		store_end(outermost, spare, NULL);
 	} else {
-		replace(&p, n, spare);
+		replace(type, &p, n, spare);
 		store_end(outermost, NULL, n);
 	}
 	return true;
@@ -654,7 +750,7 @@ bool weft_map_sync_load_or_store_(weft_map_sync *map, const struct weft_map_type
 				  void *actual)
 {
 	bool outermost = call_begin();
-	struct table *t = table_for(inside(map));
+	struct table *t = table_for(inside(map), type);
 	uint64_t hash = hash_of(t, type, key);
 	struct node *n = find(t, type, key, hash), *spare = NULL;
 	bool loaded = true;
@@ -691,7 +787,7 @@ static bool delete_if(weft_map_sync *map, const struct weft_map_type *type, cons
 			n = NULL;
 		if (n) {
 			value_of(n, type, value);
-			unlink_at(&p, n);
+			unlink_at(type, &p, n);
 			count(t, -1);
 		} else {
 			leave(&p);
@@ -732,7 +828,7 @@ bool weft_map_sync_compare_and_swap_(weft_map_sync *map, const struct weft_map_t
 		if (n && load_rlx(&n->value) != old)
 			n = NULL;
 		if (n)
-			value_set(n, value);
+			value_set(type, n, value);
 		leave(&p);
 	}
 	look_end(outermost);
@@ -764,17 +860,36 @@ void weft_map_sync_clear_(weft_map_sync *map)
 	clear(inside(map));
 }
 
+/* In pieces, between which the caller may be asked for something. If nothing is to be shaded when it begins, whoever has loaded something is
+ * looked at afterwards. */
+static void shade_all(struct table *t)
+{
+	if (!is_traced(t->type))
+		return;
+	bool outermost = call_begin();
+	uint64_t link = gc_shades() ? load_rlx(&t->first[0]) : END;
+	call_end(outermost);
+	while (link != END) {
+		outermost = call_begin();
+		link = shade_some(t, link);
+		call_end(outermost);
+	}
+}
+
 void weft_map_sync_fini_(weft_map_sync *map)
 {
 	struct table *t = table_of(inside(map));
-	if (t)
+	if (t) {
+		shade_all(t);
+		area_drop(&t->area);
 		table_free(t);
+	}
 	store_rlx(&inside(map)->table, NULL);
 }
 
 /* ---- going through all ---- */
 
-enum { COPY_NEAR = 256 };
+enum { COPY_NEAR = 320 };
 
 /* Where it stands, told in hashes: entries with equal ones are copied in one call, and visited outside of it. */
 struct range {
@@ -789,16 +904,33 @@ struct range {
 
 struct copy {
 	struct copy *next;
+	struct area area; /* of one that is not on the stack, if its type is traced */
+	const struct weft_map_type *type;
 	uint64_t value; /* if it is a word */
 	_Alignas(struct node) struct node node;
 };
 
+static bool look_at_copy(struct area *a, size_t *at, struct gc_filling *f)
+{
+	struct copy *c = (struct copy *)(void *)((char *)a - offsetof(struct copy, area));
+	(void)at;
+	gc_note_words(f, &c->value, c->node.entry + entry_size(c->type));
+	return false;
+}
+
+/* Whoever has got the value may have been looked at before. */
 static void copy_free(struct range *r, struct copy *c)
 {
-	if ((void *)c == r->near)
+	if ((void *)c == r->near) {
 		r->near_taken = false;
-	else
-		weft_free(c);
+		return;
+	}
+	bool outermost = call_begin();
+	if (shades(r->type))
+		shade_node(r->type, &c->node);
+	area_drop(&c->area);
+	call_end(outermost);
+	weft_free(c);
 }
 
 static void copies_drop(void *range)
@@ -831,9 +963,13 @@ static void copy_entry(struct range *r, struct node *n)
 			return; /* deleted meanwhile, and back again behind those with the same hash */
 	struct copy *c = copy_make(r, offsetof(struct copy, node) + node_size(r->type, key));
 	c->value = 0;
+	c->type = r->type;
+	c->area = (struct area){0};
 	if (word_value(r->type))
 		value_of(n, r->type, &c->value);
 	node_fill(&c->node, r->type, key, n->hash, word_value(r->type) ? (const void *)&c->value : n->entry + r->type->value_at);
+	if (is_traced(r->type) && (void *)c != r->near)
+		area_add(&c->area, look_at_copy);
 	c->next = r->copies;
 	r->copies = c;
 }

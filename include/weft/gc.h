@@ -10,8 +10,9 @@
  *
  * A collected pointer may stand in a declared member of a collected object, in a root (WEFT_ROOT), on a goroutine's stack or in its
  * registers, in what the runtime holds for later (arguments of goroutines, timers, groups, deferred calls; context values), in an
- * element of a channel that is not made with _leaf, in a pool. Nowhere else: not in manual memory, thread-locals, or undeclared
- * members. A pointer to any byte of an object keeps it; one to the byte behind its end does so on a stack.
+ * element of a channel that is not made with _leaf, in a key or value of a map that is not declared with _LEAF, in a pool. Nowhere else: not in
+ * manual memory, thread-locals, or undeclared members. A pointer to any byte of an object keeps it; one to the byte behind its end does so on
+ * a stack.
  *
  * For goroutines, and threads that are attached (weft_attach). */
 #ifndef WEFT_GC_H

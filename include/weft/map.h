@@ -24,8 +24,13 @@
  *
  * No call blocks. Several goroutines may read at once; if one writes, others must be kept out. Otherwise, when that
  * is seen, the process ends: "concurrent map writes", "concurrent map read and map write", "concurrent map iteration and
- * map write". No insertion moves more than 1024 entries. Running out of memory is fatal, for a hint as well; a hint that no memory could meet panics. The
- * values hold no collected pointers. */
+ * map write". No insertion moves more than 1024 entries. Running out of memory is fatal, for a hint as well; a hint that no memory could meet panics.
+ *
+ * Keys and values may hold collected pointers (weft/gc.h), in words that are aligned as pointers are: an entry keeps what it points to until it
+ * is deleted or overwritten, or the map freed; one that is never freed keeps what it has. Through name_at they are stored by weft_set. Such a map is
+ * for goroutines and attached threads, and putting and deleting cost some nanoseconds more. A map whose keys and values are numbers, or too
+ * small or not aligned for a pointer, is not looked at, and neither is one declared with WEFT_MAP_OF_LEAF, WEFT_MAP_BY_LEAF,
+ * WEFT_MAP_OF_STRING_LEAF, WEFT_MAP_OF_BYTES_LEAF or WEFT_SET_OF_LEAF: its entries hold no collected pointers. */
 #ifndef WEFT_MAP_H
 #define WEFT_MAP_H
 
@@ -46,6 +51,15 @@ WEFT_BEGIN_DECLS
 /* Of the types that the compiler tells apart, integers, characters, enums, booleans and pointers are 1 to 5. */
 #define WEFT_MAP_SCALAR_(type)                                                                                         \
 	(__builtin_classify_type(*(type *)0) >= 1 && __builtin_classify_type(*(type *)0) <= 5 && sizeof(type) <= 8)
+
+/* Of those, numbers are 1 to 4, 8 and 9. Anything else may hold a collected pointer, if it is as large and aligned as one. */
+#define WEFT_MAP_NUMBER_(type)                                                                                         \
+	((__builtin_classify_type(*(type *)0) >= 1 && __builtin_classify_type(*(type *)0) <= 4) ||                     \
+	 __builtin_classify_type(*(type *)0) == 8 || __builtin_classify_type(*(type *)0) == 9)
+#define WEFT_MAP_HOLDS_(type)                                                                                          \
+	(sizeof(type) >= sizeof(void *) && __alignof__(type) >= __alignof__(void *) && !WEFT_MAP_NUMBER_(type)         \
+		 ? WEFT_MAP_TRACED_                                                                                    \
+		 : 0)
 
 /* A program need not use all of them. */
 #define WEFT_MAP_VERB_ static inline __attribute__((unused))
@@ -125,7 +139,10 @@ WEFT_BEGIN_DECLS
 	WEFT_MAP_VERB_ void name##_put(name m_, type k_, name##_value_ v_)                                             \
 	{                                                                                                              \
 		const name##_key_ key_ = to_key(k_);                                                                   \
-		((name##_entry_ *)weft_map_put_(m_.map, &name##_type_, &key_))->v = v_;                                \
+		if (name##_type_.flags & WEFT_MAP_TRACED_)                                                             \
+			weft_map_value_(&name##_type_, weft_map_put_(m_.map, &name##_type_, &key_), &v_);              \
+		else                                                                                                   \
+			((name##_entry_ *)weft_map_put_(m_.map, &name##_type_, &key_))->v = v_;                        \
 	}                                                                                                              \
 	WEFT_MAP_VERB_ bool name##_del(name m_, type k_)                                                               \
 	{                                                                                                              \
@@ -163,9 +180,11 @@ WEFT_BEGIN_DECLS
 	}                                                                                                              \
 	typedef struct name name##_scalars_
 
-#define WEFT_MAP_OF(key, value, name)                                                                                  \
+#define WEFT_MAP_OF(key, value, name)	   WEFT_MAP_OF_(key, value, name, WEFT_MAP_HOLDS_(name##_key_) | WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_OF_LEAF(key, value, name) WEFT_MAP_OF_(key, value, name, 0)
+#define WEFT_MAP_OF_(key, value, name, flags)                                                                          \
 	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
-	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), 0);                                   \
+	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), flags);                               \
 	WEFT_MAP_SCALARS_(key, name);                                                                                  \
 	WEFT_MAP_VERBS_(name, name##_key_, WEFT_MAP_SAME_);                                                            \
 	WEFT_MAP_NEXT_(name, name##_key_, WEFT_MAP_SAME_)
@@ -184,8 +203,11 @@ WEFT_BEGIN_DECLS
 	typedef struct name name##_functions_
 
 #define WEFT_MAP_BY(key, value, name, hash, equal)                                                                     \
+	WEFT_MAP_BY_(key, value, name, hash, equal, WEFT_MAP_HOLDS_(name##_key_) | WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_BY_LEAF(key, value, name, hash, equal) WEFT_MAP_BY_(key, value, name, hash, equal, 0)
+#define WEFT_MAP_BY_(key, value, name, hash, equal, flags)                                                             \
 	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
-	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), 0);                                   \
+	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), flags);                               \
 	WEFT_MAP_FUNCTIONS_(name, hash, equal);                                                                        \
 	WEFT_MAP_VERBS_(name, name##_key_, WEFT_MAP_SAME_);                                                            \
 	WEFT_MAP_NEXT_(name, name##_key_, WEFT_MAP_SAME_)
@@ -235,29 +257,35 @@ static inline weft_bytes weft_map_bytes_of_(weft_map_own_ key)
 	}                                                                                                              \
 	typedef struct name name##_owns_
 
-#define WEFT_MAP_OWN_BYTES_(value, name)                                                                               \
+#define WEFT_MAP_OWN_BYTES_(value, name, flags)                                                                        \
 	WEFT_MAP_ENTRY_(weft_map_own_, value, name);                                                                   \
-	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), WEFT_MAP_OWNS_);                      \
+	WEFT_MAP_TABLE_(name, offsetof(name##_entry_, v), sizeof(name##_value_), WEFT_MAP_OWNS_ | (flags));            \
 	WEFT_MAP_BYTES_FUNCTIONS_(name)
 
-#define WEFT_MAP_OF_STRING(value, name)                                                                                \
-	WEFT_MAP_OWN_BYTES_(value, name);                                                                              \
+#define WEFT_MAP_OF_STRING(value, name)	     WEFT_MAP_OF_STRING_(value, name, WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_OF_STRING_LEAF(value, name) WEFT_MAP_OF_STRING_(value, name, 0)
+#define WEFT_MAP_OF_STRING_(value, name, flags)                                                                        \
+	WEFT_MAP_OWN_BYTES_(value, name, flags);                                                                       \
 	WEFT_MAP_VERBS_(name, const char *, weft_map_string_);                                                         \
 	WEFT_MAP_NEXT_(name, const char *, WEFT_MAP_STRING_OF_)
 
-#define WEFT_MAP_OF_BYTES(value, name)                                                                                 \
-	WEFT_MAP_OWN_BYTES_(value, name);                                                                              \
+#define WEFT_MAP_OF_BYTES(value, name)	    WEFT_MAP_OF_BYTES_(value, name, WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_OF_BYTES_LEAF(value, name) WEFT_MAP_OF_BYTES_(value, name, 0)
+#define WEFT_MAP_OF_BYTES_(value, name, flags)                                                                         \
+	WEFT_MAP_OWN_BYTES_(value, name, flags);                                                                       \
 	WEFT_MAP_VERBS_(name, weft_bytes, weft_map_bytes_);                                                            \
 	WEFT_MAP_NEXT_(name, weft_bytes, weft_map_bytes_of_)
 
 /* ---- sets ---- */
 
-#define WEFT_SET_OF(key, name)                                                                                         \
+#define WEFT_SET_OF(key, name)	    WEFT_SET_OF_(key, name, WEFT_MAP_HOLDS_(name##_key_))
+#define WEFT_SET_OF_LEAF(key, name) WEFT_SET_OF_(key, name, 0)
+#define WEFT_SET_OF_(key, name, flags)                                                                                 \
 	typedef key name##_key_;                                                                                       \
 	typedef struct name##_entry_ {                                                                                 \
 		name##_key_ k;                                                                                         \
 	} name##_entry_;                                                                                               \
-	WEFT_MAP_TABLE_(name, sizeof(name##_key_), 0, 0);                                                              \
+	WEFT_MAP_TABLE_(name, sizeof(name##_key_), 0, flags);                                                          \
 	WEFT_MAP_SCALARS_(key, name);                                                                                  \
 	WEFT_MAP_VERB_ bool name##_add(name m_, name##_key_ key_)                                                      \
 	{                                                                                                              \

@@ -16,7 +16,7 @@
  *     void name_clear(name *);
  *     void name_fini(name *);                                          gives the memory back; zeroed again. Nobody else uses it any more
  *
- * A pointer to be filled in may be NULL. Values are copied in and out, and hold no collected pointers. Keys are what
+ * A pointer to be filled in may be NULL. Values are copied in and out. Keys are what
  * <weft/map.h> says: integers, enums or pointers here; WEFT_MAP_SYNC_BY takes any key, with functions of the user's,
  * which neither panic nor exit nor block nor use the map; WEFT_MAP_SYNC_OF_STRING takes const char *, and WEFT_MAP_SYNC_OF_BYTES a
  * struct weft_bytes, and these keep a copy of the bytes. Values that are compared are integers, enums or pointers: with others
@@ -37,7 +37,11 @@
  * the map, block, panic, and exit. The bytes of a key are its until it returns. After a _clear nothing more is visited, but for
  * entries whose hashes are all the same.
  *
- * len counts one core after the other: while others write it may be what it never was; with nobody writing it is the count. */
+ * len counts one core after the other: while others write it may be what it never was; with nobody writing it is the count.
+ *
+ * Keys and values may hold collected pointers, as <weft/map.h> says, and what range gives is kept until each returns. Not those of a map
+ * declared with WEFT_MAP_SYNC_OF_LEAF, WEFT_MAP_SYNC_BY_LEAF, WEFT_MAP_SYNC_OF_STRING_LEAF or WEFT_MAP_SYNC_OF_BYTES_LEAF. While the collector
+ * marks, fini goes through all entries once more. A map that is never given back keeps what it has. */
 #ifndef WEFT_MAP_SYNC_H
 #define WEFT_MAP_SYNC_H
 
@@ -217,28 +221,38 @@ template <typename value> struct weft_map_sync_compared_<false, value> {
 #define WEFT_MAP_SYNC_FROM_STRING_(name, k) ((const char *)((const weft_map_own_ *)(k))->bytes)
 #define WEFT_MAP_SYNC_FROM_BYTES_(name, k)  (weft_map_bytes_of_(*(const weft_map_own_ *)(k)))
 
-#define WEFT_MAP_SYNC_OF(key, value, name)              \
-	WEFT_MAP_ENTRY_(key, value, name);              \
-	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_WORD_KEY_); \
-	WEFT_MAP_SCALARS_(key, name);                   \
+#define WEFT_MAP_SYNC_OF(key, value, name)                                                                             \
+	WEFT_MAP_SYNC_OF_(key, value, name, WEFT_MAP_HOLDS_(name##_key_) | WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_SYNC_OF_LEAF(key, value, name) WEFT_MAP_SYNC_OF_(key, value, name, 0)
+#define WEFT_MAP_SYNC_OF_(key, value, name, flags)                                                                     \
+	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
+	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_WORD_KEY_ | (flags));                                                      \
+	WEFT_MAP_SCALARS_(key, name);                                                                                  \
 	WEFT_MAP_SYNC_VERBS_(name, name##_key_, uint64_t, WEFT_MAP_SYNC_WORD_, WEFT_MAP_SYNC_FROM_WORD_)
 
-#define WEFT_MAP_SYNC_BY(key, value, name, hash, equal) \
-	WEFT_MAP_ENTRY_(key, value, name);              \
-	WEFT_MAP_SYNC_TABLE_(name, 0);                  \
-	WEFT_MAP_FUNCTIONS_(name, hash, equal);         \
+#define WEFT_MAP_SYNC_BY(key, value, name, hash, equal)                                                                \
+	WEFT_MAP_SYNC_BY_(key, value, name, hash, equal, WEFT_MAP_HOLDS_(name##_key_) | WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_SYNC_BY_LEAF(key, value, name, hash, equal) WEFT_MAP_SYNC_BY_(key, value, name, hash, equal, 0)
+#define WEFT_MAP_SYNC_BY_(key, value, name, hash, equal, flags)                                                        \
+	WEFT_MAP_ENTRY_(key, value, name);                                                                             \
+	WEFT_MAP_SYNC_TABLE_(name, flags);                                                                             \
+	WEFT_MAP_FUNCTIONS_(name, hash, equal);                                                                        \
 	WEFT_MAP_SYNC_VERBS_(name, name##_key_, name##_key_, WEFT_MAP_SAME_, WEFT_MAP_SYNC_FROM_KEY_)
 
-#define WEFT_MAP_SYNC_OF_STRING(value, name)         \
-	WEFT_MAP_ENTRY_(weft_map_own_, value, name); \
-	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_OWNS_);  \
-	WEFT_MAP_BYTES_FUNCTIONS_(name);             \
+#define WEFT_MAP_SYNC_OF_STRING(value, name)	  WEFT_MAP_SYNC_OF_STRING_(value, name, WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_SYNC_OF_STRING_LEAF(value, name) WEFT_MAP_SYNC_OF_STRING_(value, name, 0)
+#define WEFT_MAP_SYNC_OF_STRING_(value, name, flags)                                                                   \
+	WEFT_MAP_ENTRY_(weft_map_own_, value, name);                                                                   \
+	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_OWNS_ | (flags));                                                          \
+	WEFT_MAP_BYTES_FUNCTIONS_(name);                                                                               \
 	WEFT_MAP_SYNC_VERBS_(name, const char *, weft_map_own_, weft_map_string_, WEFT_MAP_SYNC_FROM_STRING_)
 
-#define WEFT_MAP_SYNC_OF_BYTES(value, name)          \
-	WEFT_MAP_ENTRY_(weft_map_own_, value, name); \
-	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_OWNS_);  \
-	WEFT_MAP_BYTES_FUNCTIONS_(name);             \
+#define WEFT_MAP_SYNC_OF_BYTES(value, name)	  WEFT_MAP_SYNC_OF_BYTES_(value, name, WEFT_MAP_HOLDS_(name##_value_))
+#define WEFT_MAP_SYNC_OF_BYTES_LEAF(value, name) WEFT_MAP_SYNC_OF_BYTES_(value, name, 0)
+#define WEFT_MAP_SYNC_OF_BYTES_(value, name, flags)                                                                    \
+	WEFT_MAP_ENTRY_(weft_map_own_, value, name);                                                                   \
+	WEFT_MAP_SYNC_TABLE_(name, WEFT_MAP_OWNS_ | (flags));                                                          \
+	WEFT_MAP_BYTES_FUNCTIONS_(name);                                                                               \
 	WEFT_MAP_SYNC_VERBS_(name, weft_bytes, weft_map_own_, weft_map_bytes_, WEFT_MAP_SYNC_FROM_BYTES_)
 
 #endif

@@ -9,12 +9,13 @@
 #include <string.h>
 
 #include <weft/base.h>
+#include <weft/gc.h>
 #include <weft/hash.h>
 #include <weft/map_group.h>
 
 WEFT_BEGIN_DECLS
 
-/* What a map's macro says of it: all that is known of the keys and values. The collector will ask for the layout. */
+/* What a map's macro says of it: all that is known of the keys and values. */
 struct weft_map_type {
 	size_t size; /* of this struct when the program was compiled: later ones are longer */
 	size_t key_size;
@@ -32,6 +33,7 @@ enum {
 	WEFT_MAP_OWNS_ = 2, /* keys are struct weft_map_own_, and the map has its own copy of the bytes */
 	WEFT_MAP_WORD_KEY_ = 4,   /* map_sync.h alone: a key comes as a uint64_t */
 	WEFT_MAP_WORD_VALUE_ = 8, /* and so does a value */
+	WEFT_MAP_TRACED_ = 16,    /* entries may hold collected pointers */
 
 	WEFT_MAP_NEAR_MOST_ = 128, /* an entry of more bytes is far */
 	WEFT_MAP_TAG_BITS_ = 7,
@@ -81,9 +83,13 @@ WEFT_API weft_map *weft_map_make_(const struct weft_map_type *, size_t hint);
 WEFT_API void weft_map_free_(weft_map *, const struct weft_map_type *);
 WEFT_API void *weft_map_find_spilled_(const weft_map *, const struct weft_map_type *, const void *key, uint64_t hash);
 WEFT_API void *weft_map_add_(weft_map *, const struct weft_map_type *, const void *key, uint64_t hash);
-WEFT_API void *weft_map_fill_(const struct weft_map_type *, char *slot, const void *key, uint64_t hash);
-WEFT_API void weft_map_drop_(const struct weft_map_type *, char *slot);
+WEFT_API void *weft_map_fill_(weft_map *, const struct weft_map_type *, char *slot, const void *key, uint64_t hash);
+WEFT_API void weft_map_drop_(weft_map *, const struct weft_map_type *, char *slot);
 WEFT_API bool weft_map_del_spilled_(weft_map *, const struct weft_map_type *, const void *key, uint64_t hash);
+/* Of maps that are traced. */
+WEFT_API void *weft_map_take_traced_(weft_map *, const struct weft_map_type *, char *control, char *slot, const void *key, uint64_t hash);
+WEFT_API void weft_map_clear_traced_(weft_map *, const struct weft_map_type *, char *control, char *slot, uint8_t left);
+WEFT_API void weft_map_value_slow_(void *to, const void *value, size_t size);
 
 #define WEFT_MAP_INLINE_    static inline __attribute__((always_inline))
 #define WEFT_MAP_LIKELY_(e) __builtin_expect(!!(e), 1)
@@ -219,10 +225,12 @@ WEFT_MAP_INLINE_ void *weft_map_take_(weft_map *m, const struct weft_map_type *t
 				      uint64_t hash)
 {
 	char *slot = weft_map_slot_(s->in, t, s->group, s->slot);
+	if (t->flags & WEFT_MAP_TRACED_)
+		return weft_map_take_traced_(m, t, &s->in.control[s->group * 8 + s->slot], slot, key, hash);
 	s->in.control[s->group * 8 + s->slot] = (char)weft_map_control_(hash);
 	m->len++;
-	if (t->flags)
-		return weft_map_fill_(t, slot, key, hash);
+	if (t->flags & (WEFT_MAP_FAR_ | WEFT_MAP_OWNS_))
+		return weft_map_fill_(m, t, slot, key, hash);
 	memcpy(slot, key, t->key_size);
 	return slot;
 }
@@ -259,13 +267,33 @@ WEFT_MAP_INLINE_ void *weft_map_put_(weft_map *m, const struct weft_map_type *t,
 	return entry;
 }
 
+/* Into an entry that was put. Between the look at whether stores are to be told and the store, a traced map's is inside (weft/gc.h). */
+WEFT_MAP_INLINE_ void weft_map_value_(const struct weft_map_type *t, void *entry, const void *value)
+{
+	char *to = (char *)entry + t->value_at;
+	struct weft_mutator_ *m = t->flags & WEFT_MAP_TRACED_ ? weft_store_begin_() : NULL;
+	if (t->flags & WEFT_MAP_TRACED_ && __builtin_expect(!m, 0)) {
+		weft_map_value_slow_(to, value, t->value_size);
+		return;
+	}
+	memcpy(to, value, t->value_size);
+	if (m)
+		weft_mutator_leave_(m);
+}
+
 /* A slot in a group that has an empty one becomes empty, as no search has ever gone past that group. */
 WEFT_MAP_INLINE_ void weft_map_clear_slot_(weft_map *m, const struct weft_map_type *t, struct weft_map_search_ *s)
 {
 	bool passed = m->group_mask && !weft_group_empty_(s->word);
-	if (t->flags)
-		weft_map_drop_(t, weft_map_slot_(s->in, t, s->group, s->slot));
-	s->in.control[s->group * 8 + s->slot] = passed ? WEFT_SLOT_DELETED_ : WEFT_SLOT_EMPTY_;
+	char *slot = weft_map_slot_(s->in, t, s->group, s->slot), *control = &s->in.control[s->group * 8 + s->slot];
+	uint8_t left = passed ? WEFT_SLOT_DELETED_ : WEFT_SLOT_EMPTY_;
+	if (t->flags & WEFT_MAP_TRACED_) {
+		weft_map_clear_traced_(m, t, control, slot, left);
+		return;
+	}
+	if (t->flags & (WEFT_MAP_FAR_ | WEFT_MAP_OWNS_))
+		weft_map_drop_(m, t, slot);
+	*control = (char)left;
 	m->len--;
 }
 

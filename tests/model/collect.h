@@ -34,8 +34,12 @@ struct area {
 	void *unused;
 };
 #define gc_note_words(f, from, to) ((void)(f), (void)(from), (void)(to))
+#define gc_note_some_words(f, from, to) ((void)(f), (void)(from), (void)(to))
+#define gc_note_word(f, word)      ((void)(f), (void)(word))
+#define gc_noted(f, bytes)         ((void)(f), (void)(bytes))
 #define area_add(a, look)          ((void)(a), (void)(look))
 #define area_drop(a)               ((void)(a))
+#define area_drop_reclaimed(a)     ((void)(a))
 
 struct area_word {
 	_Atomic(void *) word;

@@ -9,6 +9,7 @@
 #include "tests/model/goroutine.h"
 #include "tests/model/scenarios.h"
 
+#include "tests/model/collect.h"
 #include "tests/test.h"
 
 #include <string.h>
@@ -231,7 +232,7 @@ static const struct weft_map_type *type_now(void)
 
 static void start_table(void)
 {
-	struct table *t = table_make(inside(&map));
+	struct table *t = table_make(inside(&map), type_now());
 	for (int i = 0; i < scenario->depth; i++) {
 		uint64_t all = buckets(load_rlx(&t->mask));
 		grow(t, load_rlx(&t->mask));

@@ -220,6 +220,35 @@ TEST(black_objects_outlive_the_cycle_and_white_ones_do_not)
 	end(c);
 }
 
+static bool is_to_be_marked(const char *o)
+{
+	return heap_is_to_be_marked(&heap, (uintptr_t)o);
+}
+
+/* Whether or not its mark is there yet. */
+TEST(black_objects_need_no_mark_and_white_ones_do)
+{
+	struct heap_cache *c = begin(1);
+	uint32_t cell = heap_cell(&heap, 16, &leaf);
+	char *before = allocate(c, cell);
+	CHECK(is_to_be_marked(before) && !is_to_be_marked(before + 16)); /* there is no object yet */
+	heap_recolour(c, HEAP_BLACK);
+	char *first = allocate(c, cell), *last = first;
+	for (int i = 0; i < 5000; i++) { /* runs end */
+		CHECK(!is_to_be_marked(last));
+		last = allocate(c, cell);
+	}
+	CHECK(!is_to_be_marked(first) && !is_to_be_marked(last) && is_to_be_marked(before));
+	heap_recolour(c, HEAP_WHITE);
+	char *late = allocate(c, cell);
+	CHECK(is_to_be_marked(late) && !is_to_be_marked(last));
+	heap_recolour(c, HEAP_BLACK);
+	CHECK(is_to_be_marked(late) && !is_to_be_marked(allocate(c, cell)));
+	mark(late);
+	CHECK(!is_to_be_marked(late));
+	end(c);
+}
+
 TEST(a_flush_gives_back_what_was_not_allocated)
 {
 	struct heap_cache *c = begin(1);
