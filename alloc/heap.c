@@ -1,5 +1,6 @@
 #include "alloc/heap.h"
 #include "alloc/os.h"
+#include "alloc/poison.h"
 
 #include "lockfree/assert.h"
 
@@ -66,6 +67,7 @@ static struct span *span_make(struct heap *h, size_t npages, int node)
 	s->npages = npages;
 	s->zeroed = run.zeroed;
 	s->cycle = load_rlx(&h->cycle);
+	poison(s->base, npages << PAGE_SHIFT);
 	return s;
 }
 
@@ -393,12 +395,13 @@ static void settle(struct heap_cache *c, struct heap_run *r)
 /* Small gaps are many, and a call for each would cost more than it does. */
 static inline void zero(char *at, size_t bytes)
 {
-	if (bytes > ZERO_BY_WORDS) {
+	unpoison(at, bytes);
+	if (bytes > ZERO_BY_WORDS)
 		memset(at, 0, bytes);
-		return;
-	}
-	for (size_t i = 0; i < bytes; i += sizeof(uint64_t))
-		*(volatile uint64_t *)(void *)(at + i) = 0; /* or the compiler makes it a call again */
+	else
+		for (size_t i = 0; i < bytes; i += sizeof(uint64_t))
+			*(volatile uint64_t *)(void *)(at + i) = 0; /* or the compiler makes it a call again */
+	poison(at, bytes);
 }
 
 /* The next gap of the run's span becomes the run; false: it has none. */
@@ -454,7 +457,9 @@ void *heap_new_slow(struct heap_cache *c, uint32_t cell)
 	if (load_rlx(&r->at) == load_rlx(&r->end) && !refill(c, cell))
 		return NULL;
 	char *object = load_rlx(&r->at);
-	store_rlx(&r->at, object + c->heap->cells[cell].size->size);
+	size_t size = c->heap->cells[cell].size->size;
+	unpoison(object, size);
+	store_rlx(&r->at, object + size);
 	return object;
 }
 
@@ -467,6 +472,7 @@ void *heap_new_large(struct heap_cache *c, size_t size, const struct shape *shap
 	struct span *s = span_make(h, (size + PAGE_BYTES - 1) >> PAGE_SHIFT, c->node);
 	if (!s)
 		return NULL;
+	unpoison(s->base, s->npages << PAGE_SHIFT);
 	if (!s->zeroed)
 		memset(s->base, 0, s->npages << PAGE_SHIFT);
 	s->shape = *shape;
@@ -534,6 +540,16 @@ uint64_t heap_cache_objects(struct heap_cache *c)
 	return n;
 }
 
+void heap_each_span(struct heap *h, void (*see)(struct span *, void *arg), void *arg)
+{
+	size_t npages = load_acq(&h->opened);
+	for (size_t i = 0; i < npages; i++) {
+		struct span *s = load_acq(&h->table[i]); /* A3 */
+		if (s && s->base == h->pages.base + (i << PAGE_SHIFT))
+			see(s, arg);
+	}
+}
+
 /* ---- beginning and end ---- */
 
 void heap_cache_init(struct heap_cache *c, struct heap *h, int node)
@@ -562,6 +578,7 @@ int heap_init(struct heap *h, size_t bytes)
 
 void heap_fini(struct heap *h)
 {
+	unpoison(h->pages.base, h->pages.opened << PAGE_SHIFT);
 	os_release(h->table, h->pages.npages * sizeof *h->table);
 	pages_fini(&h->pages);
 }

@@ -40,6 +40,7 @@
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 
+#include "alloc/poison.h"
 #include "alloc/slab.h"
 #include "alloc/span.h"
 
@@ -121,12 +122,20 @@ static inline void *heap_new(struct heap_cache *c, uint32_t cell, size_t slot_si
 	char *object = load_rlx(&run->at);
 	if (__builtin_expect(object == load_rlx(&run->end), 0))
 		return heap_new_slow(c, cell);
+	unpoison(object, slot_size);
 	store_rlx(&run->at, object + slot_size);
 	return object;
 }
 
 /* One of more than SMALL_MOST bytes. */
 void *heap_new_large(struct heap_cache *, size_t size, const struct shape *);
+
+/* Of an object that was just allocated, what its owner has not asked for: from `bytes` on it is not to be used. */
+static inline void heap_bound(const struct heap *h, const void *object, uint32_t cell, size_t bytes)
+{
+	size_t slot = cell ? h->cells[cell].size->size : (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	poison((const char *)object + bytes, slot - bytes);
+}
 
 /* What has been allocated keeps the colour it had, what comes has this one. */
 void heap_recolour(struct heap_cache *, enum heap_colour);
@@ -142,6 +151,9 @@ bool heap_is_swept(struct heap *);
 
 /* Sweeps some span that is not swept yet; false: there is none. *freed is how many bytes became free. */
 bool heap_sweep_one(struct heap *, size_t *freed);
+
+/* Calls see for every span that has been published and not freed. While nobody allocates or sweeps. */
+void heap_each_span(struct heap *, void (*see)(struct span *, void *arg), void *arg);
 
 /* What an address lies in. */
 struct heap_object {

@@ -1,4 +1,5 @@
 #include "alloc/span.h"
+#include "alloc/poison.h"
 
 #include "lockfree/assert.h"
 
@@ -89,16 +90,30 @@ void span_mark_all(struct span *s, uint32_t first, uint32_t n)
 	each_word(first, n, mark, s);
 }
 
+/* Objects that have died, and are not used any more. */
+static void poison_dead(struct span *s, uint32_t word, uint64_t dead)
+{
+	if (!WEFT_ASAN && !POISON_FILLS)
+		return;
+	for (; dead; dead &= dead - 1) {
+		char *object = span_slot(s, word * 64 + (uint32_t)__builtin_ctzll(dead));
+		unpoison(object, s->slot_size); /* what its owner had not asked for */
+		poison_fill(object, s->slot_size);
+		poison(object, s->slot_size);
+	}
+}
+
 uint32_t span_sweep(struct span *s, uint64_t cycle)
 {
 	uint32_t live = 0, before = s->nused;
 	for (uint32_t i = 0; i < words_of(s); i++) {
 		/* A word that looked like a pointer may have marked a slot that was handed out, not used, and given back. */
-		uint64_t marked = load_rlx(&s->marks[i]) & load_rlx(&s->used[i]);
+		uint64_t used = load_rlx(&s->used[i]), marked = load_rlx(&s->marks[i]) & used;
 		live += (uint32_t)__builtin_popcountll(marked);
 		store_rlx(&s->used[i], marked);
 		store_rlx(&s->marks[i], 0);
 		store_rlx(&s->scanned[i], 0);
+		poison_dead(s, i, used & ~marked);
 	}
 	/* What has been used once has something written in it. */
 	if (before)

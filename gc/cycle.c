@@ -30,6 +30,11 @@ static void ask(struct gc *gc, enum gc_ask what)
 	gc->host->ask(gc, what);
 }
 
+static bool may_begin(struct gc *gc, enum gc_phase next)
+{
+	return !gc->host->may_begin || gc->host->may_begin(gc, next);
+}
+
 static bool answered(struct gc *gc)
 {
 	if (!gc->answered)
@@ -224,8 +229,8 @@ static void end_marking(struct gc *gc)
 	gc->host->work(gc);
 }
 
-/* What is shaded from now on is of no interest: it may come as fast as it is marked. */
-static void close_or_go_on(struct gc *gc)
+/* False: marking is over, but for somebody else to end. What is shaded from now on is of no interest: it may come as fast as it is marked. */
+static bool close_or_go_on(struct gc *gc)
 {
 	struct gc_marker *m = gc->markers[0];
 	uint64_t before = m->live;
@@ -238,9 +243,12 @@ static void close_or_go_on(struct gc *gc)
 	if (m->live != before) {
 		set_phase(gc, GC_MARKING);
 		gc->host->work(gc);
-		return;
+		return true;
 	}
+	if (!may_begin(gc, GC_SWEEPING))
+		return false;
 	end_marking(gc);
+	return true;
 }
 
 static bool close_marking(struct gc *gc)
@@ -275,7 +283,7 @@ static bool next_phase(struct gc *gc)
 {
 	switch (gc_phase(gc)) {
 	case GC_IDLE:
-		if (!gc_is_due(gc))
+		if (!gc_is_due(gc) || !may_begin(gc, GC_ARMING))
 			return false;
 		begin(gc);
 		return true;
@@ -297,10 +305,7 @@ static bool next_phase(struct gc *gc)
 	case GC_MARKING:
 		return close_marking(gc);
 	case GC_CLOSING:
-		if (!answered(gc))
-			return false;
-		close_or_go_on(gc);
-		return true;
+		return answered(gc) && close_or_go_on(gc);
 	case GC_SWEEPING:
 		return end(gc);
 	}

@@ -12,12 +12,7 @@
 #ifndef GC_HOST_H
 #define GC_HOST_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-struct gc;
-struct gc_marker;
-struct gc_report;
+#include "gc/cycle.h"
 
 enum gc_ask { GC_ASK_PASS, GC_ASK_SCAN, GC_ASK_FLUSH };
 
@@ -30,6 +25,9 @@ struct gc_host {
 	bool (*scan)(struct gc *, struct gc_marker *, uint64_t budget);
 	/* Moves what all mutators have shaded to the words to be marked (gc_mutator_drain). */
 	void (*drain)(struct gc *);
+	/* Whether the caller may begin a cycle (next: GC_ARMING), or end marking (GC_SWEEPING: all that is reachable is marked, and nothing has been
+	 * swept). False: somebody else does it. By the holder of `step`. NULL: anybody may. */
+	bool (*may_begin)(struct gc *, enum gc_phase next);
 	/* There is work: whoever has nothing else to do may come. */
 	void (*work)(struct gc *);
 	/* A cycle has ended, sweeping included. */

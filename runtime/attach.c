@@ -17,6 +17,7 @@
  * it waits in one.
  *
  * R1 attached_parks: store_rel(parked)  ->  A1 is_parked (gchost.c): load_acq(parked)   its registers
+ * R2 make_key: store_rel(all_is_made)   ->  A2 attached_each: load_acq(all_is_made)   plain: the slab
  */
 #include "runtime/attach.h"
 #include "alloc/os.h"
@@ -40,6 +41,7 @@ static struct {
 
 static _Thread_local struct attached *attached;
 static struct slab all;
+static _Atomic bool all_is_made;
 
 struct attached *attached_self(void)
 {
@@ -48,7 +50,7 @@ struct attached *attached_self(void)
 
 void attached_each(void (*see)(void *attached, void *arg), void *arg)
 {
-	if (all.object_size)
+	if (load_acq(&all_is_made)) /* A2 */
 		slab_each(&all, see, arg);
 }
 
@@ -112,7 +114,8 @@ static int become_mutator(void)
 	struct attached *a = find_stack(&top, &size) ? slab_take_one(&all) : NULL;
 	if (!a)
 		return -ENOMEM;
-	a->mutator = (struct weft_mutator_){0, false};
+	a->mutator.p = 0;
+	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELAXED); /* who looks at all of them may see it */
 	a->g = stand_in();
 	a->stack_top = top;
 	a->stack_size = size;
@@ -170,6 +173,7 @@ static void detach_at_end(void *unused)
 static void make_key(void)
 {
 	slab_init(&all, sizeof(struct attached), ATTACHED_CHUNK);
+	store_rel(&all_is_made, true); /* R2 */
 	at_end.err = pthread_key_create(&at_end.key, detach_at_end);
 }
 

@@ -164,7 +164,7 @@ void gc_p_wakes(struct p *);
 COLD void gc_share_slow(struct p *, int64_t now);
 static inline void gc_share(struct p *p, int64_t now)
 {
-	if (unlikely(gc_is_on(&collector)))
+	if (unlikely(gc_is_on(&collector)) && !(WEFT_TSAN && p->gc_not_here))
 		gc_share_slow(p, now);
 }
 

@@ -156,6 +156,16 @@ static void debug_gcstress(struct config *c, const struct given *g)
 	c->gcstress = number_in(g->name, g->value, g->argument, 1, 1000000000);
 }
 
+static void debug_gcstw(struct config *c, const struct given *g)
+{
+	c->gcstw = number_in(g->name, g->value, g->argument, 0, 1);
+}
+
+static void debug_gcverify(struct config *c, const struct given *g)
+{
+	c->gcverify = number_in(g->name, g->value, g->argument, 0, 1);
+}
+
 static void debug_seed(struct config *c, const struct given *g)
 {
 	char *end;
@@ -188,6 +198,8 @@ static const struct key {
 	{"schedtrace", "MS", debug_schedtrace, "a line about the scheduler on stderr, every so many milliseconds"},
 	{"gctrace", "1", debug_gctrace, "a line about each cycle of the collector on stderr"},
 	{"gcstress", "N", debug_gcstress, "a cycle of the collector at every Nth allocation"},
+	{"gcstw", "1", debug_gcstw, "the collector marks while everything stands"},
+	{"gcverify", "1", debug_gcverify, "each cycle is verified: the end of the program, if a pointer was hidden from it"},
 	{"seed", "N", debug_seed, "a simulation, in which everything that happens follows from N"},
 	{"nodelay", NULL, debug_nodelay, "a simulation delays nobody: timers fire in their own nanosecond"},
 	{"help", NULL, debug_help, "prints this list, and ends the program"},
@@ -281,6 +293,8 @@ static void check_together(struct config *c)
 		return;
 	if (c->schedtrace_ms)
 		refuse("WEFT_DEBUG", debug, "'schedtrace' is by the clock, and a simulation has none");
+	if (c->gcstw || c->gcverify)
+		refuse("WEFT_DEBUG", debug, "'gcstw' and 'gcverify' stop threads, and a simulation has none");
 	if (c->spin == SPIN_POLL)
 		refuse("WEFT_SPIN", "poll", "a simulation (WEFT_DEBUG=seed) has no time to poll in");
 	if (c->pin == PIN_ON)

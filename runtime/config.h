@@ -22,6 +22,7 @@ struct config {
 	struct pace_settings pace;
 	bool gctrace;
 	unsigned gcstress; /* allocations between two cycles; 0: as the heap grows */
+	bool gcstw, gcverify;
 	bool simulate;
 	uint64_t seed;
 	enum sim_delays delays;

@@ -276,6 +276,13 @@ void dump_self(int fd, unsigned skip_frames)
 	printing_end(begun);
 }
 
+void dump_alone(void (*print_it)(void *), void *arg)
+{
+	bool begun = printing_begin();
+	print_it(arg);
+	printing_end(begun);
+}
+
 static void dump_on_crash(void)
 {
 	dump_all(STDERR_FILENO);

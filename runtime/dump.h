@@ -23,6 +23,9 @@ void dump_all(int fd);
 /* The calling goroutine, running. */
 void dump_self(int fd, unsigned skip_frames);
 
+/* Calls print(arg), which may ask for names and lines (trace.h): nobody else does meanwhile. On a thread's own stack. */
+void dump_alone(void (*print)(void *arg), void *arg);
+
 /* Who has started it, one line: "created by goroutine 1 at main.c:33 in app"; nothing if nobody has. */
 struct g;
 void dump_creator(int fd, const struct g *);

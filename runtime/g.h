@@ -192,6 +192,7 @@ struct p {
 	struct stats_part seen;
 	struct heap_cache *cache; /* of collected objects */
 	struct gc_marker *marker;
+	bool gc_not_here; /* ThreadSanitizer: who has ended picks another, and its identity is no place to work for the collector in */
 	_Atomic uint32_t gc_seen; /* gc.xstate, when it was even, and the cache was flushed for it */
 	uint32_t gc_cycle;        /* that gc_ns is about */
 	int64_t gc_ns;            /* given to it */

@@ -5,6 +5,7 @@
 #include "runtime/collect.h"
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
+#include "runtime/gcsite.h"
 #include "runtime/panic.h"
 
 #include <weft/gc.h>
@@ -136,8 +137,9 @@ static COLD _Noreturn void panic_outside(void)
 	weft_panic("collected memory is for goroutines and attached threads (weft_attach)");
 }
 
-/* cell HEAP_NO_CELL: it is to be looked for, or a large one; otherwise nobody asks for bytes and shape. */
-static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
+/* cell HEAP_NO_CELL: it is to be looked for, or a large one; otherwise nobody asks for bytes and shape. Of the object `used` bytes are the
+ * program's. */
+static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell, size_t used, const weft_type *t, uintptr_t caller)
 {
 	struct m *m = m_self();
 	if ((unlikely(!m) || unlikely(!m_g(m))) && !gc_self())
@@ -150,30 +152,21 @@ static void *new_object(size_t bytes, const struct shape *shape, uint32_t cell)
 	if (bytes <= SMALL_MOST && !cell)
 		cell = cell_for(bytes, shape);
 	void *object = p ? new_on(p, bytes, shape, cell) : new_without_p(bytes, shape, cell);
+	heap_bound(&collector.heap, object, cell, used);
+	gc_site_note(object, t, caller);
 	if (p)
 		fiber_publish(p->marker);
 	call_end(outermost);
 	return object;
 }
 
-void *weft_new_slow_(const weft_type *t)
+/* In a slot's last word, behind what is the program's. */
+static NOT_INSTRUMENTED void set_type(char *at, const struct gc_type *type)
 {
-	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_ACQUIRE);
-	if (likely(place != 0))
-		return new_object(0, NULL, (uint32_t)place);
-	struct shape shape = shape_of(t);
-	if (t->size > SMALL_MOST - 2 * WORD || t->align > SLOT_ALIGN || shape.kind == SHAPE_TYPED)
-		return weft_new_array_(t, 1);
-	size_t bytes = bytes_for(t, 1, &shape);
-	if (!gc_self())
-		panic_outside();
-	void *object = new_object(bytes, &shape, HEAP_NO_CELL);
-	uint64_t slot = size_classes[size_class_of(bytes)].size;
-	__atomic_store_n(&t->lazy_->place, slot << 32 | cell_for(bytes, &shape), __ATOMIC_RELEASE);
-	return object;
+	__atomic_store_n((const void **)(void *)at, type, __ATOMIC_RELEASE);
 }
 
-void *weft_new_array_(const weft_type *t, size_t count)
+static void *new_array(const weft_type *t, size_t count, uintptr_t caller)
 {
 	struct shape shape = shape_of(t);
 	if (t->align > PAGE_BYTES)
@@ -181,13 +174,36 @@ void *weft_new_array_(const weft_type *t, size_t count)
 	size_t bytes = bytes_for(t, count, &shape);
 	if (bytes > collector.heap.pages.npages << PAGE_SHIFT)
 		too_large(count, t->size);
-	char *object = new_object(bytes, &shape, HEAP_NO_CELL);
+	char *object = new_object(bytes, &shape, HEAP_NO_CELL, t->size * count, t, caller);
 	if (shape.kind == SHAPE_TYPED) {
 		size_t slot = bytes > SMALL_MOST ? (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES
 						 : size_classes[size_class_of(bytes)].size;
-		__atomic_store_n((const void **)(void *)(object + slot - WORD), scan_of(t), __ATOMIC_RELEASE);
+		set_type(object + slot - WORD, scan_of(t));
 	}
 	return object;
+}
+
+void *weft_new_slow_(const weft_type *t)
+{
+	uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_ACQUIRE);
+	if (likely(place != 0))
+		return new_object(0, NULL, (uint32_t)place, t->size, t, caller);
+	struct shape shape = shape_of(t);
+	if (t->size > SMALL_MOST - 2 * WORD || t->align > SLOT_ALIGN || shape.kind == SHAPE_TYPED)
+		return new_array(t, 1, caller);
+	size_t bytes = bytes_for(t, 1, &shape);
+	if (!gc_self())
+		panic_outside();
+	void *object = new_object(bytes, &shape, HEAP_NO_CELL, t->size, t, caller);
+	uint64_t slot = size_classes[size_class_of(bytes)].size;
+	__atomic_store_n(&t->lazy_->place, slot << 32 | cell_for(bytes, &shape), __ATOMIC_RELEASE);
+	return object;
+}
+
+void *weft_new_array_(const weft_type *t, size_t count)
+{
+	return new_array(t, count, (uintptr_t)__builtin_return_address(0));
 }
 
 void *weft_new_bytes(size_t size)
@@ -195,7 +211,7 @@ void *weft_new_bytes(size_t size)
 	static const struct shape leaf = {.kind = SHAPE_LEAF};
 	if (size > collector.heap.pages.npages << PAGE_SHIFT)
 		too_large(size, 1);
-	return new_object(size ? size : 1, &leaf, HEAP_NO_CELL);
+	return new_object(size ? size : 1, &leaf, HEAP_NO_CELL, size, NULL, (uintptr_t)__builtin_return_address(0));
 }
 
 void **weft_new_ptrs(size_t count)
@@ -203,7 +219,7 @@ void **weft_new_ptrs(size_t count)
 	static const struct shape pointers = {SHAPE_MAP, 1, 1};
 	if (count > (collector.heap.pages.npages << PAGE_SHIFT) / WORD)
 		too_large(count, WORD);
-	return new_object(count ? count * WORD : WORD, &pointers, HEAP_NO_CELL);
+	return new_object(count ? count * WORD : WORD, &pointers, HEAP_NO_CELL, count * WORD, NULL, (uintptr_t)__builtin_return_address(0));
 }
 
 /* ---- storing ---- */

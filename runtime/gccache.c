@@ -56,11 +56,13 @@ bool gc_flush_if_idle(struct p *p)
 	fiber_observe(p->marker);
 	if (cas_acqrel(&p->xgc, &asleep, P_GC_HELD)) {
 		gc_flush(p);
+		fiber_publish(p->marker);
 		store_rel(&p->xgc, P_GC_ASLEEP);
 		return true;
 	}
 	if (cas_acqrel(&p->xstatus, &blocked, P_HELD)) {
 		gc_flush(p);
+		fiber_publish(p->marker);
 		store_rel(&p->xstatus, P_BLOCKED);
 		return true;
 	}
@@ -155,6 +157,15 @@ void gc_flush_shared(void)
 	spin_unlock(&shared.lock);
 }
 
+void gc_settle_caches(void)
+{
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		heap_recolour(sched.ps[i]->cache, sched.ps[i]->cache->colour);
+	spin_lock(&shared.lock);
+	heap_recolour(&shared.cache, shared.cache.colour);
+	spin_unlock(&shared.lock);
+}
+
 void gc_caches_start(bool one_by_one)
 {
 	for (unsigned i = 0; i < sched.nprocs; i++) {
@@ -162,4 +173,5 @@ void gc_caches_start(bool one_by_one)
 		sched.ps[i]->cache->one_by_one = one_by_one;
 	}
 	heap_cache_init(&shared.cache, &collector.heap, -1);
+	shared.cache.one_by_one = one_by_one;
 }

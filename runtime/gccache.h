@@ -24,6 +24,9 @@ void gc_flush(struct p *);
 bool gc_flush_if_idle(struct p *);
 void gc_flush_shared(void);
 
+/* All that has been allocated has its mark, if it is black. While nobody allocates. */
+void gc_settle_caches(void);
+
 /* one_by_one: heap.h. */
 void gc_caches_start(bool one_by_one);
 

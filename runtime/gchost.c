@@ -26,8 +26,10 @@
 #include "runtime/gcroots.h"
 #include "runtime/gcshade.h"
 #include "runtime/gcstack.h"
+#include "runtime/gcstand.h"
 #include "runtime/gcwatch.h"
 #include "runtime/placement.h"
+#include "runtime/world.h"
 
 #include <weft/go.h>
 #include <weft/mem.h>
@@ -129,8 +131,10 @@ void gc_safe_point(struct m *m)
 void gc_back_slow(struct m *m)
 {
 	struct g *g = m_g(m);
+	void *me = gc_enter(m);
 	if (gc_claim(g))
 		gc_look_at_self(g, stack_top(load_acq(&g->stack)));
+	gc_leave(m, me);
 }
 
 void gc_safe_point_outside(struct attached *a)
@@ -321,6 +325,10 @@ static bool is_scanned(struct g *g, int64_t now)
 	case GC_CLAIM_MINE:
 		break;
 	}
+	if (gc_stands()) {
+		gc_looked_at(g);
+		return true;
+	}
 	if (!load_acq(&g->ctx.xon_cpu)) {
 		gc_look_at_parked(g);
 		return true;
@@ -344,6 +352,10 @@ static void scan_attached(void *object, void *arg)
 	enum gc_claim_result c = gc_try_claim(a->g);
 	if (c == GC_CLAIM_DONE)
 		return;
+	if (c == GC_CLAIM_MINE && gc_stands()) {
+		gc_looked_at(a->g);
+		return;
+	}
 	if (c == GC_CLAIM_MINE && is_parked(a)) {
 		gc_look_at_section(a->g, &a->section, a->stack_top);
 		return;
@@ -386,6 +398,22 @@ static bool all_flushed(int64_t now)
 
 /* ---- the host ---- */
 
+static void note_range(void *f, struct g *g, const void *from, const void *to)
+{
+	(void)g;
+	gc_note_words(f, from, to);
+}
+
+/* And what Ps allocate from when the world goes on, to when they flush, is black. */
+static void note_all_stacks(void)
+{
+	struct gc_filling f = gc_filling(GC_STACK);
+	world_each_range(note_range, &f);
+	gc_fill_end(&f);
+	for (unsigned i = 0; i < sched.nprocs; i++)
+		gc_blacken(sched.ps[i]);
+}
+
 static void ask(struct gc *gc, enum gc_ask what)
 {
 	(void)gc;
@@ -397,6 +425,8 @@ static void ask(struct gc *gc, enum gc_ask what)
 	fence_full(); /* who comes back from a section or from sleep sees the state, or is seen to be back */
 	if (what == GC_ASK_SCAN)
 		gc_roots_begin();
+	if (what == GC_ASK_SCAN && gc_stands())
+		note_all_stacks();
 }
 
 static bool answered(struct gc *gc)
@@ -405,7 +435,7 @@ static bool answered(struct gc *gc)
 	(void)gc;
 	switch (host.what) {
 	case GC_ASK_PASS:
-		if (all_passed(now))
+		if (gc_stands() || all_passed(now))
 			return true;
 		if (!may_fence(now))
 			return false;
@@ -435,7 +465,7 @@ static void drain(struct gc *gc)
 static void work(struct gc *gc)
 {
 	(void)gc;
-	for (unsigned i = 0; i < sched.nprocs; i++)
+	for (unsigned i = 0; i < sched.nprocs && !gc_stands(); i++)
 		if (!is_resting(sched.ps[i]) && is_asleep(sched.ps[i]))
 			wake_for_a_look(sched.ps[i]);
 }
@@ -478,7 +508,7 @@ static void ended(struct gc *gc, const struct gc_report *r)
 }
 
 static const struct gc_host the_host = {
-    .ask = ask, .answered = answered, .scan = scan, .drain = drain, .work = work, .ended = ended, .beside = beside, .now = weft_now};
+    .ask = ask, .answered = answered, .scan = scan, .drain = drain, .may_begin = gc_stand_may_begin, .work = work, .ended = ended, .beside = beside, .now = weft_now};
 
 /* ---- start ---- */
 
@@ -512,7 +542,8 @@ void gc_start(const struct config *config)
 	if (gc_init(&collector, &the_host, heap_bytes(), markers, 1 + sched.nprocs, &config->pace))
 		fatal("no address space for a collected heap");
 	manual_refuse(collector.heap.pages.base, collector.heap.pages.npages << PAGE_SHIFT);
-	gc_caches_start(config->gcstress);
+	gc_caches_start(config->gcstress || config->gcverify);
+	gc_stand_start(config);
 	gc_stress(config->gcstress);
 	gc_settings_start(&config->pace);
 	host.trace = config->gctrace;

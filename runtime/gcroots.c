@@ -157,6 +157,33 @@ bool gc_roots_look(void)
 	return more;
 }
 
+void gc_roots_each(void (*see)(const struct weft_root_ *, void *arg), void *arg)
+{
+	spin_lock(&roots.lock);
+	for (struct weft_root_ *r = roots.first; r; r = r->next)
+		see(r, arg);
+	spin_unlock(&roots.lock);
+}
+
+void gc_roots_note_held(enum gc_held what, struct gc_filling *f)
+{
+	switch (what) {
+	case GC_HELD_TIMERS:
+		look.wheel = 0;
+		look.slot = LAST_SLOT;
+		while (scan_timers(f))
+			;
+		break;
+	case GC_HELD_AREAS:
+		areas_begin();
+		while (areas_look(f))
+			;
+		break;
+	case GC_HELD_POOLS:
+		pool_each_word(note_pooled, f);
+	}
+}
+
 bool gc_roots_settle(bool (*settled)(struct g *, int64_t now), int64_t now)
 {
 	for (unsigned i = 0; i < look.npending;) {

@@ -4,6 +4,7 @@
  */
 #include "runtime/gcwatch.h"
 #include "alloc/os.h"
+#include "runtime/gcstand.h"
 #include "runtime/pool.h"
 #include "runtime/sched.h"
 
@@ -85,6 +86,7 @@ static bool watch_once(int64_t now)
 	gc_tidy_up();
 	bool releases = release_some(now);
 	gc_step(&collector, NULL, 0, GC_SPARE);
+	gc_stand_serve();
 	return releases || gc_is_on(&collector);
 }
 

@@ -730,6 +730,14 @@ static inline bool is_wanted(const struct stack *s, uint32_t bytes)
 	return bytes ? stack_size(s) == bytes : likely(s->class == STACK_COMMON);
 }
 
+static inline struct g *pick_after_end(struct p *p)
+{
+	p->gc_not_here = WEFT_TSAN;
+	struct g *next = pick(p, TREE);
+	p->gc_not_here = false;
+	return next;
+}
+
 /* The goroutine has ended; in the scheduler's identity. Its successor, if that has not run yet and wants a
  * stack like this one, is given it: true, and it goes on where we stand. Otherwise this stack is free, and
  * *next is to be switched to. */
@@ -742,9 +750,10 @@ static inline bool end_and_pick(struct m *m, struct g *g, struct g **next)
 	store_rlx(&g->ctx.xon_cpu, 0);
 	p->joined = g->joined ? load_rlx(&g->creator) : 0;
 	g_recycle(p, g);
-	struct g *n = *next = pick(p, TREE);
+	struct g *n = *next = pick_after_end(p);
 	if (n && !load_rlx(&n->stack) && is_wanted(s, n->stack_want) && !gc_before_run_elsewhere(p)) {
-		gc_before_run(m, n);
+		if (!WEFT_TSAN) /* it was asked just now */
+			gc_before_run(m, n);
 		store_rel(&n->stack, s); /* overflow.c: R1 */
 		store_rlx(&n->ctx.xon_cpu, 1);
 		g_set_state(n, G_RUNNING);
@@ -821,7 +830,7 @@ void weft_exit_goroutine(void)
 	g_recycle(p, g);
 	if (WEFT_ASAN)
 		fiber_unpoison(stack_base(s), stack_size(s));
-	struct g *next = pick(p, TREE);
+	struct g *next = pick_after_end(p);
 	retire_stack(p, s);
 	leave_for_good(m, next);
 }

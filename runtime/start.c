@@ -13,6 +13,7 @@
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
+#include "runtime/gcverify.h"
 #include "runtime/options.h"
 #include "runtime/overflow.h"
 #include "runtime/panic.h"
@@ -286,6 +287,7 @@ static void main_goroutine(void *unused)
 	(void)unused;
 	program.result = program.app(program.argc, program.argv);
 	panic_let_end();
+	gc_verify_let_end();
 	call_begin_blocking();
 	sim_report();
 	store_seq(&sched.stopping, true);

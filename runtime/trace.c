@@ -13,7 +13,9 @@
 
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
+#include <dwarf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -162,16 +164,48 @@ struct place {
 };
 
 /* Clang leaves out the table that says which unit an address lies in (.debug_aranges): then every unit is asked. */
-static void find_line_in_units(Dwfl_Module *module, uintptr_t pc, struct place *p)
+static Dwarf_Die *unit_of(Dwfl_Module *module, uintptr_t pc, Dwarf_Addr *bias)
+{
+	Dwarf_Die *unit = dwfl_module_addrdie(module, pc, bias);
+	if (unit)
+		return unit;
+	while ((unit = dwfl_module_nextcu(module, unit, bias)))
+		if (dwarf_haspc(unit, pc - *bias) > 0)
+			return unit;
+	return NULL;
+}
+
+/* What stands inline there comes from weft's headers: then the place is where the program has it. */
+static void leave_inlined(Dwarf_Die *unit, Dwarf_Addr pc, struct place *p)
+{
+	Dwarf_Die *scopes = NULL;
+	Dwarf_Files *files;
+	size_t nfiles;
+	int n = dwarf_getsrcfiles(unit, &files, &nfiles) == 0 ? dwarf_getscopes(unit, pc, &scopes) : 0;
+	for (int i = 0; i < n; i++) {
+		Dwarf_Attribute attr;
+		Dwarf_Word file, line;
+		if (dwarf_tag(&scopes[i]) != DW_TAG_inlined_subroutine)
+			continue;
+		const char *name = dwarf_diename(&scopes[i]);
+		if (!name || strncmp(name, "weft_", 5) != 0 || dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_file, &attr), &file) ||
+		    dwarf_formudata(dwarf_attr(&scopes[i], DW_AT_call_line, &attr), &line))
+			break;
+		p->file = dwarf_filesrc(files, file, NULL, NULL);
+		p->line = (int)line;
+	}
+	free(scopes);
+}
+
+static void find_line(Dwfl_Module *module, uintptr_t pc, struct place *p)
 {
 	Dwarf_Addr bias;
-	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias));) {
-		Dwarf_Line *line = dwarf_haspc(unit, pc - bias) > 0 ? dwarf_getsrc_die(unit, pc - bias) : NULL;
-		if (line && dwarf_lineno(line, &p->line) == 0) {
-			p->file = dwarf_linesrc(line, NULL, NULL);
-			return;
-		}
-	}
+	Dwarf_Die *unit = unit_of(module, pc, &bias);
+	Dwarf_Line *line = unit ? dwarf_getsrc_die(unit, pc - bias) : NULL;
+	if (!line || dwarf_lineno(line, &p->line))
+		return;
+	p->file = dwarf_linesrc(line, NULL, NULL);
+	leave_inlined(unit, pc - bias, p);
 }
 
 /* Of pc, which stands for what `inside` is a byte of. */
@@ -185,11 +219,7 @@ static struct place find_place(uintptr_t pc, uintptr_t inside)
 	GElf_Sym symbol;
 	p.name = dwfl_module_addrinfo(module, inside, &p.offset, &symbol, NULL, NULL, NULL);
 	p.offset += pc - inside;
-	Dwfl_Line *line = dwfl_module_getsrc(module, inside);
-	if (line)
-		p.file = dwfl_lineinfo(line, NULL, &p.line, NULL, NULL, NULL);
-	else
-		find_line_in_units(module, inside, &p);
+	find_line(module, inside, &p);
 	if (p.file && strrchr(p.file, '/'))
 		p.file = strrchr(p.file, '/') + 1;
 	return p;

@@ -213,9 +213,10 @@ static void see_attached(void *object, void *arg)
 {
 	struct attached *a = object;
 	struct ranges *r = arg;
+	if (!load_acq(&a->tid))
+		return;
 	r->of = a->g;
-	if (load_acq(&a->tid))
-		gc_ranges_of_section(a->g, &a->section, a->stack_top, see_range, r);
+	gc_ranges_of_section(a->g, &a->section, a->stack_top, see_range, r);
 }
 
 void world_each_range(void (*see)(void *, struct g *, const void *, const void *), void *arg)

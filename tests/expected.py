@@ -60,6 +60,8 @@ def _throttle_is_off() -> bool:
 CONDITIONS = {
     "arm64": lambda skip: skip.flavour == "arm64",  # under qemu
     "debug": lambda skip: skip.flavour == "debug",
+    "no-asan": lambda skip: skip.flavour != "asan",
+    "no-asserts": lambda skip: skip.flavour not in ("debug", "asan", "tsan"),
     "one-cpu": lambda skip: len(os.sched_getaffinity(0)) < 2,
     "no-chromium": lambda skip: not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     "no-gdb": lambda skip: not shutil.which("gdb"),

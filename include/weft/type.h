@@ -44,6 +44,7 @@ typedef struct weft_type weft_type;
 typedef struct weft_pointers {
 	size_t offset; /* bytes */
 	size_t n;
+	const char *name; /* the member's, as the declaration has it */
 } weft_pointers;
 
 struct weft_field;
@@ -157,7 +158,7 @@ WEFT_BEGIN_DECLS
 #define WEFT_POINTS_(c, m)  WEFT_IS_POINTER_(WEFT_ELEMENT_(WEFT_ELEMENT_(WEFT_MEMBER_(c, m))))
 #endif
 
-#define WEFT_POINTERS_(c, m) {offsetof(c, m), sizeof(WEFT_MEMBER_(c, m)) / WEFT_TYPE_WORD_},
+#define WEFT_POINTERS_(c, m) {offsetof(c, m), sizeof(WEFT_MEMBER_(c, m)) / WEFT_TYPE_WORD_, #m},
 #define WEFT_POINTERS_CHECK_(c, m)                                    \
 	WEFT_STATIC_ASSERT_(WEFT_POINTS_(c, m), #m " is no pointer"); \
 	WEFT_STATIC_ASSERT_(offsetof(c, m) % WEFT_TYPE_WORD_ == 0, #m " is not aligned as pointers are");

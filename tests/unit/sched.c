@@ -815,6 +815,8 @@ static void accepted(const char *name, const char *val)
 	"schedtrace=MS (a line about the scheduler on stderr, every so many milliseconds), "                          \
 	"gctrace=1 (a line about each cycle of the collector on stderr), "                                            \
 	"gcstress=N (a cycle of the collector at every Nth allocation), "                                             \
+	"gcstw=1 (the collector marks while everything stands), "                                                      \
+	"gcverify=1 (each cycle is verified: the end of the program, if a pointer was hidden from it), "              \
 	"seed=N (a simulation, in which everything that happens follows from N), "                                    \
 	"nodelay (a simulation delays nobody: timers fire in their own nanosecond), "                                 \
 	"help (prints this list, and ends the program)"
@@ -856,6 +858,11 @@ TEST(bad_settings_are_one_line_and_status_2)
 	refused("WEFT_DEBUG", "seed=0x1", SEEDS);
 	refused("WEFT_DEBUG", "seed=18446744073709551616", SEEDS);
 	refused("WEFT_DEBUG", "nodelay", "'nodelay' is about a simulation: seed=N is wanted beside it");
+	refused("WEFT_DEBUG", "gcverify", "'gcverify' wants a value: gcverify=1");
+	refused("WEFT_DEBUG", "gcstw=2", "a number from 0 to 1 is wanted");
+	refused("WEFT_DEBUG", "gcverify=yes", "a number from 0 to 1 is wanted");
+	refused("WEFT_DEBUG", "gcstw=1,seed=1", "'gcstw' and 'gcverify' stop threads, and a simulation has none");
+	refused("WEFT_DEBUG", "gcverify=1,seed=1", "'gcstw' and 'gcverify' stop threads, and a simulation has none");
 	refused("WEFT_DEBUG", "schedtrace=1,seed=1", "'schedtrace' is by the clock, and a simulation has none");
 	refused("WEFT_PROC", "1", "unknown variable");
 	refused("WEFT_GOGC", "-5", "a percentage is wanted, or off");
