@@ -4,6 +4,7 @@
  * where they should be (placement.c). So all Ms are alike, none has to come home from a goroutine that has been
  * abandoned, and the thread that weft_main returns on is as it was.
  */
+#include "alloc/manual.h"
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
 #include "runtime/bias.h"
@@ -13,6 +14,7 @@
 #include "runtime/dump.h"
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
+#include "runtime/leaks.h"
 #include "runtime/options.h"
 #include "runtime/overflow.h"
 #include "runtime/panic.h"
@@ -158,6 +160,8 @@ static void m_run(struct m *m)
 	store_rlx(&m->fiber, fiber_current());
 	store_rlx(&m->tid, os_thread());
 	find_own_stack(m);
+	store_rlx(&m->frames_end, __builtin_frame_address(0));
+	manual_heap_open(&m->heap);
 	os_exact_timers();
 	os_short_slice();
 	epoch_register();
@@ -167,6 +171,7 @@ static void m_run(struct m *m)
 	m_loop(m);
 	epoch_offline();
 	epoch_unregister();
+	manual_heap_close(&m->heap);
 	store_rlx(&m->tid, 0);
 	m_current = NULL;
 	weft_mutator_ = NULL;
@@ -338,6 +343,7 @@ static void prepare(void)
 	m_free(first);
 	dump_install();
 	overflow_init();
+	leaks_start();
 	fork_init();
 	program.schedtrace_ms = config.schedtrace_ms;
 	store_seq(&sched.running, true);
