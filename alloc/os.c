@@ -1,5 +1,6 @@
 #include "alloc/os.h"
 #include "lockfree/atomic.h"
+#include "lockfree/spin.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -55,12 +56,81 @@ static int planned_failure(enum os_call call)
 	return sub_rlx(&planned[call].countdown, 1) == 1 ? load_rlx(&planned[call].err) : 0;
 }
 
+/* What is reserved; a table that grows. What finds no room there goes unlisted. */
+static struct {
+	struct spin lock;
+	struct range {
+		uintptr_t from, to;
+	} few[64], *all;
+	size_t n, room;
+} reserved = {.all = reserved.few, .room = sizeof reserved.few / sizeof *reserved.few};
+
+static void *map(size_t bytes, int protection)
+{
+	void *base = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return base == MAP_FAILED ? NULL : base;
+}
+
+void *os_map(size_t bytes)
+{
+	return planned_failure(OS_RESERVE) ? NULL : map(bytes, PROT_READ | PROT_WRITE);
+}
+
+void os_unmap(void *base, size_t bytes)
+{
+	munmap(base, bytes);
+}
+
+static bool grow_locked(void)
+{
+	size_t bytes = reserved.room * sizeof *reserved.all;
+	struct range *larger = map(2 * bytes, PROT_READ | PROT_WRITE);
+	if (!larger)
+		return false;
+	memcpy(larger, reserved.all, bytes);
+	if (reserved.all != reserved.few)
+		munmap(reserved.all, bytes);
+	reserved.all = larger;
+	reserved.room *= 2;
+	return true;
+}
+
+static void list(void *base, size_t bytes)
+{
+	spin_lock(&reserved.lock);
+	if (reserved.n < reserved.room || grow_locked())
+		reserved.all[reserved.n++] = (struct range){(uintptr_t)base, (uintptr_t)base + bytes};
+	spin_unlock(&reserved.lock);
+}
+
+/* The youngest goes first, mostly. */
+static void unlist(const void *base)
+{
+	spin_lock(&reserved.lock);
+	size_t i = reserved.n;
+	while (i && reserved.all[i - 1].from != (uintptr_t)base)
+		i--;
+	if (i)
+		reserved.all[i - 1] = reserved.all[--reserved.n];
+	spin_unlock(&reserved.lock);
+}
+
+void os_each_reserved(void (*see)(void *arg, uintptr_t from, uintptr_t to), void *arg)
+{
+	spin_lock(&reserved.lock);
+	for (size_t i = 0; i < reserved.n; i++)
+		see(arg, reserved.all[i].from, reserved.all[i].to);
+	spin_unlock(&reserved.lock);
+}
+
 static void *reserve(size_t bytes, int protection)
 {
 	if (planned_failure(OS_RESERVE))
 		return NULL;
-	void *base = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return base == MAP_FAILED ? NULL : base;
+	void *base = map(bytes, protection);
+	if (base)
+		list(base, bytes);
+	return base;
 }
 
 void *os_reserve(size_t bytes)
@@ -86,8 +156,10 @@ void os_small_pages(void *base, size_t bytes)
 	madvise(base, bytes, MADV_NOHUGEPAGE);
 }
 
+/* Off the list first: the address may be somebody else's right afterwards. */
 void os_release(void *base, size_t bytes)
 {
+	unlist(base);
 	munmap(base, bytes);
 }
 
@@ -418,6 +490,13 @@ int os_peek(uintptr_t address, uintptr_t *word)
 	struct iovec to = {word, sizeof *word}, from = {(void *)address, sizeof *word};
 	ssize_t n = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
 	return n == (ssize_t)sizeof *word ? 0 : n < 0 ? -errno : -EFAULT;
+}
+
+long os_copy(void *to, uintptr_t from, size_t bytes)
+{
+	struct iovec here = {to, bytes}, there = {(void *)from, bytes};
+	ssize_t n = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+	return n < 0 ? -errno : n;
 }
 
 /* ThreadSanitizer keeps a signal until the one that it has interrupted makes a call that it knows, and a futex is none: who sleeps

@@ -23,6 +23,14 @@ void *os_reserve_closed(size_t bytes, enum os_closed);
 int os_open(void *base, size_t bytes);
 void os_release(void *base, size_t bytes);
 
+/* Memory that is not listed below: for who must wait for nobody. */
+void *os_map(size_t bytes);
+void os_unmap(void *base, size_t bytes);
+
+/* Calls see(arg, from, to) for each range that was reserved, in either way, and is not released: memory of weft's own, and none that a program
+ * writes to as it likes. Holds up whoever reserves. */
+void os_each_reserved(void (*see)(void *arg, uintptr_t from, uintptr_t to), void *arg);
+
 /* Has a range that is not touched yet come page by page, also where the system prefers huge ones: a touch then zeroes 4 KiB
  * and not 2 MiB. A hint. */
 void os_small_pages(void *base, size_t bytes);
@@ -108,6 +116,9 @@ void os_futex_wake_all(_Atomic uint32_t *word);
 
 /* The word at an address of this process, which may not be mapped, or be written meanwhile. 0, or a negative errno. */
 int os_peek(uintptr_t address, uintptr_t *word);
+
+/* Copies memory of this process that may not be mapped: how many bytes, from the first; a negative errno if that is none. */
+long os_copy(void *to, uintptr_t from, size_t bytes);
 
 /* How many threads the process has; 0 if that cannot be found out. */
 int os_threads(void);

@@ -6,11 +6,21 @@ enum { SHARDS = 16, AREAS_A_LOOK = 32 };
 /* And where the look is in it. */
 static struct shard {
 	ON_OWN_LINE struct spin lock; /* of all else */
-	struct area *first;
+	area_link first;
 	bool entered;
-	struct area *at;
+	area_link at;
 	size_t done; /* of that area */
 } shards[SHARDS];
+
+static area_link hide(struct area *a)
+{
+	return a ? ~(area_link)a : 0;
+}
+
+static struct area *show(area_link l)
+{
+	return l ? (struct area *)~l : NULL;
+}
 
 static unsigned looked; /* shards that have been looked through */
 
@@ -30,10 +40,10 @@ void area_add(struct area *a, bool (*look)(struct area *, size_t *at, struct gc_
 	struct shard *s = &shards[a->shard];
 	spin_lock(&s->lock);
 	a->next = s->first;
-	a->link = &s->first;
+	a->prev = hide(NULL);
 	if (a->next)
-		a->next->link = &a->next;
-	s->first = a;
+		show(a->next)->prev = hide(a);
+	s->first = hide(a);
 	spin_unlock(&s->lock);
 	call_end(outermost);
 }
@@ -44,13 +54,16 @@ void area_drop_reclaimed(struct area *a)
 		return;
 	struct shard *s = &shards[a->shard];
 	spin_lock(&s->lock);
-	if (s->at == a) {
+	if (show(s->at) == a) {
 		s->at = a->next;
 		s->done = 0;
 	}
-	*a->link = a->next;
+	if (a->prev)
+		show(a->prev)->next = a->next;
+	else
+		s->first = a->next;
 	if (a->next)
-		a->next->link = a->link;
+		show(a->next)->prev = a->prev;
 	a->look = NULL;
 	spin_unlock(&s->lock);
 }
@@ -89,6 +102,7 @@ void area_word_drop(struct area_word *w)
 	if (gc_shades())
 		gc_shade_word(&word);
 	area_drop(&w->area);
+	store_rlx(&w->word, NULL); /* its memory may lie about for long, freed by another thread than its own: reach.h */
 	call_end(outermost);
 }
 
@@ -106,9 +120,10 @@ static bool look_in(struct shard *s, struct gc_filling *f)
 		s->done = 0;
 	}
 	for (unsigned n = 0; n < AREAS_A_LOOK && s->at; n++) {
-		if (s->at->look(s->at, &s->done, f))
+		struct area *a = show(s->at);
+		if (a->look(a, &s->done, f))
 			break;
-		s->at = s->at->next;
+		s->at = a->next;
 		s->done = 0;
 	}
 	return s->at;

@@ -9,8 +9,11 @@
 
 #include "runtime/collect.h"
 
+/* The links do not pass for pointers: what a program's own memory leads to (reach.h) is not everything that there is. */
+typedef uintptr_t area_link;
+
 struct area {
-	struct area *next, **link; /* of its shard; the shard's lock */
+	area_link next, prev; /* of its shard; the shard's lock */
 	/* Notes words from *at on, a few thousand at most, and moves *at; false: that was all. Under the shard's lock, while others use what is
 	 * in it. */
 	bool (*look)(struct area *, size_t *at, struct gc_filling *);

@@ -25,6 +25,7 @@
  */
 #include "runtime/chan.h"
 #include "lockfree/assert.h"
+#include "lockfree/sanitize.h"
 #include "runtime/area.h"
 #include "runtime/call.h"
 #include "runtime/panic.h"
@@ -174,6 +175,12 @@ static bool look_at_buffer(struct area *a, size_t *done, struct gc_filling *f)
 }
 static_assert(offsetof(struct tail, area) == 0, "one is found by the other");
 
+/* From its address: nothing that is copied elsewhere has it. */
+static uint32_t tag_of(const struct weft_chan *c)
+{
+	return (uint32_t)((uintptr_t)c * UINT64_C(0x9e3779b97f4a7c15) >> 32) | 1;
+}
+
 static weft_chan *make(size_t elem_size, size_t cap, bool leaf)
 {
 	size_t bytes, tail = leaf || elem_size < sizeof(void *) ? 0 : sizeof(struct tail) + _Alignof(struct tail);
@@ -189,7 +196,8 @@ static weft_chan *make(size_t elem_size, size_t cap, bool leaf)
 	memset(c, 0, sizeof *c);
 	c->elem_size = (uint32_t)elem_size;
 	c->cap = cap;
-	c->buf = (char *)(c + 1);
+	c->buf = bytes ? (char *)(c + 1) : (char *)c; /* behind it is somebody else's: reach.h */
+	c->tag = tag_of(c);
 	c->leaf = !tail;
 	if (has_tail(c)) {
 		*tail_of(c) = (struct tail){.of = c};
@@ -215,7 +223,9 @@ void chan_set_source(struct weft_chan *c, struct chan_source *source)
 
 static void reclaim(struct epoch_entry *entry)
 {
-	weft_free((char *)entry - offsetof(struct weft_chan, retired));
+	struct weft_chan *c = (struct weft_chan *)(void *)((char *)entry - offsetof(struct weft_chan, retired));
+	c->tag = 0; /* whoever gets the memory next has no channel there */
+	weft_free(c);
 }
 
 void weft_chan_free(weft_chan *c)
@@ -335,7 +345,7 @@ static inline int send(struct weft_chan *c, const void *elem, bool many, weft_de
 void weft_send(weft_chan *c, const void *elem)
 {
 	if (unlikely(!c))
-		block_for_ever(WAIT_SEND);
+		block_for_ever(WAIT_SEND_NIL);
 	send(c, elem, false, WEFT_NEVER);
 }
 
@@ -359,7 +369,7 @@ int weft_try_send(weft_chan *c, const void *elem)
 static int wait_out(enum wait_reason why, weft_deadline deadline)
 {
 	if (deadline.ns == INT64_MAX)
-		block_for_ever(why);
+		block_for_ever(why == WAIT_SEND ? WAIT_SEND_NIL : WAIT_RECV_NIL);
 	bool outermost = call_begin_blocking();
 	park_until(wait_begin(why), deadline);
 	call_end_blocking(outermost);
@@ -426,7 +436,7 @@ static inline int recv(struct weft_chan *c, void *elem, bool many, weft_deadline
 bool weft_recv(weft_chan *c, void *elem)
 {
 	if (unlikely(!c))
-		block_for_ever(WAIT_RECV);
+		block_for_ever(WAIT_RECV_NIL);
 	return recv(c, elem, false, WEFT_NEVER) > 0;
 }
 
@@ -517,4 +527,27 @@ size_t weft_chan_len(const weft_chan *c)
 size_t weft_chan_cap(const weft_chan *c)
 {
 	return c ? c->cap : 0;
+}
+
+/* ---- for whoever looks at all memory ---- */
+
+NOT_INSTRUMENTED bool chan_is(const struct weft_chan *copy, const struct weft_chan *at)
+{
+	bool has_buffer = copy->cap && copy->elem_size;
+	return copy->buf == (const char *)(at + has_buffer) && copy->tag == tag_of(at);
+}
+
+NOT_INSTRUMENTED size_t chan_size(const struct weft_chan *c)
+{
+	size_t bytes = c->cap * c->elem_size + (has_tail(c) ? sizeof(struct tail) + _Alignof(struct tail) : 0);
+	return (sizeof *c + bytes + CHAN_LINE - 1) / CHAN_LINE * CHAN_LINE;
+}
+
+NOT_INSTRUMENTED void chan_each_range(const struct weft_chan *c, void (*see)(void *, const void *, const void *), void *arg)
+{
+	size_t elem = c->elem_size, head = load_rlx(&c->head), n = load_rlx(&c->count);
+	size_t first = n < c->cap - head ? n : c->cap - head;
+	see(arg, c, c + 1);
+	see(arg, c->buf + head * elem, c->buf + (head + first) * elem);
+	see(arg, c->buf, c->buf + (n - first) * elem);
 }

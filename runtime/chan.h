@@ -47,6 +47,7 @@ struct weft_chan {
 	bool leaf;   /* its elements hold no collected pointers; otherwise the collector looks at its buffer */
 	_Atomic bool subscribed; /* to signals (signal.h), at least once; written under the lock there */
 	bias_owner owner; /* of the lock */
+	uint32_t tag; /* that it is a channel: chan_is */
 	struct chan_source *source; /* NULL: none */
 	struct epoch_entry retired;
 };
@@ -64,6 +65,15 @@ static inline __attribute__((always_inline)) void chan_unlock(struct weft_chan *
 {
 	bias_unlock(&c->lock);
 }
+
+/* What reach.c asks while nobody is at it. Is what lies at an address, or a copy of it, a channel? */
+bool chan_is(const struct weft_chan *copy, const struct weft_chan *at);
+
+/* Bytes, the buffer and what is behind it included. */
+size_t chan_size(const struct weft_chan *);
+
+/* Calls see(arg, from, to) with what is in it: the waiters, and the elements; what has been received and is still there is none of it. */
+void chan_each_range(const struct weft_chan *, void (*see)(void *arg, const void *from, const void *to), void *arg);
 
 void waitq_push(struct waitq *, struct waiter *);
 void waitq_remove(struct waitq *, struct waiter *);

@@ -3,6 +3,7 @@
  * A cleanup whose object is dead goes to a list; when there is something in it, a goroutine is started that calls all of them, one after the
  * other, and ends. While a cleanup waits, for the death or for its turn, its argument is a root.
  */
+#include "runtime/cleanup.h"
 #include "gc/special.h"
 #include "lockfree/assert.h"
 #include "runtime/area.h"
@@ -81,6 +82,25 @@ static bool is_call(const struct gc_special *sp, const void *what)
 	const struct cleanup *c = (const struct cleanup *)(const void *)sp;
 	const struct call *call = what;
 	return sp->dead == its_time_has_come && c->fn == call->fn && load_rlx(&c->arg.word) == call->arg;
+}
+
+struct visit {
+	void (*see)(void *, const void *);
+	void *arg;
+};
+
+static NOT_INSTRUMENTED void visit_span(void *object, void *arg)
+{
+	const struct span *s = object;
+	const struct visit *v = arg;
+	for (struct gc_special *sp = load_rlx(&s->specials); sp; sp = sp->next)
+		if (sp->dead == its_time_has_come)
+			v->see(v->arg, load_rlx(&((struct cleanup *)(void *)sp)->arg.word));
+}
+
+void cleanups_each(void (*see)(void *arg, const void *word), void *arg)
+{
+	slab_each(&collector.heap.spans, visit_span, &(struct visit){see, arg});
 }
 
 static void drop_cleanup(struct cleanup *c)

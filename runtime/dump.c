@@ -14,6 +14,7 @@
  * R1 on_quit: store_seq(asked)  ->  A1 dump_if_asked: load_seq(asked)   the semaphore is posted in between
  */
 #include "runtime/dump.h"
+#include "runtime/leaks.h"
 #include "runtime/sched.h"
 #include "runtime/trace.h"
 
@@ -30,6 +31,8 @@ enum { ROOM = 192 * 1024 }; /* 116 KiB were touched here */
 static const char *const reasons[] = {
 	[WAIT_SEND] = "chan send",
 	[WAIT_RECV] = "chan receive",
+	[WAIT_SEND_NIL] = "chan send (nil chan)",
+	[WAIT_RECV_NIL] = "chan receive (nil chan)",
 	[WAIT_SELECT] = "select",
 	[WAIT_SELECT_NONE] = "select (no cases)",
 	[WAIT_MUTEX] = "mutex",
@@ -56,7 +59,7 @@ static const char *state_words(const struct g *g)
 	case G_SYSCALL:
 		return "syscall";
 	default:
-		return reasons[load_rlx(&g->waiting)];
+		return reasons[load_rlx(&g->waiting) & ~(unsigned)WAIT_LEAKED];
 	}
 }
 
@@ -92,7 +95,7 @@ static void print_head(int fd, const struct g *g, const struct origin *o)
 	dprintf(fd, "\ngoroutine %llu [%s", (unsigned long long)load_rlx(&g->id), state_words(g));
 	if (state == G_WAITING || state == G_ASIDE || state == G_SYSCALL)
 		print_duration(fd, weft_now() - load_rlx(&g->since));
-	dprintf(fd, "]%s%s:\n", o->name[0] ? " name=" : "", o->name);
+	dprintf(fd, "%s]%s%s:\n", is_leaked(g) ? ", leaked" : "", o->name[0] ? " name=" : "", o->name);
 }
 
 static void print_creator(int fd, const struct origin *o)
@@ -255,6 +258,31 @@ void dump_all(int fd)
 void weft_dump(int fd)
 {
 	dump_all(fd);
+}
+
+static void visit_leaked(void *object, void *arg)
+{
+	struct g *g = object;
+	struct visit *v = arg;
+	struct trace t = {0};
+	if (!is_leaked(g))
+		return;
+	trace_context(&t, &g->ctx);
+	print_g(v->fd, g, &t);
+}
+
+static void print_leaked(struct visit *v)
+{
+	dprintf(v->fd, "leaks: %lu goroutine%s\n", v->seen, v->seen == 1 ? "" : "s");
+	slab_each(&sched.gs, visit_leaked, v);
+}
+
+void dump_leaked(int fd, int n)
+{
+	struct job j = {.print = print_leaked, .visit = {.fd = fd, .seen = (unsigned long)n}};
+	bool begun = printing_begin();
+	print(&j);
+	printing_end(begun);
 }
 
 static void print_self(struct visit *v)

@@ -20,6 +20,9 @@ void dump_if_asked(void);
 /* All goroutines, main first. */
 void dump_all(int fd);
 
+/* `leaks: n goroutines`, and those that are leaked (leaks.h). */
+void dump_leaked(int fd, int n);
+
 /* The calling goroutine, running. */
 void dump_self(int fd, unsigned skip_frames);
 

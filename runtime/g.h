@@ -36,6 +36,8 @@ enum g_state { G_FREE, G_FRESH, G_ASIDE, G_RUNNABLE, G_RUNNING, G_WAITING, G_SYS
 enum wait_reason {
 	WAIT_SEND,
 	WAIT_RECV,
+	WAIT_SEND_NIL,
+	WAIT_RECV_NIL,
 	WAIT_SELECT,
 	WAIT_SELECT_NONE,
 	WAIT_MUTEX,
@@ -50,6 +52,9 @@ enum wait_reason {
 	WAIT_CONNECT,
 	WAIT_REASONS
 };
+
+/* Beside a reason: weft_leaks has found that nobody can end the wait. The next wait begins without it. */
+enum { WAIT_LEAKED = 128 };
 
 enum { G_NAME = 32, G_INLINE_ARG = 64 };
 
@@ -68,7 +73,7 @@ struct g {
 	struct g *next; /* in a queue or a free list; first, as struct slab_free wants it */
 	struct context ctx;
 	_Atomic uint8_t state;   /* the holder writes, a dump reads */
-	_Atomic uint8_t waiting; /* enum wait_reason */
+	_Atomic uint8_t waiting; /* enum wait_reason, and WAIT_LEAKED */
 	_Atomic bool timed_out;  /* park_until: the deadline claimed the wait */
 	_Atomic bool is_thread;         /* stands for a thread outside the runtime */
 	bool extras;             /* there is something in pin, stack_want or options */
@@ -239,6 +244,8 @@ struct m {
 	void *fake_stack;
 	_Atomic(const void *) stack_bottom;
 	_Atomic size_t stack_size;
+	_Atomic(const void *) frames_end; /* above the scheduler's frames on that stack; behind it are libc's, and thread-locals */
+	_Atomic(void *) heap;  /* manual.h */
 	struct m *next;        /* among the spare ones, or the ended */
 	_Atomic uint32_t xtold; /* futex: a P has been handed over, or the M is to end (spare.c) */
 	struct p *handed;

@@ -19,6 +19,7 @@
 #include "gc/host.h"
 #include "lockfree/fence.h"
 #include "runtime/attach.h"
+#include "runtime/bystander.h"
 #include "runtime/call.h"
 #include "runtime/config.h"
 #include "runtime/gccache.h"
@@ -174,6 +175,10 @@ static NO_TSAN void on_signal(int signo, siginfo_t *info, void *context)
 {
 	(void)signo, (void)info;
 	int error = errno;
+	if (bystander_waits(context)) {
+		errno = error;
+		return;
+	}
 	struct m *m = m_self();
 	if (!m && attached_self())
 		look_at_attached(attached_self(), context);

@@ -79,7 +79,7 @@ void gc_note_word(struct gc_filling *f, const void *word)
 
 /* ---- ranges ---- */
 
-static void see_copied_argument(const struct g *g, gc_see_range *see, void *arg)
+static NOT_INSTRUMENTED void see_copied_argument(const struct g *g, gc_see_range *see, void *arg)
 {
 	const struct g_options *o = load_acq(&g->options);
 	if (!o || !o->arg_size)

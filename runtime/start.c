@@ -4,6 +4,7 @@
  * where they should be (placement.c). So all Ms are alike, none has to come home from a goroutine that has been
  * abandoned, and the thread that weft_main returns on is as it was.
  */
+#include "alloc/manual.h"
 #include "alloc/os.h"
 #include "lockfree/epoch.h"
 #include "runtime/bias.h"
@@ -14,6 +15,7 @@
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
 #include "runtime/gcverify.h"
+#include "runtime/leaks.h"
 #include "runtime/options.h"
 #include "runtime/overflow.h"
 #include "runtime/panic.h"
@@ -159,6 +161,8 @@ static void m_run(struct m *m)
 	store_rlx(&m->fiber, fiber_current());
 	store_rlx(&m->tid, os_thread());
 	find_own_stack(m);
+	store_rlx(&m->frames_end, __builtin_frame_address(0));
+	manual_heap_open(&m->heap);
 	os_exact_timers();
 	os_short_slice();
 	epoch_register();
@@ -168,6 +172,7 @@ static void m_run(struct m *m)
 	m_loop(m);
 	epoch_offline();
 	epoch_unregister();
+	manual_heap_close(&m->heap);
 	store_rlx(&m->tid, 0);
 	m_current = NULL;
 	weft_mutator_ = NULL;
@@ -340,6 +345,7 @@ static void prepare(void)
 	m_free(first);
 	dump_install();
 	overflow_init();
+	leaks_start();
 	fork_init();
 	program.schedtrace_ms = config.schedtrace_ms;
 	store_seq(&sched.running, true);

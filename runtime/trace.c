@@ -152,6 +152,7 @@ void trace_context(struct trace *t, const struct context *c)
 		return;
 	first = (struct registers){.pc = pc, .fp = fp, .sp = saved + CONTEXT_SAVED};
 	dwfl_getthreads(dwfl, unwind, t);
+	first = (struct registers){0}; /* a pointer to its stack would keep it: reach.h */
 }
 
 /* ---- names and lines ---- */

@@ -14,7 +14,7 @@
  * Either the first sees it back, and pushes it until it says that it stands, or it sees the round. One that woke up late says an older round, and
  * is not taken to stand.
  *
- * R1 stand: store_seq(xstands)  ->  A1 stands: load_acq(xstands)   where its stack and registers are
+ * R1 stand: store_seq(xstands)  ->  A1 world_holds: load_acq(xstands)   where its stack and registers are
  */
 #include "runtime/world.h"
 #include "alloc/os.h"
@@ -86,14 +86,14 @@ NOT_INSTRUMENTED void world_wait_interrupted(struct section *s, const ucontext_t
 
 /* ---- who stops them ---- */
 
-static bool stands(const struct section *s)
+bool world_holds(const struct section *s)
 {
 	return load_acq(&s->xstands) == load_rlx(&world_round); /* A1 */
 }
 
 static bool m_stands(struct m *m)
 {
-	if (!load_acq(&m->tid) || stands(&m->section))
+	if (!load_acq(&m->tid) || world_holds(&m->section))
 		return true;
 	struct g *g = m_g(m);
 	struct p *p = m_p(m);
@@ -125,7 +125,7 @@ static void push_attached(void *object, void *arg)
 {
 	struct attached *a = object;
 	struct look *l = arg;
-	if (!load_acq(&a->tid) || load_acq(&a->parked) || stands(&a->section)) /* attach.c: A1 */
+	if (!load_acq(&a->tid) || load_acq(&a->parked) || world_holds(&a->section)) /* attach.c: A1 */
 		return;
 	l->all = false;
 	if (l->now - load_rlx(&a->signalled) < SIGNAL_EVERY_NS)

@@ -19,6 +19,9 @@ void world_stand_still(void (*fn)(void *arg), void *arg);
 
 /* ---- within fn ---- */
 
+/* Whose it is has said that it stands, and where. */
+bool world_holds(const struct section *);
+
 /* Every range in which a goroutine or an attached thread may have pointers: stacks, saved registers, copied arguments. g: whose, or who stands for
  * the thread. */
 void world_each_range(void (*see)(void *arg, struct g *, const void *from, const void *to), void *arg);

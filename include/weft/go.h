@@ -60,9 +60,24 @@ WEFT_API void weft_block_end(void);
 WEFT_API int weft_attach(void);
 WEFT_API void weft_detach(void);
 
+/* How many goroutines have leaked: they wait for something that nobody can come at who runs or may still be woken, be it by a channel, a
+ * mutex, whatever one waits for. If there are any, writes `leaks: N goroutines` to the descriptor, and each of them as weft_dump does; and from
+ * then on dumps say `leaked` of them. Nothing is written if there are none.
+ *
+ * It looks for words that may be pointers, through all of the process's memory. A word that only looks like one hides a leak, and none is
+ * invented: as long as pointers stand in memory or in registers as they are, and those of a thread that blocks SIGURG in memory. What the
+ * program allocates itself (weft_malloc, and malloc where mimalloc has replaced it) keeps what it points to only if it can be reached, too; in
+ * the sanitizer flavours, and what threads outside the runtime have allocated, all of it does.
+ *
+ * Everything stands still meanwhile, all threads of the process: some milliseconds, and more for much memory. A system call that a thread outside
+ * the runtime, or a blocking section, is in may end with EINTR. Waits; from any thread. -EINVAL: weft does not run; -EBUSY: a thread could not be
+ * stopped; -ENOMEM; another negative errno: the system does not show the process its own memory. */
+WEFT_API int weft_leaks(int fd);
+
 /* Writes all goroutines to a descriptor, one block each; the program goes on. SIGQUIT, unless the program ignores or handles it, writes
  * the same to stderr after `SIGQUIT: N goroutines`, and ends the program with status 2. What runs on another thread, or is in
- * a blocking section, has no trace; what runs on meanwhile may have one that is cut short. */
+ * a blocking section, has no trace; what runs on meanwhile may have one that is cut short. `leaked` is said of goroutines that
+ * weft_leaks has found; a dump looks for none itself. */
 WEFT_API void weft_dump(int fd);
 
 WEFT_END_DECLS

@@ -38,7 +38,7 @@ PATTERNS = {
     "generator": "0\n1\n1\n2\n3\n5\n8\n13\n21\n34\n55\n89",
     "graceful_shutdown": "signal 15: all that was taken is finished",
     "hello": "0\n1\n4",
-    "leaks": "goroutines left: 1",
+    "leaks": "goroutines left: 1\nnone has leaked",
     "multiplex": "ann 5, joe 8",
     "pipeline": "well, sum 10\nInvalid argument, sum 3",
     "producer_consumer": "3000 consumed, sum 1501500",

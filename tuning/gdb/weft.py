@@ -11,6 +11,7 @@ why they are not set instead. Needs the debug information of the library.
 import gdb
 from gdb.unwinder import Unwinder
 
+LEAKED = 128  # WAIT_LEAKED
 WORDS = {"G_FRESH": "runnable", "G_RUNNABLE": "runnable", "G_RUNNING": "running", "G_SYSCALL": "syscall"}  # others wait
 REGISTERS = {"i386:x86-64": ("rip", "rsp", "rbp"), "aarch64": ("pc", "sp", "x29")}
 CONTEXT_SAVED = 16
@@ -44,7 +45,10 @@ def is_in(g, state):
 
 def state_of(g):
     words = [words for state, words in WORDS.items() if is_in(g, state)]
-    return words[0] if words else static("reasons", "dump.c")[int(g["waiting"])].string()
+    if words:
+        return words[0]
+    waiting = int(g["waiting"])
+    return static("reasons", "dump.c")[waiting & ~LEAKED].string() + (", leaked" if waiting & LEAKED else "")
 
 
 def name_of(g):
