@@ -6,6 +6,7 @@
 #include "runtime/fiber.h"
 #include "runtime/fork.h"
 #include "runtime/gcsite.h"
+#include "runtime/gctype.h"
 #include "runtime/panic.h"
 
 #include <weft/gc.h>
@@ -14,66 +15,16 @@
 
 #include <string.h>
 
-enum { WORD = sizeof(uintptr_t), MAP_WORDS = 64, SLOT_ALIGN = 64, NOTE_BYTES = 8 * 1024, NOTE_WHILE_ON = 1024 };
-
-/* ---- shapes ---- */
+enum { WORD = sizeof(uintptr_t), NOTE_BYTES = 8 * 1024, NOTE_WHILE_ON = 1024 };
 
 static bool holds_pointers(const weft_type *t)
 {
 	return t->npointers || t->flags_ & WEFT_TYPE_CONSERVATIVE_;
 }
 
-/* The type as markers read it, for those that are larger than a map. */
-static const struct gc_type *scan_of(const weft_type *t)
-{
-	const struct gc_type *there = __atomic_load_n(&t->lazy_->scan, __ATOMIC_ACQUIRE);
-	if (there)
-		return there;
-	struct gc_type *mine = weft_malloc(sizeof *mine + t->npointers * sizeof(struct gc_range));
-	if (!mine)
-		fatal("out of memory for the type %s", t->name);
-	struct gc_range *ranges = (struct gc_range *)(mine + 1);
-	for (size_t i = 0; i < t->npointers; i++)
-		ranges[i] = (struct gc_range){t->pointers[i].offset, t->pointers[i].n};
-	*mine = (struct gc_type){t->size, t->npointers, ranges};
-	const void *none = NULL;
-	if (!__atomic_compare_exchange_n(&t->lazy_->scan, &none, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		weft_free(mine);
-		return none;
-	}
-	return mine;
-}
-
-static struct shape shape_of(const weft_type *t)
-{
-	if (t->flags_ & WEFT_TYPE_CONSERVATIVE_)
-		return (struct shape){.kind = SHAPE_CONSERVATIVE};
-	if (!t->npointers)
-		return (struct shape){.kind = SHAPE_LEAF};
-	if (t->size > MAP_WORDS * WORD)
-		return (struct shape){.kind = SHAPE_TYPED};
-	return (struct shape){SHAPE_MAP, (uint32_t)(t->size / WORD), t->map};
-}
-
 static _Noreturn void too_large(size_t count, size_t size)
 {
 	weft_panic("allocation of %zu objects of %zu bytes: more than a heap can be", count, size);
-}
-
-/* Bytes of a slot for so many of them, in which each is aligned; SIZE_MAX: no heap is so large. */
-static size_t bytes_for(const weft_type *t, size_t count, const struct shape *shape)
-{
-	size_t bytes;
-	if (__builtin_mul_overflow(t->size, count, &bytes) || bytes > PTRDIFF_MAX)
-		return SIZE_MAX;
-	if (shape->kind == SHAPE_TYPED)
-		bytes = (bytes + WORD - 1) / WORD * WORD + WORD;
-	size_t align = t->align;
-	bytes = (bytes + align - 1) / align * align;
-	/* Up to SLOT_ALIGN sizes that are multiples of an alignment have slots that are; beyond it only those of more than eight times as much. */
-	if (align > SLOT_ALIGN && bytes <= 8 * align)
-		bytes = 9 * align;
-	return bytes ? bytes : 1;
 }
 
 /* ---- allocating ---- */
@@ -168,17 +119,18 @@ static NOT_INSTRUMENTED void set_type(char *at, const struct gc_type *type)
 
 static void *new_array(const weft_type *t, size_t count, uintptr_t caller)
 {
-	struct shape shape = shape_of(t);
+	struct shape shape = gc_shape_of(t);
+	gc_type_know(t);
 	if (t->align > PAGE_BYTES)
 		weft_panic("alignment of %u bytes: collected objects have %d at most", t->align, PAGE_BYTES);
-	size_t bytes = bytes_for(t, count, &shape);
+	size_t bytes = gc_bytes_for(t, count, &shape);
 	if (bytes > collector.heap.pages.npages << PAGE_SHIFT)
 		too_large(count, t->size);
 	char *object = new_object(bytes, &shape, HEAP_NO_CELL, t->size * count, t, caller);
 	if (shape.kind == SHAPE_TYPED) {
 		size_t slot = bytes > SMALL_MOST ? (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES
 						 : size_classes[size_class_of(bytes)].size;
-		set_type(object + slot - WORD, scan_of(t));
+		set_type(object + slot - WORD, gc_scan_of(t));
 	}
 	return object;
 }
@@ -189,10 +141,11 @@ void *weft_new_slow_(const weft_type *t)
 	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_ACQUIRE);
 	if (likely(place != 0))
 		return new_object(0, NULL, (uint32_t)place, t->size, t, caller);
-	struct shape shape = shape_of(t);
-	if (t->size > SMALL_MOST - 2 * WORD || t->align > SLOT_ALIGN || shape.kind == SHAPE_TYPED)
+	struct shape shape = gc_shape_of(t);
+	if (t->size > SMALL_MOST - 2 * WORD || t->align > GC_SLOT_ALIGN || shape.kind == SHAPE_TYPED)
 		return new_array(t, 1, caller);
-	size_t bytes = bytes_for(t, 1, &shape);
+	size_t bytes = gc_bytes_for(t, 1, &shape);
+	gc_type_know(t);
 	if (!gc_self())
 		panic_outside();
 	void *object = new_object(bytes, &shape, HEAP_NO_CELL, t->size, t, caller);
@@ -314,7 +267,7 @@ bool weft_cas_(void *slot, void *expected, void *value)
 static void shade_copy(const weft_type *t, const char *to, const char *from, size_t count)
 {
 	bool black = gc_is_black(gc_self());
-	struct shape shape = shape_of(t);
+	struct shape shape = gc_shape_of(t);
 	if (shape.kind == SHAPE_CONSERVATIVE) {
 		gc_shade_words(to, count * t->size);
 		if (!black)

@@ -15,7 +15,7 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
 };
 
-extern const struct command load_command, hiccup_command, bench_command, topo_command, tune_command;
+extern const struct command heap_command, load_command, hiccup_command, bench_command, topo_command, tune_command;
 
 /* Prints "NAME: ..." on stderr. It is one line whatever the values hold: what would break it, or the terminal, is
  * shown as '?'. */

@@ -7,7 +7,7 @@ static int run_version(int argc, char **argv);
 
 static const struct command version_command = {"version", "print the version", run_version};
 static const struct command *const commands[] = {&bench_command, &load_command, &hiccup_command,
-						 &topo_command, &tune_command, &version_command};
+						 &topo_command, &tune_command, &heap_command, &version_command};
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static int run_version(int argc, char **argv)

@@ -272,6 +272,11 @@ typedef struct weft_memstats {
 	uint64_t allocs, frees;	  /* objects */
 } weft_memstats;
 
+/* Writes all collected objects, and all pointers to them, as text that `weft heap` reads (docs/gc.md): after a full cycle, while everything stands, so for as
+ * long as the descriptor takes it, which no goroutine of the program may be the reader of. For goroutines. 0, or a negative errno of write(2), with what
+ * was written until then; -ENOMEM. */
+WEFT_API int weft_heap_dump(int fd);
+
 /* Counts of other Ps may be some microseconds old. */
 WEFT_API void weft_mem_stats(weft_memstats *);
 

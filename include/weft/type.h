@@ -61,6 +61,7 @@ struct weft_worked_out_ {
 	bool json_checked; /* so do its parts' types, and their tags are right */
 	uint64_t place;	   /* where its objects are allocated: the heap's cell, and from bit 32 on a slot's size; 0: not known */
 	const void *scan;  /* of a type larger than its map: what the collector reads */
+	bool known;	   /* to heap dumps */
 };
 
 enum { WEFT_TYPE_CONSERVATIVE_ = 1 };

@@ -1,0 +1,259 @@
+/* Every collected object, and every pointer to one, as lines of text: docs/gc.md has them. They are written while the world stands, out of memory that
+ * was there before; and in no cycle's midst, for places are gone through with the collector's own cursors (gcroots.h).
+ *
+ * An object's address is its distance from the beginning of the heap, in hexadecimal digits; a pointer into an object is written as the object's.
+ */
+#include "alloc/os.h"
+#include "runtime/collect.h"
+#include "runtime/gcroots.h"
+#include "runtime/gctype.h"
+#include "runtime/panic.h"
+#include "runtime/sched.h"
+#include "runtime/world.h"
+
+#include <weft/gc.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { WORD = sizeof(uintptr_t), BUFFER = 1 << 20, LINE_MOST = 512 };
+
+struct dump {
+	int fd, err;
+	bool was_in_a_cycle;
+	size_t n;
+	char *buffer;
+	struct g *of;	       /* whose line has begun */
+	uint64_t objects, bytes;
+};
+
+/* What the runtime holds, on its way; of one dump at a time. */
+static struct gc_words held;
+static bool held_is_ready;
+
+/* ---- writing ---- */
+
+static void flush(struct dump *d)
+{
+	for (size_t at = 0; at < d->n && !d->err;) {
+		ssize_t n = write(d->fd, d->buffer + at, d->n - at);
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno != EINTR)
+			d->err = -errno;
+	}
+	d->n = 0;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct dump *d, const char *fmt, ...)
+{
+	if (BUFFER - d->n < LINE_MOST)
+		flush(d);
+	va_list args;
+	va_start(args, fmt);
+	int n = vsnprintf(d->buffer + d->n, LINE_MOST, fmt, args);
+	va_end(args);
+	d->n += n < LINE_MOST ? (size_t)n : LINE_MOST - 1;
+}
+
+static void say_hex(struct dump *d, uint64_t value)
+{
+	char digits[16];
+	unsigned n = 0;
+	do {
+		digits[n++] = "0123456789abcdef"[value % 16];
+		value /= 16;
+	} while (value);
+	if (BUFFER - d->n < LINE_MOST)
+		flush(d);
+	d->buffer[d->n++] = ' ';
+	while (n)
+		d->buffer[d->n++] = digits[--n];
+}
+
+/* The object that the word points into, if it does. */
+static void say_pointer(struct dump *d, uintptr_t word)
+{
+	struct heap_object o = heap_find(&collector.heap, word);
+	if (o.span)
+		say_hex(d, (uint64_t)(span_slot(o.span, o.slot) - collector.heap.pages.base));
+}
+
+static void say_shape(struct dump *d, const struct shape *s)
+{
+	static const char *const kinds[] = {[SHAPE_LEAF] = "leaf", [SHAPE_MAP] = "map", [SHAPE_TYPED] = "typed", [SHAPE_CONSERVATIVE] = "conservative"};
+	say(d, " shape=%s", kinds[s->kind]);
+	if (s->kind == SHAPE_MAP)
+		say(d, ":%u:%llx", s->period, (unsigned long long)s->map);
+}
+
+/* ---- what holds objects ---- */
+
+static NOT_INSTRUMENTED void say_words(struct dump *d, const void *from, const void *to)
+{
+	const volatile uintptr_t *at = (const uintptr_t *)((uintptr_t)from & ~(uintptr_t)(WORD - 1));
+	for (; at < (const volatile uintptr_t *)to; at++)
+		say_pointer(d, *at);
+}
+
+static void say_root(const struct weft_root_ *r, void *dump)
+{
+	say(dump, "root %s at %s >", r->name, r->where);
+	say_words(dump, r->at, (const char *)r->at + r->bytes);
+	say(dump, "\n");
+}
+
+/* Its ranges come one after the other. */
+static void say_range(void *dump, struct g *g, const void *from, const void *to)
+{
+	struct dump *d = dump;
+	if (d->of != g) {
+		char name[G_NAME] = "";
+		if (!load_rlx(&g->is_thread))
+			g_name(g, name);
+		say(d, "%s%s %llu%s%s >", d->of ? "\n" : "", load_rlx(&g->is_thread) ? "thread" : "goroutine",
+		    (unsigned long long)load_rlx(&g->id), name[0] ? " name=" : "", name);
+	}
+	d->of = g;
+	say_words(d, from, to);
+}
+
+static void say_stacks(struct dump *d)
+{
+	world_each_range(say_range, d);
+	if (d->of)
+		say(d, "\n");
+}
+
+static void say_held(struct dump *d, enum gc_held what, const char *name)
+{
+	struct gc_filling f = {.words = &held, .from = GC_EXACT};
+	struct gc_chunk *c;
+	gc_roots_note_held(what, &f);
+	gc_fill_end(&f);
+	say(d, "held %s >", name);
+	while ((c = gc_words_take(&held))) {
+		for (size_t i = 0; i < c->n; i++)
+			say_pointer(d, c->word[i]);
+		gc_words_give(&held, c);
+	}
+	say(d, "\n");
+}
+
+/* ---- objects ---- */
+
+static void say_map(struct dump *d, const struct shape *s, const char *object, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += s->period * WORD)
+		for (uint64_t bits = s->map; bits; bits &= bits - 1) {
+			size_t offset = at + (size_t)__builtin_ctzll(bits) * WORD;
+			if (offset + WORD <= bytes)
+				say_words(d, object + offset, object + offset + WORD);
+		}
+}
+
+static void say_typed(struct dump *d, const struct gc_type *type, const char *object, size_t end)
+{
+	for (size_t at = 0; at + type->size <= end; at += type->size)
+		for (size_t r = 0; r < type->nranges; r++)
+			say_words(d, object + at + type->ranges[r].offset, object + at + type->ranges[r].offset + type->ranges[r].n * WORD);
+}
+
+static NOT_INSTRUMENTED const struct gc_type *type_of(const char *object, size_t bytes)
+{
+	return *(const struct gc_type *const volatile *)(const void *)(object + bytes - WORD);
+}
+
+static void say_object(struct dump *d, const struct span *s, uint32_t slot)
+{
+	const char *object = span_slot(s, slot);
+	const struct gc_type *type = s->shape.kind == SHAPE_TYPED ? type_of(object, s->slot_size) : NULL;
+	say(d, "o %u", slot);
+	if (type)
+		say(d, " type=%llx", (unsigned long long)(uintptr_t)type);
+	if (s->shape.kind != SHAPE_LEAF)
+		say(d, " >");
+	if (s->shape.kind == SHAPE_MAP)
+		say_map(d, &s->shape, object, s->slot_size);
+	else if (s->shape.kind == SHAPE_CONSERVATIVE)
+		say_words(d, object, object + s->slot_size);
+	else if (type)
+		say_typed(d, type, object, s->slot_size - WORD);
+	say(d, "\n");
+	d->objects++;
+	d->bytes += s->slot_size;
+}
+
+static void say_span(struct dump *d, const struct span *s)
+{
+	say(d, "span %llx slot=%zu", (unsigned long long)(s->base - collector.heap.pages.base), s->slot_size);
+	say_shape(d, &s->shape);
+	say(d, "\n");
+	for (uint32_t slot = 0; slot < s->nslots && !d->err; slot++)
+		if (heap_find(&collector.heap, (uintptr_t)span_slot(s, slot)).span == s)
+			say_object(d, s, slot);
+}
+
+static void say_types(struct dump *d)
+{
+	for (const struct gc_known *k = gc_types_known(); k; k = k->next) {
+		say(d, "type %s size=%zu", k->name, k->size);
+		say_shape(d, &k->shape);
+		if (k->scan)
+			say(d, " scan=%llx", (unsigned long long)(uintptr_t)k->scan);
+		say(d, " at %s\n", k->where);
+	}
+}
+
+static void say_spans(struct dump *d)
+{
+	struct heap *h = &collector.heap;
+	size_t n = load_acq(&h->opened);
+	for (size_t page = 0; page < n && !d->err;) {
+		struct span *s = load_acq(&h->table[page]);
+		if (s)
+			say_span(d, s);
+		page += s ? s->npages : 1;
+	}
+}
+
+/* ---- all of it ---- */
+
+static void dump_all(void *dump)
+{
+	struct dump *d = dump;
+	d->was_in_a_cycle = gc_is_on(&collector);
+	if (d->was_in_a_cycle)
+		return;
+	if (!held_is_ready)
+		gc_words_init(&held, NULL);
+	held_is_ready = true;
+	say(d, "weft heap 1\n");
+	say_types(d);
+	gc_roots_each(say_root, d);
+	say_stacks(d);
+	say_held(d, GC_HELD_TIMERS, "timers");
+	say_held(d, GC_HELD_AREAS, "areas");
+	say_held(d, GC_HELD_POOLS, "pools");
+	say_spans(d);
+	say(d, "end objects=%llu bytes=%llu\n", (unsigned long long)d->objects, (unsigned long long)d->bytes);
+	flush(d);
+}
+
+int weft_heap_dump(int fd)
+{
+	struct dump d = {.fd = fd};
+	weft_gc();
+	d.buffer = os_map(BUFFER);
+	if (!d.buffer)
+		return -ENOMEM;
+	do {
+		world_stand_still(dump_all, &d);
+		if (d.was_in_a_cycle)
+			weft_gc();
+	} while (d.was_in_a_cycle);
+	os_unmap(d.buffer, BUFFER);
+	return d.err;
+}

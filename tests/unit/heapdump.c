@@ -1,0 +1,151 @@
+#include "tests/unit/collected.h"
+#include "tests/unit/go.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* What the script that reads dumps is tried on as well (tests/tuning/heap.py): a list, an object that says its type itself, and garbage. */
+struct wide {
+	struct thing *first;
+	uint64_t words[70];
+	struct thing *last;
+};
+WEFT_TYPE(wide, struct wide, first, last);
+
+static struct thing *list;
+WEFT_ROOT(list);
+static struct wide *wide;
+WEFT_ROOT(wide);
+
+enum { THINGS = 1000 };
+
+static __attribute__((noinline)) void fill(void)
+{
+	for (int i = 0; i < THINGS; i++) {
+		struct thing *t = weft_new(thing);
+		t->next = weft_get(&list);
+		weft_set(&list, t);
+	}
+	struct wide *w = weft_new(wide);
+	w->last = weft_new(thing);
+	weft_set(&wide, w);
+	for (int i = 0; i < 100; i++)
+		weft_new_bytes(48);
+}
+
+static int dump_fd;
+
+static int fill_and_dump(void)
+{
+	fill();
+	clean_stack();
+	return weft_heap_dump(dump_fd);
+}
+
+static char *text_of(int fd)
+{
+	off_t size = lseek(fd, 0, SEEK_END);
+	char *text = calloc(1, (size_t)size + 1);
+	CHECK(size > 0 && text);
+	CHECK_EQ(pread(fd, text, (size_t)size, 0), size);
+	return text;
+}
+
+static int scratch_file(void)
+{
+	char path[] = "/tmp/weft-heapdump-XXXXXX";
+	int fd = mkstemp(path);
+	CHECK(fd >= 0);
+	unlink(path);
+	return fd;
+}
+
+static unsigned count_of(const char *text, const char *what)
+{
+	unsigned n = 0;
+	for (const char *at = text; (at = strstr(at, what)); at += strlen(what))
+		n++;
+	return n;
+}
+
+TEST(a_dump_names_types_roots_and_goroutines_and_has_every_object)
+{
+	const char *kept = getenv("WEFTTEST_HEAPDUMP");
+	dump_fd = kept ? open(kept, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : scratch_file();
+	CHECK(dump_fd >= 0);
+	CHECK_EQ(run_weft(2, fill_and_dump), 0);
+	char *text = text_of(dump_fd);
+	unsigned objects = 0;
+	CHECK(!strncmp(text, "weft heap 1\n", 12));
+	CHECK(strstr(text, "\ntype thing size=16 shape=map:2:1 at "));
+	CHECK(strstr(text, "\ntype wide size=576 shape=typed scan="));
+	CHECK(strstr(text, "\nroot list at ") && strstr(text, "\nroot wide at "));
+	CHECK(strstr(text, "\ngoroutine 1 >"));
+	CHECK(strstr(text, "\nheld timers >") && strstr(text, "\nheld areas >") && strstr(text, "\nheld pools >"));
+	const char *end = strstr(text, "\nend objects=");
+	CHECK(end);
+	CHECK_EQ(sscanf(end, "\nend objects=%u", &objects), 1);
+	CHECK_EQ(count_of(text, "\no "), objects);
+	CHECK(objects >= THINGS + 2);
+	free(text);
+}
+
+static int dump_four_times(void)
+{
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(fill_and_dump(), 0);
+	return 0;
+}
+
+TEST(dumps_follow_each_other)
+{
+	dump_fd = scratch_file();
+	CHECK_EQ(run_weft(2, dump_four_times), 0);
+	char *text = text_of(dump_fd);
+	CHECK_EQ(count_of(text, "weft heap 1\n"), 4);
+	CHECK_EQ(count_of(text, "\nend objects="), 4);
+	free(text);
+}
+
+static int dump_nowhere(void)
+{
+	fill();
+	return weft_heap_dump(-1) == -EBADF ? 0 : 1;
+}
+
+TEST(where_nothing_can_be_written_the_error_is_told)
+{
+	CHECK_EQ(run_weft(1, dump_nowhere), 0);
+}
+
+static _Atomic bool over;
+
+static void churn(void *unused)
+{
+	(void)unused;
+	while (!over) {
+		weft_keep_alive(weft_new(thing));
+		weft_yield();
+	}
+}
+
+static int dump_amid_cycles(void)
+{
+	for (int i = 0; i < 3; i++)
+		weft_go(churn, NULL);
+	int err = fill_and_dump();
+	over = true;
+	return err;
+}
+
+TEST(a_dump_waits_for_a_cycle_to_end)
+{
+	dump_fd = scratch_file();
+	setenv("WEFT_DEBUG", "gcstress=50", 1);
+	CHECK_EQ(run_weft(2, dump_amid_cycles), 0);
+	char *text = text_of(dump_fd);
+	CHECK_EQ(count_of(text, "\nend objects="), 1);
+	free(text);
+}
