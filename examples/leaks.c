@@ -48,9 +48,7 @@ static void context_without_end(void)
 
 static int app(int argc, char **argv)
 {
-    abandoned_sender();
-    forgotten_receiver();
-    context_without_end();
+    abandoned_sender(), forgotten_receiver(), context_without_end();
     for (; weft_num_goroutine() > 1; weft_yield()) {}
     printf("goroutines left: %ld\n", weft_num_goroutine());
     if (weft_leaks(1) == 0)                                 /* a line for the end of a test: it prints who has leaked */

@@ -3,7 +3,7 @@
 #ifndef RUNTIME_GCTYPE_H
 #define RUNTIME_GCTYPE_H
 
-#include "gc/mark.h"
+#include "gc/cycle.h"
 #include "lockfree/assert.h"
 
 #include <weft/type.h>

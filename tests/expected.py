@@ -2,7 +2,8 @@
 
 A line is `PROGRAM TEST`, and behind it, for a test that some machines or flavours cannot run, `skip` and the
 conditions under which it may be skipped: `skip no-go` or `skip debug,no-chromium`. A skip under no such condition is
-a failure (tests/run.py), and so is a test that is not in the list, or only there (tests/tidy).
+a failure (tests/run.py), and so is a test that is not in the list, or only there (tests/tidy). `only asan` stands behind the tests
+of a program that no other flavour has.
 """
 import ctypes
 import errno
@@ -60,8 +61,6 @@ def _throttle_is_off() -> bool:
 CONDITIONS = {
     "arm64": lambda skip: skip.flavour == "arm64",  # under qemu
     "debug": lambda skip: skip.flavour == "debug",
-    "no-asan": lambda skip: skip.flavour != "asan",
-    "no-asserts": lambda skip: skip.flavour not in ("debug", "asan", "tsan"),
     "one-cpu": lambda skip: len(os.sched_getaffinity(0)) < 2,
     "no-chromium": lambda skip: not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     "no-gdb": lambda skip: not shutil.which("gdb"),
@@ -90,8 +89,8 @@ def read(path: Path = LIST) -> dict[tuple[str, str], list[str]]:
         if not words or line.startswith("#"):
             continue
         conditions = words[3].split(",") if len(words) == 4 and words[2] == "skip" else []
-        if len(words) != 2 and not conditions:
-            raise Malformed(f"{path.name}:{number}: want PROGRAM TEST [skip CONDITION,...]")
+        if len(words) != 2 and not conditions and words[2:3] != ["only"]:
+            raise Malformed(f"{path.name}:{number}: want PROGRAM TEST [skip CONDITION,...] [only FLAVOUR]")
         for condition in conditions:
             if condition not in CONDITIONS:
                 raise Malformed(f"{path.name}:{number}: unknown condition '{condition}'")
@@ -99,6 +98,12 @@ def read(path: Path = LIST) -> dict[tuple[str, str], list[str]]:
             raise Malformed(f"{path.name}:{number}: {words[0]} {words[1]} is there twice")
         tests[words[0], words[1]] = conditions
     return tests
+
+
+def elsewhere(build: Path, path: Path = LIST) -> list[str]:
+    """The lines of tests that only another flavour has."""
+    flavour = flavour_of(build)
+    return [line for line in path.read_text().splitlines() if line.split()[2:3] == ["only"] and line.split()[3:] != [flavour]]
 
 
 def flavour_of(build: Path) -> str:

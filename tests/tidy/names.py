@@ -5,7 +5,7 @@ from pathlib import Path
 
 import expected
 
-HEAD = "# Every test: PROGRAM TEST [skip CONDITION,...]; conditions are in expected.py. `./dev tidy names` writes it.\n"
+HEAD = "# Every test: PROGRAM TEST [skip CONDITION,...] [only FLAVOUR]; conditions are in expected.py. `./dev tidy names` writes it.\n"
 
 
 class Unlisted(Exception):
@@ -44,7 +44,8 @@ def checks(root: Path, build: Path) -> list[tuple[str, list[str]]]:
         except (OSError, Unlisted, subprocess.TimeoutExpired) as why:
             findings.append(str(why))
         results.append((f"test names {program}", findings))
-    gone = sorted({program for program, _ in want} - there)
+    others = {line.split()[0] for line in expected.elsewhere(build, root / "tests/names.txt")}
+    gone = sorted({program for program, _ in want} - there - others)
     results.append(("test names: programs", [f"{p} is in tests/names.txt, and not in the build" for p in gone]))
     return results
 
@@ -52,11 +53,12 @@ def checks(root: Path, build: Path) -> list[tuple[str, list[str]]]:
 def write(root: Path, build: Path) -> int:
     path = root / "tests/names.txt"
     before = expected.read(path) if path.exists() else {}
-    lines = []
+    lines = expected.elsewhere(build, path) if path.exists() else []
     for test in sorted(programs(build), key=lambda t: t["name"]):
         for name in listed(test):
             conditions = before.get((test["name"], name), [])
             lines.append(f"{test['name']} {name}" + (f" skip {','.join(conditions)}" if conditions else ""))
+    lines.sort(key=lambda line: line.split()[0])
     path.write_text(HEAD + "\n".join(lines) + "\n")
     print(f"tidy: {path.name} has {len(lines)} tests")
     return 0
