@@ -7,6 +7,7 @@
 #define GC_WORDS_H
 
 #include "alloc/slab.h"
+#include "gc/lines.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,9 @@ static inline void gc_fill(struct gc_filling *f, uintptr_t word)
 		gc_fill_slow(f);
 	f->chunk->word[f->chunk->n++] = word;
 }
+
+/* Adds those of the words [from, to) that lie in [base, base + bytes). While others write there. */
+void gc_fill_words(struct gc_filling *, const uintptr_t *from, const uintptr_t *to, uintptr_t base, size_t bytes, enum gc_lines);
 
 /* What has been filled is there for markers. */
 void gc_fill_end(struct gc_filling *);

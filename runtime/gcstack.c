@@ -47,17 +47,13 @@ void gc_unclaim(struct g *g)
 
 /* ---- words ---- */
 
-/* The rest is of no interest. */
-NOT_INSTRUMENTED void gc_note_some_words(struct gc_filling *f, const void *from, const void *to)
+/* The rest is of no interest. A word that `to` cuts is looked at. */
+void gc_note_some_words(struct gc_filling *f, const void *from, const void *to)
 {
 	const struct pages *pages = &collector.heap.pages;
-	uintptr_t base = (uintptr_t)pages->base, size = pages->npages << PAGE_SHIFT;
-	const volatile uintptr_t *at = (const uintptr_t *)((uintptr_t)from & ~(sizeof(uintptr_t) - 1));
-	for (; at < (const volatile uintptr_t *)to; at++) {
-		uintptr_t word = *at;
-		if (word - base < size)
-			gc_fill(f, word);
-	}
+	const uintptr_t *first = (const uintptr_t *)((uintptr_t)from & ~(sizeof(uintptr_t) - 1));
+	const uintptr_t *end = (const uintptr_t *)(((uintptr_t)to + sizeof(uintptr_t) - 1) & ~(sizeof(uintptr_t) - 1));
+	gc_fill_words(f, first, end, (uintptr_t)pages->base, pages->npages << PAGE_SHIFT, collector.marking.lines);
 }
 
 void gc_noted(const struct gc_filling *f, size_t bytes)

@@ -1,5 +1,6 @@
 #include "gc/lines.h"
 #include "gc/mark.h"
+#include "gc/words.h"
 #include "tests/random.h"
 #include "tests/test.h"
 
@@ -226,6 +227,37 @@ TEST(every_form_finds_the_words_of_a_line_that_point_into_the_heap)
 		for (enum gc_lines form = GC_LINES_SCALAR; form <= GC_LINES_NEON; form++)
 			if (has(form))
 				CHECK_EQ(line_by(form, line, which, base, bytes), expected);
+	}
+}
+
+/* From anywhere to anywhere: what lies before the first whole line, and behind the last. */
+TEST(every_form_adds_the_words_of_a_range_that_point_into_the_heap)
+{
+	enum { MOST = 100 };
+	static const uintptr_t base = 0x7f1234560000, bytes = 0x40000000;
+	_Alignas(64) uintptr_t memory[MOST];
+	uint64_t random = random_seed();
+	struct gc_words words;
+	gc_words_init(&words, NULL);
+	for (int i = 0; i < 20000; i++) {
+		size_t from = draw_below(&random, MOST), to = from + draw_below(&random, MOST + 1 - from), n = 0;
+		for (size_t k = 0; k < MOST; k++)
+			memory[k] = draw_below(&random, 2) ? base + draw_below(&random, bytes) : draw(&random);
+		for (size_t k = from; k < to; k++)
+			n += memory[k] - base < bytes;
+		for (enum gc_lines form = GC_LINES_SCALAR; form <= GC_LINES_NEON; form++) {
+			struct gc_filling f = {.words = &words, .from = GC_STACK};
+			if (!has(form))
+				continue;
+			gc_fill_words(&f, &memory[from], &memory[to], base, bytes, form);
+			CHECK_EQ(f.chunk ? f.chunk->n : 0, n);
+			size_t at = 0;
+			for (size_t k = from; k < to; k++)
+				if (memory[k] - base < bytes)
+					CHECK_EQ(f.chunk->word[at++], memory[k]);
+			if (f.chunk)
+				gc_words_give(&words, f.chunk);
+		}
 	}
 }
 
