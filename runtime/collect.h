@@ -143,7 +143,7 @@ static inline void gc_back(struct m *m)
 /* ---- attach.c ---- */
 
 struct attached;
-/* The calling thread is attached from here on. */
+/* The calling thread is attached from here on; waits while the world stands. */
 void gc_comes_outside(struct attached *);
 /* The calling thread, attached, is at the end of a call, or back from waiting in one. */
 void gc_safe_point_outside(struct attached *);

@@ -152,6 +152,8 @@ void gc_safe_point_outside(struct attached *a)
 void gc_comes_outside(struct attached *a)
 {
 	fence_full();
+	if (world_stops())
+		world_wait_outside(a);
 	if (gc_is_marking(&collector) && gc_claim(a->g))
 		gc_looked_at(a->g);
 }

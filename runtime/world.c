@@ -213,7 +213,8 @@ static void see_attached(void *object, void *arg)
 {
 	struct attached *a = object;
 	struct ranges *r = arg;
-	if (!load_acq(&a->tid))
+	/* One that is about to wait has just come, and has nothing yet. */
+	if (!load_acq(&a->tid) || (!load_acq(&a->parked) && !world_holds(&a->section)))
 		return;
 	r->of = a->g;
 	gc_ranges_of_section(a->g, &a->section, a->stack_top, see_range, r);

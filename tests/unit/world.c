@@ -241,6 +241,43 @@ TEST_GO(everybody_s_stack_is_seen_and_whose_it_is)
 	return 0;
 }
 
+/* ---- who comes ---- */
+
+static void *attach_often(void *unused)
+{
+	while (!load_rlx(&over)) {
+		CHECK_EQ(weft_attach(), 0);
+		(void)add_rlx(&counts[ATTACHED], 1);
+		weft_detach();
+	}
+	weft_waitgroup_done(&ended);
+	return unused;
+}
+
+static void see_that_nobody_has_come(void *found)
+{
+	uint64_t before = load_rlx(&counts[ATTACHED]);
+	look_at_all(found);
+	pause_for(100000);
+	CHECK_EQ(load_rlx(&counts[ATTACHED]), before);
+}
+
+TEST_GO(who_attaches_meanwhile_waits)
+{
+	struct found f = {{0}, {0}};
+	pthread_t thread;
+	weft_waitgroup_add(&ended, 2);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(pthread_create(&thread, NULL, attach_often, NULL), 0);
+		pthread_detach(thread);
+	}
+	for (int i = 0; i < (test_is_slow() ? 50 : 500); i++)
+		world_stand_still(see_that_nobody_has_come, &f);
+	store_rlx(&over, true);
+	weft_waitgroup_wait(&ended);
+	return 0;
+}
+
 static __attribute__((noinline)) uint64_t keep_in_a_register(uint64_t word)
 {
 	while (!load_rlx(&over)) {
