@@ -116,15 +116,16 @@ static int become_mutator(void)
 		return -ENOMEM;
 	a->mutator.p = 0;
 	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELAXED); /* who looks at all of them may see it */
-	a->g = stand_in();
-	a->stack_top = top;
-	a->stack_size = size;
+	struct g *g = stand_in();
+	store_rlx(&a->g, g);
+	store_rlx(&a->stack_top, top);
+	store_rlx(&a->stack_size, size);
 	a->depth = 0;
 	store_rlx(&a->parked, false);
 	gc_take_signal();
 	attached = a;
 	weft_mutator_ = &a->mutator;
-	store_rlx(&a->g->scan, 0); /* of whatever it was before */
+	store_rlx(&g->scan, 0); /* of whatever it was before */
 	store_seq(&a->tid, os_thread());
 	gc_comes_outside(a);
 	return 0;

@@ -21,14 +21,14 @@ bool outside_may_enter(void);
 struct attached {
 	struct slab_free unused;
 	struct weft_mutator_ mutator; /* without a P */
-	struct g *g;		      /* its stand-in */
+	_Atomic(struct g *) g;	      /* its stand-in; who looks at all of them may see another's, when the struct is used again */
 	_Atomic int tid;	      /* 0: nobody's */
 	_Atomic int64_t signalled;
 	struct gc_mutator shaded;
 	_Atomic uint32_t gc_passed; /* as an M's */
 	unsigned depth; /* calls that it is in */
-	const void *stack_top;
-	size_t stack_size;
+	_Atomic(const void *) stack_top;
+	_Atomic size_t stack_size;
 	/* While it waits in a call: it is as if it were in a blocking section. */
 	_Atomic bool parked;
 	struct section section;

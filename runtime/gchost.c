@@ -140,8 +140,8 @@ void gc_back_slow(struct m *m)
 
 void gc_safe_point_outside(struct attached *a)
 {
-	if (unlikely(gc_is_marking(&collector)) && gc_claim(a->g))
-		gc_look_at_self(a->g, a->stack_top);
+	if (unlikely(gc_is_marking(&collector)) && gc_claim(load_rlx(&a->g)))
+		gc_look_at_self(load_rlx(&a->g), load_rlx(&a->stack_top));
 	store_rel(&a->gc_passed, load_acq(&host.round));
 	if (world_stops())
 		world_wait_outside(a);
@@ -154,8 +154,8 @@ void gc_comes_outside(struct attached *a)
 	fence_full();
 	if (world_stops())
 		world_wait_outside(a);
-	if (gc_is_marking(&collector) && gc_claim(a->g))
-		gc_looked_at(a->g);
+	if (gc_is_marking(&collector) && gc_claim(load_rlx(&a->g)))
+		gc_looked_at(load_rlx(&a->g));
 }
 
 /* ---- the signal ---- */
@@ -167,9 +167,9 @@ static NOT_INSTRUMENTED void look_at_attached(struct attached *a, const ucontext
 	__atomic_store_n(&a->mutator.inside, true, __ATOMIC_RELAXED);
 	fence_compiler();
 	if (gc_is_marking(&collector))
-		gc_look_at_interrupted(a->g, context, a->stack_top, a->stack_size);
+		gc_look_at_interrupted(load_rlx(&a->g), context, load_rlx(&a->stack_top), load_rlx(&a->stack_size));
 	if (world_stops())
-		world_wait_interrupted(&a->section, context, a->stack_top, a->stack_size);
+		world_wait_interrupted(&a->section, context, load_rlx(&a->stack_top), load_rlx(&a->stack_size));
 	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELEASE);
 }
 
@@ -356,19 +356,20 @@ static void scan_attached(void *object, void *arg)
 	struct look *l = arg;
 	if (!load_acq(&a->tid))
 		return;
-	enum gc_claim_result c = gc_try_claim(a->g);
+	struct g *g = load_rlx(&a->g); /* once: it may detach, and another attach */
+	enum gc_claim_result c = gc_try_claim(g);
 	if (c == GC_CLAIM_DONE)
 		return;
 	if (c == GC_CLAIM_MINE && gc_stands()) {
-		gc_looked_at(a->g);
+		gc_looked_at(g);
 		return;
 	}
 	if (c == GC_CLAIM_MINE && is_parked(a)) {
-		gc_look_at_section(a->g, &a->section, a->stack_top);
+		gc_look_at_section(g, &a->section, load_rlx(&a->stack_top));
 		return;
 	}
 	if (c == GC_CLAIM_MINE)
-		gc_unclaim(a->g);
+		gc_unclaim(g);
 	l->all = false;
 	if (l->now - load_rlx(&a->signalled) >= SIGNAL_EVERY_NS) {
 		store_rlx(&a->signalled, l->now);

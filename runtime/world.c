@@ -216,8 +216,8 @@ static void see_attached(void *object, void *arg)
 	/* One that is about to wait has just come, and has nothing yet. */
 	if (!load_acq(&a->tid) || (!load_acq(&a->parked) && !world_holds(&a->section)))
 		return;
-	r->of = a->g;
-	gc_ranges_of_section(a->g, &a->section, a->stack_top, see_range, r);
+	r->of = load_rlx(&a->g);
+	gc_ranges_of_section(r->of, &a->section, load_rlx(&a->stack_top), see_range, r);
 }
 
 void world_each_range(void (*see)(void *, struct g *, const void *, const void *), void *arg)
