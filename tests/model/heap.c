@@ -17,6 +17,14 @@
 #undef assert_debug
 #define assert_debug(e) ((e) ? (void)0 : explorer_abandon(#e))
 
+/* What is poisoned for AddressSanitizer is a matter of the unit tests: here memory is used again, and spoilt on purpose. */
+#include "lockfree/sanitize.h"
+#define ALLOC_POISON_H
+#define poison(at, bytes)      ((void)(at), (void)(bytes))
+#define unpoison(at, bytes)    ((void)(at), (void)(bytes))
+#define poison_fill(at, bytes) ((void)(at), (void)(bytes))
+enum { POISON_FILLS = 0 };
+
 #define pages_init      model_pages_init
 #define pages_fini      model_pages_fini
 #define pages_take      model_pages_take
