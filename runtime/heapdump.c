@@ -1,5 +1,5 @@
 /* Every collected object, and every pointer to one, as lines of text: docs/gc.md has them. They are written while the world stands, out of memory that
- * was there before; and in no cycle's midst, for places are gone through with the collector's own cursors (gcroots.h).
+ * was there before; and not while the collector is at the same places, for they are gone through with its own cursors (gcroots.h).
  *
  * An object's address is its distance from the beginning of the heap, in hexadecimal digits; a pointer into an object is written as the object's.
  */
@@ -22,7 +22,7 @@ enum { WORD = sizeof(uintptr_t), BUFFER = 1 << 20, LINE_MOST = 512 };
 
 struct dump {
 	int fd, err;
-	bool was_in_a_cycle;
+	bool is_early;
 	size_t n;
 	char *buffer;
 	struct g *of;	       /* whose line has begun */
@@ -224,8 +224,8 @@ static void say_spans(struct dump *d)
 static void dump_all(void *dump)
 {
 	struct dump *d = dump;
-	d->was_in_a_cycle = gc_is_on(&collector);
-	if (d->was_in_a_cycle)
+	d->is_early = gc_phase(&collector) == GC_SCANNING;
+	if (d->is_early)
 		return;
 	if (!held_is_ready)
 		gc_words_init(&held, NULL);
@@ -249,11 +249,9 @@ int weft_heap_dump(int fd)
 	d.buffer = os_map(BUFFER);
 	if (!d.buffer)
 		return -ENOMEM;
-	do {
+	do
 		world_stand_still(dump_all, &d);
-		if (d.was_in_a_cycle)
-			weft_gc();
-	} while (d.was_in_a_cycle);
+	while (d.is_early);
 	os_unmap(d.buffer, BUFFER);
 	return d.err;
 }
