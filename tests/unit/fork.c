@@ -21,9 +21,8 @@ static int status_of(pid_t pid)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void fork_and_exec(void *arg)
+static void exec_in_child(void)
 {
-	(void)arg;
 	pid_t pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0) {
@@ -31,6 +30,12 @@ static void fork_and_exec(void *arg)
 		_exit(1);
 	}
 	CHECK_EQ(status_of(pid), 7);
+}
+
+static void fork_and_exec(void *arg)
+{
+	(void)arg;
+	exec_in_child();
 	weft_waitgroup_done(&join);
 }
 
@@ -169,17 +174,6 @@ TEST_GO(guards_are_inherited)
 static struct thing *kept[2];
 WEFT_ROOT(kept);
 static _Atomic int thread_may; /* what has been reached: odd by the thread, even by the goroutine */
-
-static void exec_in_child(void)
-{
-	pid_t pid = fork();
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL);
-		_exit(1);
-	}
-	CHECK_EQ(status_of(pid), 7);
-}
 
 static __attribute__((noinline)) void fork_while_marking(void)
 {
