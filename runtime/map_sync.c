@@ -66,30 +66,15 @@
  * R5 table_make: cas_acqrel(table)  -> A5 clear: swap_acqrel(table)           plain: the same
  * R6 clear: swap_acqrel(table)      -> A6 table_of: load_acq(table)           what happened before the clearing
  */
-#include "lockfree/assert.h"
-#include "lockfree/counter.h"
-#include "lockfree/epoch.h"
-#include "runtime/area.h"
-#include "runtime/call.h"
-#include "runtime/fiber.h"
-#include "runtime/guard.h"
+#include "runtime/map_sync.h"
 #include "runtime/panic.h"
 #include "runtime/zeroed.h"
 
-#include <weft/map_sync.h>
 #include <weft/mem.h>
 
-#include <assert.h>
-
-#ifndef MAP_SYNC_DEPTH
-#define MAP_SYNC_DEPTH 6 /* of a map that is new */
-#endif
-
-enum { MARK = 2, LINK_BITS = GUARD | MARK, HASH_BITS = 7 }; /* below: of a link, and none of a hash */
+enum { HASH_BITS = 7 }; /* below: of a link, and none of a hash */
 
 enum {
-	FIRST_BUCKETS = 1 << MAP_SYNC_DEPTH,
-	DEPTH_MOST = 40,
 	BEGUN_AT_ONCE = 16, /* buckets */
 	BEGIN_EVERY = 8,    /* insertions: twice as fast as is needed to have done when the map grows again */
 	FORESEEN = 8,	    /* buckets */
@@ -97,51 +82,9 @@ enum {
 	COUNT_EVERY = 16,   /* part of the entries that it has room for, between two looks at how many there are */
 };
 
-#define END (~(uint64_t)GUARD) /* a mark whose key no hash comes to */
-
 static_assert(DEPTH_MOST < 56, "a key has no bits where a link has its own, nor where an insertion's chances are");
 
-struct node {
-	_Atomic uint64_t link; /* who holds the bucket */
-	uint64_t hash;
-	_Atomic uint64_t value; /* if it is a word; who holds the bucket */
-	uint64_t key;		/* if it is a word */
-	struct epoch_entry retired;
-	_Alignas(
-	    16) char entry[]; /* the key, if it is none; the value at its offset, if that is none; the bytes of an owned key */
-};
-
-struct table {
-	_Atomic(const void *) self;
-	struct area area; /* if its type is traced */
-	const struct weft_map_type *type;
-	weft_seed seed;
-	_Atomic uint64_t mask; /* which bits of a hash are a bucket's key; who grows the map */
-	struct counter count;
-	_Atomic(_Atomic uint64_t *) chunk[DEPTH_MOST + 1]; /* the buckets that came with each depth; who grows the map */
-	struct epoch_entry retired;
-	ON_OWN_LINE _Atomic uint64_t begun; /* so many buckets have been begun, or somebody is at it; who inserts */
-	ON_OWN_LINE _Atomic uint64_t first[FIRST_BUCKETS];
-	struct counter_shard shard[];
-};
-
-struct map_sync {
-	_Atomic(struct table *) table; /* NULL: empty */
-	void *room[3];
-};
-static_assert(sizeof(struct map_sync) == sizeof(weft_map_sync), "the same thing from outside and inside");
-
 /* ---- entries ---- */
-
-static inline bool word_key(const struct weft_map_type *type)
-{
-	return type->flags & WEFT_MAP_WORD_KEY_;
-}
-
-static inline bool word_value(const struct weft_map_type *type)
-{
-	return type->flags & WEFT_MAP_WORD_VALUE_;
-}
 
 static uint64_t hash_of(const struct table *t, const struct weft_map_type *type, const void *key)
 {
@@ -149,47 +92,7 @@ static uint64_t hash_of(const struct table *t, const struct weft_map_type *type,
 	return hash & ~(uint64_t)HASH_BITS;
 }
 
-static inline bool has_key(const struct node *n, const struct weft_map_type *type, const void *key)
-{
-	return word_key(type) ? n->key == *(const uint64_t *)key : type->equal(key, n->entry);
-}
-
-static const void *key_in(const struct node *n, const struct weft_map_type *type)
-{
-	return word_key(type) ? (const void *)&n->key : n->entry;
-}
-
-/* Into `out`, which may be NULL. */
-static inline void value_of(struct node *n, const struct weft_map_type *type, void *out)
-{
-	if (!out)
-		return;
-	if (word_value(type))
-		*(uint64_t *)out = load_acq(&n->value); /* A3 */
-	else
-		memcpy(out, n->entry + type->value_at, type->value_size);
-}
-
-/* Of the part that is an entry: what of it is no word. */
-static size_t entry_size(const struct weft_map_type *type)
-{
-	if (!word_value(type))
-		return type->entry_size;
-	return word_key(type) ? 0 : type->key_size;
-}
-
-static inline bool is_traced(const struct weft_map_type *type)
-{
-	return type->flags & WEFT_MAP_TRACED_;
-}
-
-static inline bool shades(const struct weft_map_type *type)
-{
-	return is_traced(type) && gc_shades();
-}
-
-/* It comes into the table, or goes. */
-static COLD void shade_node(const struct weft_map_type *type, struct node *n)
+void map_sync_shade(const struct weft_map_type *type, struct node *n)
 {
 	if (word_key(type))
 		gc_shade_word(&n->key);
@@ -207,37 +110,6 @@ static inline void value_set(const struct weft_map_type *type, struct node *n, u
 	store_rel(&n->value, value); /* R3 */
 }
 
-static size_t node_size(const struct weft_map_type *type, const void *key)
-{
-	size_t bytes = type->flags & WEFT_MAP_OWNS_ ? ((const weft_map_own_ *)key)->n + 1 : 0;
-	return offsetof(struct node, entry) + entry_size(type) + bytes;
-}
-
-/* The bytes behind the entry are a copy of the key's, and a zero. */
-static void own_key(struct node *n, const struct weft_map_type *type, const weft_map_own_ *key)
-{
-	char *copy = n->entry + entry_size(type);
-	if (key->n)
-		memcpy(copy, key->bytes, key->n);
-	copy[key->n] = 0;
-	memcpy(n->entry, &(weft_map_own_){copy, key->n, 0}, sizeof *key);
-}
-
-static void node_fill(struct node *n, const struct weft_map_type *type, const void *key, uint64_t hash, const void *value)
-{
-	n->hash = hash;
-	if (word_key(type))
-		n->key = *(const uint64_t *)key;
-	else if (type->flags & WEFT_MAP_OWNS_)
-		own_key(n, type, key);
-	else
-		memcpy(n->entry, key, type->key_size);
-	if (word_value(type))
-		store_rlx(&n->value, *(const uint64_t *)value);
-	else
-		memcpy(n->entry + type->value_at, value, type->value_size);
-}
-
 static struct node *node_make(const struct weft_map_type *type, const void *key, uint64_t hash, const void *value)
 {
 	struct node *n = weft_malloc(node_size(type, key));
@@ -252,66 +124,7 @@ static void reclaim_node(struct epoch_entry *entry)
 	weft_free((char *)entry - offsetof(struct node, retired));
 }
 
-/* ---- links and buckets ---- */
-
-static inline bool is_mark(uint64_t link)
-{
-	return link & MARK;
-}
-
-static inline uint64_t key_of_mark(uint64_t mark)
-{
-	return mark & ~(uint64_t)LINK_BITS;
-}
-
-static inline struct node *node_at(uint64_t link)
-{
-	assert_debug(link != 0);
-	return (struct node *)(uintptr_t)link;
-}
-
-/* Without GUARD, which is of no concern to who looks; 0 of a bucket that has not begun. */
-static inline uint64_t follow(_Atomic uint64_t *link)
-{
-	return load_acq(link) & ~(uint64_t)GUARD; /* A1 */
-}
-
-static inline _Atomic uint64_t *bucket_at(struct table *t, uint64_t key)
-{
-	if (!key)
-		return &t->first[0];
-	unsigned zeroes = (unsigned)__builtin_ctzll(key);
-	_Atomic uint64_t *chunk = load_rlx(&t->chunk[64 - zeroes]);
-	assert_debug(chunk != NULL);
-	return &chunk[key >> zeroes >> 1];
-}
-
-/* The key of the bucket that stands for one that has not begun. */
-static inline uint64_t key_before(uint64_t key)
-{
-	return key & (key - 1);
-}
-
-static inline uint64_t key_of(struct table *t, uint64_t hash)
-{
-	return hash & load_acq(&t->mask); /* A4 */
-}
-
-static inline uint64_t buckets(uint64_t mask)
-{
-	return UINT64_C(1) << __builtin_clzll(~mask);
-}
-
 /* ---- looking ---- */
-
-/* The link that follows `after`'s bucket, from the nearest that has begun. */
-static inline uint64_t enter(struct table *t, uint64_t hash)
-{
-	uint64_t link, key = key_of(t, hash);
-	while (unlikely(!(link = follow(bucket_at(t, key)))))
-		key = key_before(key);
-	return link;
-}
 
 static inline __attribute__((always_inline)) struct node *find_in(struct table *t, const struct weft_map_type *type,
 								  const void *key, uint64_t hash)
@@ -339,27 +152,6 @@ static inline __attribute__((always_inline)) struct node *find_in(struct table *
 static struct node *find(struct table *t, const struct weft_map_type *type, const void *key, uint64_t hash)
 {
 	return find_in(t, type, key, hash);
-}
-
-/* The first entry whose hash is `from` or above; NULL: there is none. */
-static struct node *first_from(struct table *t, uint64_t from)
-{
-	uint64_t link = enter(t, from);
-	while (link != END) {
-		struct node *n = is_mark(link) ? NULL : node_at(link);
-		if (n && n->hash >= from)
-			return n;
-		link = follow(n ? &n->link : bucket_at(t, key_of_mark(link)));
-	}
-	return NULL;
-}
-
-/* What the caller has found is not looked at any more. */
-static inline void look_end(bool outermost)
-{
-	if (WEFT_TSAN)
-		epoch_looked();
-	call_end(outermost);
 }
 
 /* ---- writing ---- */
@@ -554,7 +346,7 @@ static uint64_t shade_some(struct table *t, uint64_t link)
 		if (is_mark(link)) {
 			link = load_rlx(bucket_at(t, key_of_mark(link)));
 		} else {
-			shade_node(t->type, node_at(link));
+			map_sync_shade(t->type, node_at(link));
 			link = load_rlx(&node_at(link)->link);
 		}
 	}
@@ -632,23 +424,10 @@ static COLD struct table *table_make(struct map_sync *m, const struct weft_map_t
 	return other; /* A5 */
 }
 
-static inline struct table *table_of(struct map_sync *m)
-{
-	struct table *t = load_acq(&m->table); /* A5, A6 */
-	if (t)
-		check_not_copied(&t->self, m, "map");
-	return t;
-}
-
 static inline struct table *table_for(struct map_sync *m, const struct weft_map_type *type)
 {
 	struct table *t = table_of(m);
 	return likely(t != NULL) ? t : table_make(m, type);
-}
-
-static inline struct map_sync *inside(weft_map_sync *map)
-{
-	return (struct map_sync *)(void *)map;
 }
 
 /* ---- the verbs ---- */
@@ -668,7 +447,7 @@ bool weft_map_sync_load_(weft_map_sync *map, const struct weft_map_type *type, c
 static void insert(struct table *t, struct place *p, struct node *n)
 {
 	if (shades(t->type))
-		shade_node(t->type, n);
+		map_sync_shade(t->type, n);
 	store_rlx(&n->link, p->link);
 	relink(p, (uintptr_t)n);
 	leave(p);
@@ -680,7 +459,7 @@ static void insert(struct table *t, struct place *p, struct node *n)
 static void unlink_at(const struct weft_map_type *type, struct place *p, struct node *n)
 {
 	if (shades(type))
-		shade_node(type, n);
+		map_sync_shade(type, n);
 	relink(p, load_rlx(&n->link));
 	leave(p);
 }
@@ -689,8 +468,8 @@ static void unlink_at(const struct weft_map_type *type, struct place *p, struct 
 static void replace(const struct weft_map_type *type, struct place *p, struct node *n, struct node *by)
 {
 	if (shades(type)) {
-		shade_node(type, n);
-		shade_node(type, by);
+		map_sync_shade(type, n);
+		map_sync_shade(type, by);
 	}
 	store_rlx(&by->link, load_rlx(&n->link));
 	relink(p, (uintptr_t)by);
@@ -885,134 +664,4 @@ void weft_map_sync_fini_(weft_map_sync *map)
 		table_free(t);
 	}
 	store_rlx(&inside(map)->table, NULL);
-}
-
-/* ---- going through all ---- */
-
-enum { COPY_NEAR = 320 };
-
-/* Where it stands, told in hashes: entries with equal ones are copied in one call, and visited outside of it. */
-struct range {
-	struct map_sync *map;
-	const struct weft_map_type *type;
-	weft_seed seed;	     /* another one: the map has been cleared since */
-	uint64_t from;	     /* hashes below are done */
-	struct copy *copies; /* the newest first */
-	bool near_taken;
-	_Alignas(struct node) char near[COPY_NEAR]; /* for one of them */
-};
-
-struct copy {
-	struct copy *next;
-	struct area area; /* of one that is not on the stack, if its type is traced */
-	const struct weft_map_type *type;
-	uint64_t value; /* if it is a word */
-	_Alignas(struct node) struct node node;
-};
-
-static bool look_at_copy(struct area *a, size_t *at, struct gc_filling *f)
-{
-	struct copy *c = (struct copy *)(void *)((char *)a - offsetof(struct copy, area));
-	(void)at;
-	gc_note_words(f, &c->value, c->node.entry + entry_size(c->type));
-	return false;
-}
-
-/* Whoever has got the value may have been looked at before. */
-static void copy_free(struct range *r, struct copy *c)
-{
-	if ((void *)c == r->near) {
-		r->near_taken = false;
-		return;
-	}
-	bool outermost = call_begin();
-	if (shades(r->type))
-		shade_node(r->type, &c->node);
-	area_drop(&c->area);
-	call_end(outermost);
-	weft_free(c);
-}
-
-static void copies_drop(void *range)
-{
-	struct range *r = range;
-	struct copy *c;
-	while ((c = r->copies)) {
-		r->copies = c->next;
-		copy_free(r, c);
-	}
-}
-
-static struct copy *copy_make(struct range *r, size_t size)
-{
-	if (!r->near_taken && size <= COPY_NEAR) {
-		r->near_taken = true;
-		return (struct copy *)(void *)r->near;
-	}
-	struct copy *c = weft_malloc(size);
-	if (!c)
-		fatal("out of memory for a copy of a map's entry of %zu bytes", size);
-	return c;
-}
-
-static void copy_entry(struct range *r, struct node *n)
-{
-	const void *key = key_in(n, r->type);
-	for (struct copy *c = r->copies; c; c = c->next)
-		if (has_key(&c->node, r->type, key))
-			return; /* deleted meanwhile, and back again behind those with the same hash */
-	struct copy *c = copy_make(r, offsetof(struct copy, node) + node_size(r->type, key));
-	c->value = 0;
-	c->type = r->type;
-	c->area = (struct area){0};
-	if (word_value(r->type))
-		value_of(n, r->type, &c->value);
-	node_fill(&c->node, r->type, key, n->hash, word_value(r->type) ? (const void *)&c->value : n->entry + r->type->value_at);
-	if (is_traced(r->type) && (void *)c != r->near)
-		area_add(&c->area, look_at_copy);
-	c->next = r->copies;
-	r->copies = c;
-}
-
-static bool same_seed(weft_seed a, weft_seed b)
-{
-	return a.a == b.a && a.b == b.b;
-}
-
-/* Copies what is next; false: that was all. */
-static bool range_step(struct range *r)
-{
-	bool outermost = call_begin();
-	struct table *t = table_of(r->map);
-	struct node *n = NULL;
-	if (t && r->from == 0)
-		r->seed = t->seed;
-	if (t && same_seed(t->seed, r->seed))
-		n = first_from(t, r->from);
-	if (n) {
-		uint64_t hash = n->hash, link;
-		do {
-			copy_entry(r, n);
-			link = follow(&n->link);
-		} while (!is_mark(link) && (n = node_at(link))->hash == hash);
-		r->from = hash + 1;
-	}
-	look_end(outermost);
-	return n;
-}
-
-void weft_map_sync_range_(weft_map_sync *map, const struct weft_map_type *type,
-			  bool (*each)(const void *key, const void *value, void *arg), void *arg)
-{
-	struct range r = {.map = inside(map), .type = type};
-	bool more = true;
-	WEFT_DEFER(copies_drop, &r);
-	while (more && range_step(&r)) {
-		for (struct copy *c; more && (c = r.copies);) {
-			const void *value = word_value(type) ? (const void *)&c->value : c->node.entry + type->value_at;
-			more = each(key_in(&c->node, type), value, arg);
-			r.copies = c->next;
-			copy_free(&r, c);
-		}
-	}
 }

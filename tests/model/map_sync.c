@@ -16,7 +16,6 @@
 
 #include <weft/map_sync.h>
 
-#define RUNTIME_FIBER_H
 #define WEFT_TSAN 0
 
 /* Of the model's own, since it has grace periods to tell. */
