@@ -113,6 +113,12 @@ static struct weft_map_chunk groups_make(const weft_map *m, const struct weft_ma
 				       (uintptr_t)(p + control) - first * GROUP_SLOTS * t->slot_size};
 }
 
+static void set_chunk(weft_map *m, unsigned k, struct weft_map_chunk chunk, uint64_t first)
+{
+	m->chunks[k] = chunk;
+	m->memory[k] = (char *)(chunk.control + first * GROUP_SLOTS);
+}
+
 static void groups_free(const struct weft_map_type *t, struct weft_map_chunk chunk, uint64_t first, uint64_t n)
 {
 	zeroed_free((char *)(chunk.control + first * GROUP_SLOTS), groups_size(t, n));
@@ -128,7 +134,7 @@ static void chunk_make(weft_map *m, const struct weft_map_type *t, unsigned k)
 {
 	if (k >= WEFT_MAP_CHUNKS_ || chunk_groups(t, k) > PTRDIFF_MAX / 2 / GROUP_SLOTS / t->slot_size)
 		no_memory(m);
-	m->chunks[k] = groups_make(m, t, chunk_groups(t, k), chunk_groups(t, k));
+	set_chunk(m, k, groups_make(m, t, chunk_groups(t, k), chunk_groups(t, k)), chunk_groups(t, k));
 }
 
 static void *fill(weft_map *m, const struct weft_map_type *t, char *slot, const void *key, uint64_t hash)
@@ -298,7 +304,7 @@ static void double_groups(weft_map *m, const struct weft_map_type *t)
 	uint64_t *hashes = hashes_before_change(m, t, from, n);
 	bool outermost = map_change_begin(m, t);
 	map_trace_moves(t, from, n);
-	m->chunks[0] = after;
+	set_chunk(m, 0, after, 0);
 	set_groups(m, t, 2 * n);
 	scatter(m, t, from, n, hashes);
 	map_change_end(m, t, outermost);
@@ -378,7 +384,7 @@ static void make_groups(weft_map *m, const struct weft_map_type *t, uint64_t n)
 {
 	struct weft_map_chunk first = groups_make(m, t, 0, n);
 	bool outermost = map_change_begin(m, t);
-	m->chunks[0] = first;
+	set_chunk(m, 0, first, 0);
 	set_groups(m, t, n);
 	map_change_end(m, t, outermost);
 }

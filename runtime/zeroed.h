@@ -1,5 +1,5 @@
 /* Zeroed memory for tables: weft_calloc's below 32 KiB, and pages of the operating system's beyond, which cost nothing until
- * they are touched. */
+ * they are touched. Tables have pointers of the program's in them, so that is no memory which os_each_reserved lists. */
 #ifndef RUNTIME_ZEROED_H
 #define RUNTIME_ZEROED_H
 
@@ -12,7 +12,7 @@ enum { PAGES_FROM = 32 * 1024 };
 /* NULL: there is none. */
 static inline void *zeroed_make(size_t bytes)
 {
-	void *p = bytes < PAGES_FROM ? weft_calloc(1, bytes) : os_reserve(bytes);
+	void *p = bytes < PAGES_FROM ? weft_calloc(1, bytes) : os_map(bytes);
 	if (p && bytes >= PAGES_FROM)
 		os_small_pages(p, bytes);
 	return p;
@@ -24,7 +24,7 @@ static inline void zeroed_free(void *p, size_t bytes)
 	if (bytes < PAGES_FROM)
 		weft_free(p);
 	else
-		os_release(p, bytes);
+		os_unmap(p, bytes);
 }
 
 #endif

@@ -75,6 +75,7 @@ typedef struct weft_map {
 	uint64_t rearranged; /* times that entries have been moved: what an iterator checks */
 	uint64_t moved;      /* entries moved, all in all */
 	uint64_t spills;     /* entries that have ever been spilled: their numbers */
+	void *memory[WEFT_MAP_CHUNKS_]; /* of the chunks, where it begins: whoever looks at all memory (weft_leaks) finds it by that */
 } weft_map;
 
 WEFT_API WEFT_NORETURN void weft_map_misused_(const char *words); /* fatal */

@@ -515,6 +515,70 @@ TEST_GO(a_thread_outside_the_runtime_keeps)
 	return 0;
 }
 
+/* ---- maps ---- */
+
+/* The channels are theirs alone. */
+WEFT_MAP_OF(int, weft_chan *, by_number);
+WEFT_MAP_SYNC_OF(int, weft_chan *, shared);
+static by_number a_map;
+static shared a_shared_map;
+
+static __attribute__((noinline)) void put_into(bool shared_one, int n)
+{
+	for (int i = 0; i < n; i++) {
+		weft_chan *c = make_plain();
+		weft_go(receive, c);
+		if (shared_one)
+			shared_store(&a_shared_map, i, c);
+		else
+			by_number_put(a_map, i, c);
+	}
+}
+
+static int wake_from(bool shared_one, int n)
+{
+	int woken = 0;
+	for (int i = 0; i < n; i++) {
+		weft_chan *c = NULL;
+		if (shared_one)
+			shared_load(&a_shared_map, i, &c);
+		else
+			by_number_get(a_map, i, &c);
+		woken += c && weft_send_until(c, &i, weft_in(0)) == 0;
+	}
+	return woken;
+}
+
+/* With few entries, some chunks, and chunks of many pages. */
+static void kept_by_map(bool shared_one)
+{
+	static const int sizes[] = {10, 900, 5000};
+	for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+		a_map = by_number_make(0);
+		put_into(shared_one, sizes[k]);
+		while (waiting(WAIT_RECV) != sizes[k])
+			weft_yield();
+		await_sleeping(sizes[k]);
+		CHECK_EQ(weft_leaks(STDOUT_FILENO), 0);
+		CHECK_EQ(wake_from(shared_one, sizes[k]), sizes[k]);
+		await_sleeping(0);
+		by_number_free(a_map);
+		shared_clear(&a_shared_map);
+	}
+}
+
+TEST_GO(a_map_keeps)
+{
+	kept_by_map(false);
+	return 0;
+}
+
+TEST_GO(a_concurrent_map_keeps)
+{
+	kept_by_map(true);
+	return 0;
+}
+
 /* ---- waits that end by themselves, or from outside ---- */
 
 static void receive_until(void *c)
