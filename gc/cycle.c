@@ -206,19 +206,19 @@ static void plan(struct gc *gc, const struct pace_found *found)
 	store_rlx(&gc->trigger, gc->pace.trigger);
 }
 
-/* All that is reachable has been marked. What was allocated since the cycle began is black, or was marked: it lives as well, until the
- * next one. */
+/* All that is reachable has been marked. What was allocated since the cycle began is black, and lives as well until the next one; or it is
+ * white and was marked if it lives, and then it counts twice, but no more lives than there is. */
 static void end_marking(struct gc *gc)
 {
 	struct gc_report *r = &gc->report;
 	r->marked = gc->host->now();
 	r->to = load_rlx(&gc->xheap);
 	uint64_t found = marked_bytes(gc), allocated = r->to - r->from;
-	r->live = found + allocated;
+	r->live = found + allocated < r->to ? found + allocated : r->to;
 	r->stacks = load_rlx(&gc->xstacks);
 	r->roots = load_rlx(&gc->xroots);
 	learn(gc);
-	(void)sub_rlx(&gc->xheap, r->to > r->live ? r->to - r->live : 0);
+	(void)sub_rlx(&gc->xheap, r->to - r->live);
 	plan(gc, &(struct pace_found){r->live, r->stacks, r->roots});
 	heap_begin_sweeping(&gc->heap);
 	store_rlx(&gc->debt, 0);

@@ -239,6 +239,8 @@ static void ended(struct gc *gc, const struct gc_report *r)
 	struct toy *t = toy_of(gc);
 	t->cycles = r->cycle;
 	check(t);
+	if (!t->wrong && r->live > r->to)
+		t->wrong = "more lives than has been allocated";
 	if (!t->wrong)
 		t->wrong = graph_check_freed(t->graph, &gc->heap, objects(t));
 	for (unsigned i = 0; i < TOY_WEAKS && !t->wrong; i++)

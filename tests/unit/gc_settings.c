@@ -117,7 +117,11 @@ TEST_GO(work_is_to_be_refused_under_shed_alone_and_while_there_is_pressure)
 	for (int policy = WEFT_PRESSURE_ASSIST; policy <= WEFT_PRESSURE_SHED; policy++) {
 		weft_gc_pressure(policy);
 		allocate_what_stays(1000);
-		CHECK_EQ(weft_gc_sheds(), policy == WEFT_PRESSURE_SHED);
+		bool sheds = weft_gc_sheds();
+		/* A cycle may end at this moment, and what lives is known before the goal is. */
+		for (int i = 0; i < 1000 && policy == WEFT_PRESSURE_SHED && !sheds; i++)
+			sheds = weft_gc_sheds();
+		CHECK_EQ(sheds, policy == WEFT_PRESSURE_SHED);
 	}
 	weft_mem_limit(WEFT_OFF);
 	weft_gc();
