@@ -25,6 +25,7 @@
 #include "runtime/collect.h"
 #include "runtime/panic.h"
 #include "runtime/sched.h"
+#include "runtime/world.h"
 
 #include <weft/go.h>
 
@@ -89,8 +90,14 @@ void attached_is_back(void)
 	struct attached *a = attached;
 	if (!a)
 		return;
-	store_rlx(&a->parked, false);
-	fence_full(); /* either it sees that there is marking, or the collector that it is back */
+	for (;;) {
+		store_rlx(&a->parked, false);
+		fence_full(); /* either it sees that there is marking, or that the world stops, or who looks sees that it is back */
+		if (!world_stops())
+			break;
+		store_rel(&a->parked, true); /* R1 */
+		world_wait_published();
+	}
 	gc_safe_point_outside(a);
 }
 
@@ -115,19 +122,23 @@ static int become_mutator(void)
 	if (!a)
 		return -ENOMEM;
 	a->mutator.p = 0;
-	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELAXED); /* who looks at all of them may see it */
+	__atomic_store_n(&a->mutator.inside, true, __ATOMIC_RELAXED); /* who looks at all of them may see it */
 	struct g *g = stand_in();
 	store_rlx(&a->g, g);
 	store_rlx(&a->stack_top, top);
 	store_rlx(&a->stack_size, size);
 	a->depth = 0;
-	store_rlx(&a->parked, false);
+	a->section.n = 0;
+	a->section.frame = a->section.frame_end = NULL;
+	store_rlx(&a->section.sp, NULL); /* there is nothing yet */
+	store_rel(&a->parked, true);	 /* R1 */
 	gc_take_signal();
 	attached = a;
 	weft_mutator_ = &a->mutator;
 	store_rlx(&g->scan, 0); /* of whatever it was before */
 	store_seq(&a->tid, os_thread());
-	gc_comes_outside(a);
+	attached_is_back();
+	__atomic_store_n(&a->mutator.inside, false, __ATOMIC_RELEASE);
 	return 0;
 }
 

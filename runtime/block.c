@@ -22,6 +22,7 @@
 #include "runtime/park.h"
 #include "runtime/spare.h"
 #include "runtime/sysmon.h"
+#include "runtime/world.h"
 
 #include <weft/go.h>
 
@@ -122,6 +123,19 @@ static bool take_p_again(struct m *m)
 	return true;
 }
 
+/* While the world stands, what it has is what it had when the section began. */
+static void come_back(struct g *g)
+{
+	for (;;) {
+		g_set_state(g, G_RUNNING);
+		fence_full(); /* either it sees that there is marking, or that the world stops, or who looks sees that it is back */
+		if (!world_stops())
+			return;
+		store_rel(&g->state, G_SYSCALL); /* R2 */
+		world_wait_published();
+	}
+}
+
 void weft_block_end(void)
 {
 	struct m *m = m_self();
@@ -132,7 +146,7 @@ void weft_block_end(void)
 	bool outermost = !load_rlx(&m->xinside), due = false;
 	store_rlx(&m->xinside, true); /* there is no P to be taken */
 	void *me = sched_enter(m);
-	g_set_state(m_g(m), G_RUNNING);
+	come_back(m_g(m));
 	gc_back(m);
 	if (take_p_again(m)) {
 		gc_before_run(m, m_g(m));

@@ -96,7 +96,7 @@ static void look_for_attached(void *object, void *arg)
 	bystanders.is_known |= load_acq(&a->tid) == k->tid;
 }
 
-/* Stopped with the world, or with nothing to run; *m: an M whose goroutine is in a blocking section. */
+/* Stopped with the world, or with nothing to run; *m: an M whose goroutine is in a blocking section, or comes back from one. */
 static bool stands_already(int tid, struct m **m)
 {
 	struct known k = {.tid = tid};
@@ -104,9 +104,8 @@ static bool stands_already(int tid, struct m **m)
 	if (!sim_on)
 		m_each(look_for_m, &k);
 	attached_each(look_for_attached, &k);
-	struct g *g = k.m ? m_g(k.m) : NULL;
 	*m = k.m;
-	return bystanders.is_known || (k.m && (!g || load_acq(&g->state) != G_SYSCALL));
+	return bystanders.is_known || (k.m && (!m_g(k.m) || world_holds(&k.m->section)));
 }
 
 /* The line of /proc/self/task/TID/status that begins like this; NULL: there is none. */
@@ -209,18 +208,11 @@ static bool stands(uint32_t i)
 	return load_acq(&bystanders.all[i].xstands) == load_rlx(&bystanders.round); /* A1 */
 }
 
-/* The goroutine has come back from its section meanwhile, and waits for the world. */
-static bool is_back(uint32_t i)
-{
-	const struct m *m = bystanders.all[i].m;
-	return m && world_holds(&m->section);
-}
-
 /* All that were listed the last time. */
 static bool all_stand(void)
 {
 	for (uint32_t i = 0; i < load_rlx(&bystanders.n); i++)
-		if (bystanders.seen[i] == bystanders.pass && !bystanders.goes_on[i] && !stands(i) && !is_back(i))
+		if (bystanders.seen[i] == bystanders.pass && !bystanders.goes_on[i] && !stands(i))
 			return false;
 	return true;
 }

@@ -135,7 +135,6 @@ void gc_start_cleanups(void);
 COLD void gc_back_slow(struct m *);
 static inline void gc_back(struct m *m)
 {
-	world_enter(m); /* and: either it sees that there is marking, or the collector that it is back */
 	if (unlikely(gc_is_marking(&collector)))
 		gc_back_slow(m);
 }
@@ -143,8 +142,6 @@ static inline void gc_back(struct m *m)
 /* ---- attach.c ---- */
 
 struct attached;
-/* The calling thread is attached from here on; waits while the world stands. */
-void gc_comes_outside(struct attached *);
 /* The calling thread, attached, is at the end of a call, or back from waiting in one. */
 void gc_safe_point_outside(struct attached *);
 /* It is attached no longer: what it has shaded is taken over. */

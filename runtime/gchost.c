@@ -147,17 +147,6 @@ void gc_safe_point_outside(struct attached *a)
 		world_wait_outside(a);
 }
 
-/* All stacks may have been looked at already. On this one there is nothing yet: it is as if it had been. Either it sees that there is marking, or
- * the collector sees it among the attached. */
-void gc_comes_outside(struct attached *a)
-{
-	fence_full();
-	if (world_stops())
-		world_wait_outside(a);
-	if (gc_is_marking(&collector) && gc_claim(load_rlx(&a->g)))
-		gc_looked_at(load_rlx(&a->g));
-}
-
 /* ---- the signal ---- */
 
 static NOT_INSTRUMENTED void look_at_attached(struct attached *a, const ucontext_t *context)

@@ -100,7 +100,8 @@ void gc_ranges_of_section(const struct g *g, const struct section *s, const void
 	see_copied_argument(g, see, arg);
 	see(arg, s->word, s->word + s->n);
 	see(arg, s->frame, s->frame_end);
-	see(arg, load_rlx(&s->sp), stack_end);
+	if (load_rlx(&s->sp)) /* an attached thread's that has only come */
+		see(arg, load_rlx(&s->sp), stack_end);
 }
 
 /* ---- goroutines ---- */

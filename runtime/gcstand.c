@@ -14,6 +14,9 @@
 #include "runtime/gcwatch.h"
 #include "runtime/world.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 enum { STEP_BYTES = 1 << 20 };
 
 static struct {
@@ -65,7 +68,11 @@ void gc_stand_serve(void)
 {
 	if (!load_rlx(&mode.xwanted) || !swap_seq(&mode.xwanted, false))
 		return;
-	world_stand_still(move_on, NULL);
+	if (world_stand_still(move_on, NULL)) {
+		dprintf(STDERR_FILENO, "weft: thread %d does not take SIGURG, and the collector waits for it (gcstw, gcverify)\n", world_late());
+		store_seq(&mode.xwanted, true);
+		return;
+	}
 	gc_verify_report();
 }
 

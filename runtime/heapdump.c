@@ -249,9 +249,10 @@ int weft_heap_dump(int fd)
 	d.buffer = os_map(BUFFER);
 	if (!d.buffer)
 		return -ENOMEM;
+	int err;
 	do
-		world_stand_still(dump_all, &d);
-	while (d.is_early);
+		err = world_stand_still(dump_all, &d);
+	while (!err && d.is_early);
 	os_unmap(d.buffer, BUFFER);
-	return d.err;
+	return err ? err : d.err;
 }

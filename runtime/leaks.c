@@ -233,7 +233,9 @@ int weft_leaks(int fd)
 	struct inquiry q = {.caller = m_self(), .thread = os_thread()};
 	if (!load_acq(&sched.running))
 		return -EINVAL;
-	world_stand_still(inquire, &q);
+	int err = world_stand_still(inquire, &q);
+	if (err)
+		return err;
 	if (q.result > 0)
 		dump_leaked(fd, q.result);
 	return q.result;

@@ -28,10 +28,12 @@
 
 #include <weft/go.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <time.h>
 
 enum { LOOK_NS = 20000, SIGNAL_EVERY_NS = 100000 };
+static const int64_t IN_TIME_NS = 5 * WEFT_S;
 
 _Atomic uint32_t world_round;
 
@@ -39,6 +41,7 @@ struct request {
 	struct request *next;
 	void (*fn)(void *);
 	void *arg;
+	int err;
 	_Atomic uint32_t xdone; /* futex */
 };
 
@@ -48,7 +51,7 @@ static struct {
 	_Atomic uint32_t xasked;
 } requests;
 
-static _Atomic int watch; /* the thread's number: goroutines of many identities read it (fiber.h) */
+static _Atomic int watch, late; /* threads' numbers: goroutines of many identities read them (fiber.h) */
 
 /* ---- who stands ---- */
 
@@ -66,6 +69,13 @@ void world_wait(struct m *m)
 		return;
 	section_publish(&m->section, __builtin_frame_address(0));
 	stand(&m->section, round);
+}
+
+void world_wait_published(void)
+{
+	uint32_t round = load_acq(&world_round);
+	while (round & 1 && load_acq(&world_round) == round)
+		os_futex_wait(&world_round, round, -1);
 }
 
 void world_wait_outside(struct attached *a)
@@ -104,7 +114,7 @@ static bool m_stands(struct m *m)
 
 struct look {
 	int64_t now;
-	bool all;
+	int late; /* one that does not stand; 0: all do */
 };
 
 static void push_m(void *object, void *arg)
@@ -113,7 +123,7 @@ static void push_m(void *object, void *arg)
 	struct look *l = arg;
 	if (m_stands(m))
 		return;
-	l->all = false;
+	l->late = load_rlx(&m->tid);
 	(void)or_rlx(&m->xnote, NOTE_GC);
 	if (load_acq(&m->xinside) || l->now - load_rlx(&m->gc_signalled) < SIGNAL_EVERY_NS)
 		return;
@@ -127,29 +137,35 @@ static void push_attached(void *object, void *arg)
 	struct look *l = arg;
 	if (!load_acq(&a->tid) || load_acq(&a->parked) || world_holds(&a->section)) /* attach.c: A1 */
 		return;
-	l->all = false;
+	l->late = load_rlx(&a->tid);
 	if (l->now - load_rlx(&a->signalled) < SIGNAL_EVERY_NS)
 		return;
 	store_rlx(&a->signalled, l->now);
 	os_signal(load_rlx(&a->tid), SIGURG);
 }
 
-static bool all_stand(void)
+static bool all_stand(int64_t now)
 {
-	struct look l = {weft_now(), true};
+	struct look l = {now, 0};
 	m_each(push_m, &l);
 	attached_each(push_attached, &l);
-	return l.all;
+	if (l.late)
+		store_rlx(&late, l.late);
+	return !l.late;
 }
 
-static void stop(void)
+static int stop(void)
 {
+	int64_t began = weft_now();
 	store_seq(&world_round, load_rlx(&world_round) + 1);
 	os_membarrier();
-	while (!all_stand()) {
+	for (int64_t now = began; !all_stand(now); now = weft_now()) {
 		struct timespec pause = {.tv_nsec = LOOK_NS};
+		if (now - began > IN_TIME_NS)
+			return -EBUSY;
 		nanosleep(&pause, NULL);
 	}
+	return 0;
 }
 
 static void go_on(void)
@@ -213,8 +229,7 @@ static void see_attached(void *object, void *arg)
 {
 	struct attached *a = object;
 	struct ranges *r = arg;
-	/* One that is about to wait has just come, and has nothing yet. */
-	if (!load_acq(&a->tid) || (!load_acq(&a->parked) && !world_holds(&a->section)))
+	if (!load_acq(&a->tid))
 		return;
 	r->of = load_rlx(&a->g);
 	gc_ranges_of_section(r->of, &a->section, load_rlx(&a->stack_top), see_range, r);
@@ -249,18 +264,20 @@ static struct request *take_requests(void)
 	return first;
 }
 
-static void stopped(void (*fn)(void *), void *arg)
+static int stopped(void (*fn)(void *), void *arg)
 {
-	stop();
-	fn(arg);
+	int err = stop();
+	if (!err)
+		fn(arg);
 	go_on();
+	return err;
 }
 
 void world_serve(void)
 {
 	for (struct request *r = take_requests(), *next; r; r = next) {
 		next = r->next;
-		stopped(r->fn, r->arg);
+		r->err = stopped(r->fn, r->arg);
 		store_seq(&r->xdone, 1); /* r may be gone: a futex's address is all that is needed of it */
 		os_futex_wake(&r->xdone);
 	}
@@ -278,26 +295,30 @@ static void ask_and_wait(struct request *r)
 		os_futex_wait(&r->xdone, 0, -1);
 }
 
-void world_stand_still(void (*fn)(void *), void *arg)
+int world_stand_still(void (*fn)(void *), void *arg)
 {
 	if (sim_on) { /* all its Ms are one thread */
 		section_publish(&m_self()->section, __builtin_frame_address(0)); /* of the calling one */
 		fn(arg);
-		return;
+		return 0;
 	}
-	if (load_rlx(&watch) == os_thread()) {
-		stopped(fn, arg);
-		return;
-	}
+	if (load_rlx(&watch) == os_thread())
+		return stopped(fn, arg);
 	struct request r = {.fn = fn, .arg = arg};
 	struct m *m = m_self();
 	if (m && m_g(m)) {
 		weft_block_begin();
 		ask_and_wait(&r);
 		weft_block_end();
-		return;
+	} else {
+		attached_parks();
+		ask_and_wait(&r);
+		attached_is_back();
 	}
-	attached_parks();
-	ask_and_wait(&r);
-	attached_is_back();
+	return r.err;
+}
+
+int world_late(void)
+{
+	return load_rlx(&late);
 }

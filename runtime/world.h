@@ -14,8 +14,10 @@
 struct attached;
 
 /* Runs fn while no goroutine and no attached thread runs; on the collector's watch. Waits, a goroutine as in a blocking section. One at a time;
- * fn does not ask for it again. */
-void world_stand_still(void (*fn)(void *arg), void *arg);
+ * fn does not ask for it again. 0; -EBUSY: somebody has not come to stand within seconds, and fn was not called. */
+int world_stand_still(void (*fn)(void *arg), void *arg);
+/* The last thread that did not. */
+int world_late(void);
 
 /* ---- within fn ---- */
 
@@ -47,6 +49,8 @@ static inline bool world_stops(void)
 /* In a call, or in the scheduler: until the world goes on. */
 COLD void world_wait(struct m *);
 COLD void world_wait_outside(struct attached *);
+/* The same of one whose section is as it was published, and which has said again that it is in there. */
+COLD void world_wait_published(void);
 /* In a signal's handler. */
 void world_wait_interrupted(struct section *, const ucontext_t *, const void *stack_end, size_t stack_size);
 

@@ -53,6 +53,9 @@ WEFT_API void weft_block_end(void);
  * another negative errno when the system has no room. A thread that ends is detached. weft_detach panics unless the thread
  * is attached.
  *
+ * weft_attach unblocks SIGURG, by which the thread's stack is looked at and the thread is stopped where it makes no call: while it blocks that
+ * signal again, and makes no call, no cycle of the collector ends, and weft_leaks and weft_heap_dump give -EBUSY.
+ *
  * When every goroutine waits for another one, that is a deadlock, and fatal. It is none as long as something else may
  * come: a timer, a descriptor that is waited for, the end of a blocking section, an attached thread, a signal that is
  * subscribed to (weft/signal.h). Other threads of the program might do anything: as long as there is one, no deadlock is

@@ -3,8 +3,12 @@
 #include "runtime/sched.h"
 #include "tests/unit/go.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Each kind of runner counts in a word of its own, and has a pattern of its own on its stack. */
 enum { COMPUTES, YIELDS, CALLS, BLOCKS, ALLOCATES, SLEEPS, PARKED, ATTACHED, ATTACHED_PARKED, KINDS };
@@ -321,5 +325,147 @@ TEST_GO(what_is_in_a_register_is_seen)
 	CHECK(load_rlx(&registers_seen) > 0);
 	store_rlx(&over, true);
 	weft_waitgroup_wait(&ended);
+	return 0;
+}
+
+/* ---- who comes back from where others looked at it on its behalf ---- */
+
+enum { WORD = 0x7ee51234, COMINGS = 3000 };
+
+static _Atomic bool waits;
+static int in[2];
+
+static __attribute__((noinline)) uint64_t keep_across_sections(uint64_t word)
+{
+	char byte;
+	while (!load_rlx(&over)) {
+		__asm__ volatile("" : "+r"(word));
+		store_rlx(&waits, true);
+		weft_block_begin();
+		CHECK_EQ(read(in[0], &byte, 1), 1);
+		weft_block_end();
+		__asm__ volatile("" : "+r"(word));
+	}
+	return word;
+}
+
+static void come_back_from_sections(void *word)
+{
+	uint64_t its = ~(uint64_t)(uintptr_t)word;
+	CHECK_EQ(keep_across_sections(its), its);
+	weft_waitgroup_done(&ended);
+}
+
+static __attribute__((noinline)) uint64_t keep_across_waits(uint64_t word)
+{
+	while (!load_rlx(&over)) {
+		__asm__ volatile("" : "+r"(word));
+		store_rlx(&waits, true);
+		weft_recv(never, NULL);
+		__asm__ volatile("" : "+r"(word));
+	}
+	return word;
+}
+
+static void *come_back_attached(void *word)
+{
+	uint64_t its = ~(uint64_t)(uintptr_t)word;
+	CHECK_EQ(weft_attach(), 0);
+	CHECK_EQ(keep_across_waits(its), its);
+	weft_detach();
+	weft_waitgroup_done(&ended);
+	return NULL;
+}
+
+static void wake_from_section(void)
+{
+	CHECK_EQ(write(in[1], "x", 1), 1);
+}
+
+static void wake_attached(void)
+{
+	weft_send(never, NULL);
+}
+
+/* It is woken, and the world is to stand a moment later. */
+static void look_while_it_comes(void (*wake)(void))
+{
+	while (!load_rlx(&waits))
+		weft_sleep(WEFT_MS);
+	weft_sleep(WEFT_MS);
+	for (int i = 0, n = test_is_slow() ? COMINGS / 10 : COMINGS; i < n; i++) {
+		wake();
+		for (volatile int k = 0; k < i % 64 * 50; k++)
+			;
+		store_rlx(&registers_seen, 0);
+		CHECK_EQ(world_stand_still(look_at_registers, (void *)(uintptr_t)WORD), 0);
+		CHECK(load_rlx(&registers_seen) > 0);
+	}
+	store_rlx(&over, true);
+	wake();
+	weft_waitgroup_wait(&ended);
+}
+
+TEST_GO(who_comes_back_from_a_section_is_seen)
+{
+	CHECK_EQ(pipe2(in, O_CLOEXEC), 0);
+	weft_waitgroup_add(&ended, 1);
+	weft_go(come_back_from_sections, (void *)(uintptr_t)WORD);
+	look_while_it_comes(wake_from_section);
+	close(in[0]);
+	close(in[1]);
+	return 0;
+}
+
+TEST_GO(an_attached_thread_that_comes_back_is_seen)
+{
+	pthread_t thread;
+	never = weft_chan_make(0, 0);
+	weft_waitgroup_add(&ended, 1);
+	CHECK_EQ(pthread_create(&thread, NULL, come_back_attached, (void *)(uintptr_t)WORD), 0);
+	look_while_it_comes(wake_attached);
+	pthread_join(thread, NULL);
+	weft_chan_free(never);
+	return 0;
+}
+
+/* ---- who does not come to stand ---- */
+
+static void mask_signal(int how)
+{
+	sigset_t urgent;
+	sigemptyset(&urgent);
+	sigaddset(&urgent, SIGURG);
+	pthread_sigmask(how, &urgent, NULL);
+}
+
+static void *block_the_signal(void *unused)
+{
+	CHECK_EQ(weft_attach(), 0);
+	mask_signal(SIG_BLOCK);
+	(void)add_rlx(&counts[ATTACHED], 1);
+	while (!load_rlx(&over))
+		pause_for(1000000);
+	mask_signal(SIG_UNBLOCK);
+	weft_detach();
+	weft_waitgroup_done(&ended);
+	return unused;
+}
+
+TEST_GO(who_does_not_stand_is_given_up_and_the_rest_goes_on)
+{
+	pthread_t thread;
+	weft_waitgroup_add(&ended, 1);
+	CHECK_EQ(pthread_create(&thread, NULL, block_the_signal, NULL), 0);
+	while (!load_rlx(&counts[ATTACHED]))
+		weft_sleep(WEFT_MS);
+	CHECK_EQ(world_stand_still(see_that_nothing_runs, &rounds_of_many), -EBUSY);
+	CHECK_EQ(load_rlx(&rounds_of_many), 0);
+	CHECK(world_late() > 0 && world_late() != os_thread());
+	store_rlx(&over, true);
+	weft_waitgroup_wait(&ended);
+	pthread_join(thread, NULL);
+	CHECK_EQ(world_stand_still(see_that_nothing_runs, &rounds_of_many), 0);
+	CHECK_EQ(load_rlx(&rounds_of_many), 1);
 	return 0;
 }
