@@ -6,6 +6,10 @@
  *     signal                               sp, frame, then xstands := round   (R1)
  *     xstands is the round? (A1)           sleeps as long as it is that round
  *
+ * Who blocks the signal is waited for: a thread blocks all of them for a moment when it starts another one or a process. libc blocks its own two as
+ * well, which no program can; of one that has those unblocked the program itself may have blocked the rest for good (to wait for them, say), and
+ * after a while it is let go on.
+ *
  * Rejected: ptrace from a process made for it, as LeakSanitizer does: containers forbid it, and a debugger excludes it.
  *
  * R1 bystander_waits: store_rel(xstands) -> A1 all_stand: load_acq(xstands)   where its stack and registers are
@@ -30,6 +34,7 @@
 enum {
 	MOST = 4096,
 	PAUSE_NS = 20000,
+	BLOCKS_NS = 20000000, /* a moment */
 	IN_TIME_NS = 2000000000,
 	TEXT = 4096,
 };
@@ -39,8 +44,10 @@ static struct {
 	_Atomic uint32_t n;
 	struct bystander *all; /* MOST of them; only who stops them makes it */
 	uint32_t pass;
-	uint32_t seen[MOST]; /* the pass in which each was listed last */
-	bool goes_on[MOST];  /* it blocks the signal, or is about to end */
+	uint32_t seen[MOST];	/* the pass in which each was listed last */
+	bool signalled[MOST];
+	int64_t blocks_from[MOST]; /* since when it has been seen to block the signal; 0: it has not been looked at */
+	bool goes_on[MOST];	/* it blocks the signal for good, or is about to end */
 	char text[TEXT];
 	int waits;
 	bool is_known;
@@ -118,8 +125,9 @@ static const char *line_of(const char *text, const char *name)
 	return NULL;
 }
 
-/* It takes the signal. */
-static bool takes_it(int tid)
+enum takes { TAKES, BLOCKS, BLOCKS_FOR_LIBC, ENDS };
+
+static enum takes takes(int tid)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
@@ -128,13 +136,16 @@ static bool takes_it(int tid)
 	if (fd >= 0)
 		close(fd);
 	if (n <= 0)
-		return false;
+		return ENDS;
 	bystanders.text[n] = 0;
 	const char *state = line_of(bystanders.text, "State:\t"), *blocked = line_of(bystanders.text, "SigBlk:\t");
+	static const unsigned long long of_libc = UINT64_C(3) << (32 - 1), urgent = UINT64_C(1) << (SIGURG - 1);
 	unsigned long long mask = 0;
 	if (!state || *state == 'Z' || *state == 'X' || !blocked || sscanf(blocked, "%llx", &mask) != 1)
-		return false;
-	return !(mask >> (SIGURG - 1) & 1);
+		return ENDS;
+	if (!(mask & urgent))
+		return TAKES;
+	return (mask & of_libc) == of_libc ? BLOCKS_FOR_LIBC : BLOCKS;
 }
 
 /* False: there is no room. */
@@ -147,12 +158,26 @@ static bool add(int tid, struct m *m)
 	b->m = m;
 	store_rlx(&b->xstands, 0);
 	bystanders.seen[n] = bystanders.pass;
-	bystanders.goes_on[n] = !takes_it(tid);
+	bystanders.signalled[n] = bystanders.goes_on[n] = false;
+	bystanders.blocks_from[n] = 0;
 	store_rel(&b->tid, tid); /* R2 */
 	store_rel(&bystanders.n, n + 1);
-	if (!bystanders.goes_on[n])
-		os_signal(tid, SIGURG);
 	return true;
+}
+
+/* Once is enough: it is pending while it is blocked. Who waits for signals is not sent one. */
+static void push(uint32_t i, int64_t now)
+{
+	int tid = load_rlx(&bystanders.all[i].tid);
+	enum takes t = takes(tid);
+	if (t != BLOCKS || !bystanders.blocks_from[i])
+		bystanders.blocks_from[i] = now;
+	if (t == ENDS || (t == BLOCKS && now - bystanders.blocks_from[i] >= BLOCKS_NS)) {
+		bystanders.goes_on[i] = true;
+	} else if (t != BLOCKS && !bystanders.signalled[i]) {
+		bystanders.signalled[i] = true;
+		os_signal(tid, SIGURG);
+	}
 }
 
 static bool meet(int tid)
@@ -208,15 +233,6 @@ static bool stands(uint32_t i)
 	return load_acq(&bystanders.all[i].xstands) == load_rlx(&bystanders.round); /* A1 */
 }
 
-/* All that were listed the last time. */
-static bool all_stand(void)
-{
-	for (uint32_t i = 0; i < load_rlx(&bystanders.n); i++)
-		if (bystanders.seen[i] == bystanders.pass && !bystanders.goes_on[i] && !stands(i))
-			return false;
-	return true;
-}
-
 /* By the clock, in a simulation too. */
 static int64_t clock_ns(void)
 {
@@ -225,17 +241,30 @@ static int64_t clock_ns(void)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
+/* All that were listed the last time. */
+static bool all_stand(int64_t now)
+{
+	bool all = true;
+	for (uint32_t i = 0; i < load_rlx(&bystanders.n); i++) {
+		if (bystanders.seen[i] != bystanders.pass || bystanders.goes_on[i] || stands(i))
+			continue;
+		push(i, now);
+		all &= bystanders.goes_on[i];
+	}
+	return all;
+}
+
 /* Those that stand have started nobody since: when a list has nobody new, and all of it stand, that is all. */
 static int stop(int tasks)
 {
-	int64_t until = clock_ns() + IN_TIME_NS;
-	for (;;) {
+	int64_t now = clock_ns(), until = now + IN_TIME_NS;
+	for (;; now = clock_ns()) {
 		uint32_t before = load_rlx(&bystanders.n);
-		bool stood = all_stand();
+		bool stood = all_stand(now);
 		int err = meet_all(tasks);
-		if (err || (stood && load_rlx(&bystanders.n) == before && all_stand()))
+		if (err || (stood && load_rlx(&bystanders.n) == before && all_stand(now)))
 			return err;
-		if (clock_ns() > until)
+		if (now > until)
 			return -EBUSY;
 		struct timespec pause = {.tv_nsec = PAUSE_NS};
 		nanosleep(&pause, NULL);

@@ -10,7 +10,7 @@
 
 /* Has all of them stand, by a signal (SIGURG) in whose handler they wait; a system call that they were in may end with EINTR. While the world
  * stands, on the thread that has stopped it. 0; -EBUSY: one has not come to stand in time; -ENOMEM; another negative errno: they cannot
- * be listed. Those that block the signal go on. If it is not 0, none stands. `waits`: a thread that waits for the caller. */
+ * be listed. Those that block the signal for long go on. If it is not 0, none stands. `waits`: a thread that waits for the caller. */
 int bystanders_stop(int waits);
 void bystanders_go_on(void);
 

@@ -274,7 +274,7 @@ typedef struct weft_memstats {
 
 /* Writes all collected objects, and all pointers to them, as text that `weft heap` reads (docs/gc.md): after a full cycle, while everything stands, so for as
  * long as the descriptor takes it, which no goroutine of the program may be the reader of. For goroutines. 0, or a negative errno of write(2), with what
- * was written until then; -ENOMEM. */
+ * was written until then; -ENOMEM; -EBUSY: a thread did not take SIGURG (weft_attach). */
 WEFT_API int weft_heap_dump(int fd);
 
 /* Counts of other Ps may be some microseconds old. */

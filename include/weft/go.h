@@ -68,11 +68,12 @@ WEFT_API void weft_detach(void);
  * then on dumps say `leaked` of them. Nothing is written if there are none.
  *
  * It looks for words that may be pointers, through all of the process's memory. A word that only looks like one hides a leak, and none is
- * invented: as long as pointers stand in memory or in registers as they are, and those of a thread that blocks SIGURG in memory. What the
+ * invented: as long as pointers stand in memory or in registers as they are, and those of a thread that blocks SIGURG for long in memory. What
+ * the kernel alone has counts for nothing (epoll's data, a timer's sigev_value, what is in a pipe). What the
  * program allocates itself (weft_malloc, and malloc where mimalloc has replaced it) keeps what it points to only if it can be reached, too; in
  * the sanitizer flavours, and what threads outside the runtime have allocated, all of it does.
  *
- * Everything stands still meanwhile, all threads of the process: some milliseconds, and more for much memory. A system call that a thread outside
+ * Everything stands still meanwhile, all threads of the process: some tens of milliseconds, and more for much memory. A system call that a thread outside
  * the runtime, or a blocking section, is in may end with EINTR. Waits; from any thread. -EINVAL: weft does not run; -EBUSY: a thread could not be
  * stopped; -ENOMEM; another negative errno: the system does not show the process its own memory. */
 WEFT_API int weft_leaks(int fd);

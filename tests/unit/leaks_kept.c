@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* ---- what keeps a goroutine ---- */
 
@@ -512,6 +513,56 @@ TEST_GO(an_attached_thread_keeps)
 TEST_GO(a_thread_outside_the_runtime_keeps)
 {
 	kept_by_thread(put_on_plain_thread);
+	return 0;
+}
+
+/* A pointer that is never in one place for long, and the thread that has it blocks all signals now and then, as libc does while it starts a
+ * thread. */
+static weft_chan *_Atomic *places;
+enum { PLACES_BYTES = 16 << 20, LAST_PLACE = PLACES_BYTES / sizeof(weft_chan *) - 1 };
+
+static void *end_at_once(void *unused)
+{
+	return unused;
+}
+
+static void *move_about(void *unused)
+{
+	pthread_t t;
+	while (!load_acq(&let_go)) {
+		CHECK_EQ(pthread_create(&t, NULL, end_at_once, NULL), 0);
+		CHECK_EQ(pthread_detach(t), 0);
+		int from = load_rlx(&places[0]) ? 0 : LAST_PLACE;
+		store_rlx(&places[LAST_PLACE - from], load_rlx(&places[from]));
+		store_rlx(&places[from], NULL);
+	}
+	return unused;
+}
+
+static void put_in_places(void *unused)
+{
+	(void)unused;
+	weft_chan *c = make_plain();
+	weft_go(receive, c);
+	store_rlx(&places[0], c);
+}
+
+TEST_GO(a_thread_that_starts_threads_keeps)
+{
+	places = mmap(NULL, PLACES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(places != MAP_FAILED);
+	memset((void *)places, 1, PLACES_BYTES);
+	store_rlx(&places[0], NULL);
+	store_rlx(&places[LAST_PLACE], NULL);
+	apart(put_in_places, NULL);
+	while (waiting(WAIT_RECV) != 1)
+		weft_yield();
+	await_sleeping(1);
+	CHECK_EQ(pthread_create(&thread, NULL, move_about, NULL), 0);
+	for (int i = 0; i < (test_is_slow() ? 20 : 200); i++)
+		CHECK_EQ(weft_leaks(STDOUT_FILENO), 0);
+	take_thread();
+	munmap((void *)places, PLACES_BYTES);
 	return 0;
 }
 
