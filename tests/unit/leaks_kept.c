@@ -1,4 +1,5 @@
 /* What keeps a goroutine from being taken for leaked: each place is tried with the only pointer to its channel, and once more without it. */
+#include "alloc/os.h"
 #include "tests/unit/leaking.h"
 
 #include <errno.h>
@@ -110,6 +111,63 @@ static void take_collected(void)
 TEST_GO(a_collected_object_keeps)
 {
 	kept_by(put_collected, take_collected);
+	return 0;
+}
+
+/* A page that is written once and protected then, as the tables of a shared object are. */
+static weft_chan **once;
+
+static void put_in_protected_page(weft_chan *c)
+{
+	once = mmap(NULL, OS_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(once != MAP_FAILED);
+	*once = c;
+	CHECK_EQ(mprotect(once, OS_PAGE, PROT_READ), 0);
+}
+
+static void take_protected_page(void)
+{
+	munmap(once, OS_PAGE);
+}
+
+TEST_GO(a_page_that_is_protected_keeps)
+{
+	kept_by(put_in_protected_page, take_protected_page);
+	return 0;
+}
+
+/* Shared memory of which one page has been touched. */
+enum { SHARED_BYTES = 64 << 20, SHARED_AT = SHARED_BYTES / 2 };
+static char *shared_memory;
+
+static void put_in_shared_memory(weft_chan *c)
+{
+	shared_memory = mmap(NULL, SHARED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(shared_memory != MAP_FAILED);
+	memcpy(shared_memory + SHARED_AT, &c, sizeof c);
+}
+
+static void take_shared_memory(void)
+{
+	memset(shared_memory + SHARED_AT, 0, sizeof(weft_chan *));
+}
+
+static size_t shared_pages(void)
+{
+	static unsigned char resident[SHARED_BYTES / OS_PAGE];
+	size_t n = 0;
+	CHECK_EQ(mincore(shared_memory, SHARED_BYTES, resident), 0);
+	for (size_t i = 0; i < SHARED_BYTES / OS_PAGE; i++)
+		n += resident[i] & 1;
+	return n;
+}
+
+/* To look at it gives it no more memory than it had. */
+TEST_GO(shared_memory_keeps_and_stays_sparse)
+{
+	kept_by(put_in_shared_memory, take_shared_memory);
+	CHECK_EQ(shared_pages(), 1);
+	munmap(shared_memory, SHARED_BYTES);
 	return 0;
 }
 
