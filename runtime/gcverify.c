@@ -66,7 +66,7 @@ static struct {
 	size_t ntodo;
 	size_t heap_bytes; /* that have ever been used */
 	struct gc_words words; /* what the runtime holds, on its way from where it is noted */
-	bool no_memory;
+	_Atomic bool no_memory;
 	uint32_t cycle;
 	_Atomic uint64_t total; /* the watch writes */
 	unsigned nfound;
@@ -298,8 +298,8 @@ static bool begin(void)
 		return false;
 	verify.seen = os_reserve(bytes_of_bits());
 	verify.todo = os_reserve(bytes_of_todo());
-	verify.no_memory = !verify.seen || !verify.todo;
-	return !verify.no_memory;
+	store_rlx(&verify.no_memory, !verify.seen || !verify.todo);
+	return verify.seen && verify.todo;
 }
 
 static void end(void)
@@ -438,7 +438,7 @@ static void print_findings(void *unused)
 
 void gc_verify_report(void)
 {
-	if (verify.no_memory)
+	if (load_rlx(&verify.no_memory))
 		fatal("gcverify: no address space to mark again what is reachable");
 	if (!load_rlx(&verify.total))
 		return;
@@ -448,7 +448,7 @@ void gc_verify_report(void)
 
 void gc_verify_let_end(void)
 {
-	if (!load_rlx(&verify.total))
+	if (!load_rlx(&verify.total) && !load_rlx(&verify.no_memory))
 		return;
 	weft_block_begin();
 	for (;;)

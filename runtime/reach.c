@@ -28,6 +28,13 @@ struct range {
 	uintptr_t from, to;
 };
 
+/* A room that has become too small. What is listed as memory is given back at the end only, or something else of ours might come to lie there,
+ * and pass for a place. */
+struct retired {
+	struct retired *next;
+	size_t bytes;
+};
+
 /* The part of a sleeper's stack that is in use. All kinds of objects begin with where they do, and are sorted by that. */
 struct sleeper {
 	uintptr_t from, to;
@@ -52,6 +59,7 @@ static struct {
 	struct room todo;				     /* ranges to be looked at */
 	struct room collected;				     /* a bit for each word at which an object may begin */
 	struct room copy;
+	struct retired *retired;
 	bool failed;
 } reach;
 
@@ -69,6 +77,16 @@ static void room_close(struct room *r)
 	*r = (struct room){0};
 }
 
+static void room_retire(const struct room *r)
+{
+	struct retired *old = (struct retired *)(void *)r->at;
+	if (!old)
+		return;
+	memset(old + 1, 0, r->bytes - sizeof *old);
+	*old = (struct retired){reach.retired, r->bytes};
+	reach.retired = old;
+}
+
 static bool room_for(struct room *r, size_t bytes)
 {
 	struct room larger;
@@ -84,7 +102,7 @@ static bool room_for(struct room *r, size_t bytes)
 	if (r->n)
 		memcpy(larger.at, r->at, r->n);
 	larger.n = r->n;
-	room_close(r);
+	room_retire(r);
 	*r = larger;
 	return true;
 }
@@ -205,9 +223,9 @@ static void add_blocks(void *arg, const struct manual_area *a)
 {
 	(void)arg;
 	size_t n = (a->to - a->from) / a->block_size, first = 8 * reach.used.n;
-	push(&reach.blocks, &(struct blocks){a->from, a->to, a->block_size, first}, sizeof(struct blocks));
 	extend(&reach.used, n / 8 + 1);
 	extend(&reach.marks, n / 8 + 1);
+	push(&reach.blocks, &(struct blocks){a->from, a->to, a->block_size, first}, sizeof(struct blocks));
 	reach_add_hole((void *)a->from, (void *)a->to);
 }
 
@@ -434,7 +452,7 @@ static NOT_INSTRUMENTED void look_at_copy(uintptr_t at, const char *copy, size_t
 int reach_settle(void)
 {
 	size_t words = (collector.heap.pages.opened << PAGE_SHIFT) / WORD;
-	if (!room_open(&reach.copy, CHUNK) || !room_open(&reach.collected, words / 8 + 1))
+	if (reach.failed || !room_open(&reach.copy, CHUNK) || !room_open(&reach.collected, words / 8 + 1))
 		return -ENOMEM;
 	sort(&reach.sleepers, sizeof(struct sleeper));
 	sort(&reach.blocks, sizeof(struct blocks));
@@ -445,17 +463,12 @@ int reach_settle(void)
 		reach_add_hole((void *)c->from, (void *)c->to);
 	}
 	sort(&reach.holes, sizeof(struct range));
-	return 0;
+	return reach.failed ? -ENOMEM : 0;
 }
 
-int reach_memory(void)
+void reach_memory(void)
 {
-	char one;
-	long got = os_copy(&one, (uintptr_t)&one, 1);
-	if (got < 0)
-		return (int)got;
 	each_place(look_at_copy);
-	return 0;
 }
 
 /* ---- begin and end ---- */
@@ -468,6 +481,10 @@ static void add_reserved(void *arg, uintptr_t from, uintptr_t to)
 
 int reach_begin(void)
 {
+	char one;
+	long got = os_copy(&one, (uintptr_t)&one, 1);
+	if (got < 0)
+		return (int)got;
 	reach.failed = false;
 	os_each_reserved(add_reserved, NULL);
 	return reach.failed ? -ENOMEM : 0;
@@ -477,11 +494,11 @@ int reach_begin(void)
 int reach_list_memory(void)
 {
 	char *buffer = os_map(MAPPING_BUFFER);
-	if (!buffer || !room_open(&reach.mapped, RANGES_MOST * sizeof(struct range)))
-		reach.failed = true;
+	if (!buffer)
+		return -ENOMEM;
+	reach.failed |= !room_open(&reach.mapped, RANGES_MOST * sizeof(struct range));
 	int err = reach.failed ? -ENOMEM : mapping_each(add_mapped, NULL, buffer);
-	if (buffer)
-		os_unmap(buffer, MAPPING_BUFFER);
+	os_unmap(buffer, MAPPING_BUFFER);
 	reach_add_hole(buffer, buffer + MAPPING_BUFFER);
 	reach_add_hole(reach.mapped.at, reach.mapped.at + reach.mapped.bytes);
 	reach_add_hole(reach.holes.at, reach.holes.at + reach.holes.bytes);
@@ -494,6 +511,11 @@ void reach_end(void)
 			      &reach.holes, &reach.todo, &reach.collected, &reach.copy};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		room_close(all[i]);
+	for (struct retired *r = reach.retired, *next; r; r = next) {
+		next = r->next;
+		os_unmap(r, r->bytes);
+	}
+	reach.retired = NULL;
 }
 
 bool reach_failed(void)

@@ -38,7 +38,7 @@ void reach_add_sleeper(struct g *);
 void reach_add_heap(void *heap);
 /* Neither an object nor a place: the dead part of a stack. */
 void reach_add_hole(const void *from, const void *to);
-/* That was all. Looks for channels where no blocks are known. 0; -ENOMEM. */
+/* That was all. Looks for channels where no blocks are known. 0; -ENOMEM: some may be missing. */
 int reach_settle(void);
 
 /* ---- places ---- */
@@ -49,8 +49,8 @@ void reach_place(const void *from, const void *to, enum reach_kind);
 void reach_place_of_waker(const void *from, const void *to);
 /* The same from an address to the end of the stack that it is on: `to`, if that is in the same mapping, otherwise that mapping's end. */
 void reach_stack_of_waker(uintptr_t from, uintptr_t to);
-/* All memory of the process in which there is no object. 0, or a negative errno. */
-int reach_memory(void);
+/* All memory of the process in which there is no object. */
+void reach_memory(void);
 
 /* ---- afterwards ---- */
 
