@@ -88,7 +88,7 @@ static void span_free(struct heap *h, struct span *s)
 	slab_give(&h->spans, (struct slab_free *)s, (struct slab_free *)s, 1);
 }
 
-/* A slot of a run is an object once the run's beginning has passed it. */
+/* A slot of a run is an object once the run's beginning has passed it. One that stands at the first is that of another run, which has ended there. */
 static bool is_allocated(struct span *s, uint32_t slot)
 {
 	uint64_t handed = load_rlx(&s->handed);
@@ -97,7 +97,7 @@ static bool is_allocated(struct span *s, uint32_t slot)
 		return true;
 	const struct heap_run *r = load_rlx(&s->run);
 	const char *at = r ? load_rlx(&r->at) : NULL;
-	return at < span_slot(s, first) || at > span_slot(s, end) || at > span_slot(s, slot);
+	return at <= span_slot(s, first) || at > span_slot(s, end) || at > span_slot(s, slot);
 }
 
 static char *coloured(const struct heap_run *r)
@@ -108,18 +108,20 @@ static char *coloured(const struct heap_run *r)
 /* From here on the run's slots have the cache's colour. */
 static void set_coloured(const struct heap_cache *c, struct heap_run *r, char *from)
 {
-	store_rlx(&r->coloured, (uintptr_t)from | c->colour);
+	store_rel(&r->coloured, (uintptr_t)from | c->colour); /* R6 */
 }
 
-/* Either it looks at the run that the slot is of, or that is over, and the slot is coloured. */
+/* Either it looks at the run that the slot is of, or that is over, and the slot is coloured. The run may be elsewhere by now, and look as if it had come to
+ * the slot: then the slot is handed to nobody any more. */
 bool heap_is_fresh(struct heap_object o)
 {
 	uint64_t handed = load_rlx(&o.span->handed);
 	if (o.slot < (uint32_t)handed || o.slot >= (uint32_t)(handed >> 32))
 		return false;
 	const struct heap_run *r = load_rlx(&o.span->run);
-	uintptr_t from = r ? load_rlx(&r->coloured) : 0;
-	return from & HEAP_BLACK && (uintptr_t)span_slot(o.span, o.slot) >= from - HEAP_BLACK;
+	uintptr_t from = r ? load_acq(&r->coloured) : 0; /* A6 */
+	return from & HEAP_BLACK && (uintptr_t)span_slot(o.span, o.slot) >= from - HEAP_BLACK &&
+	       load_rlx(&o.span->handed) == handed;
 }
 
 struct heap_object heap_find(struct heap *h, uintptr_t address)
@@ -404,20 +406,21 @@ static inline void zero(char *at, size_t bytes)
 	poison(at, bytes);
 }
 
-/* The next gap of the run's span becomes the run; false: it has none. */
-static bool next_run(struct heap_cache *c, struct heap_run *r)
+/* The next gap of the run's span becomes the run, and its first slot is the object that it was wanted for; NULL: there is no gap. */
+static void *next_run(struct heap_cache *c, struct heap_run *r)
 {
 	struct span *s = r->span;
 	uint32_t most = c->one_by_one ? 1 : (uint32_t)(RUN_BYTES / s->slot_size);
 	struct span_gap gap = span_next_gap(s, most ? most : 1);
 	if (!gap.n)
-		return false;
+		return NULL;
 	size_t bytes = (size_t)gap.n * s->slot_size;
 	char *first = span_slot(s, gap.first);
 	__builtin_prefetch(first + bytes + AHEAD, 1);
 	if (!s->zeroed)
 		zero(first, bytes);
-	store_rlx(&r->at, first);
+	unpoison(first, s->slot_size);
+	store_rlx(&r->at, first + s->slot_size);
 	store_rlx(&s->run, r);
 	store_rlx(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first);
 	span_use(s, gap.first, gap.n); /* R1 */
@@ -425,7 +428,7 @@ static bool next_run(struct heap_cache *c, struct heap_run *r)
 	store_rlx(&r->end, first + bytes);
 	bump(&c->allocated, bytes);
 	bump(&c->objects, gap.n);
-	return true;
+	return first;
 }
 
 static void give_span(struct heap_cache *c, struct span *s)
@@ -434,28 +437,29 @@ static void give_span(struct heap_cache *c, struct span *s)
 	put(c->heap, &c->heap->cells[s->cell], s);
 }
 
-static bool refill(struct heap_cache *c, uint32_t cell)
+static void *refill(struct heap_cache *c, uint32_t cell)
 {
 	struct heap_run *r = &c->runs[cell];
+	void *object;
 	settle(c, r);
-	while (!r->span || !next_run(c, r)) {
+	while (!r->span || !(object = next_run(c, r))) {
 		struct span *s = find_span(c, cell);
 		if (!s)
-			return false;
+			return NULL;
 		if (r->span)
 			give_span(c, r->span);
 		r->span = s;
 	}
 	if (cell >= load_rlx(&c->ncells))
 		store_rel(&c->ncells, cell + 1); /* R5 */
-	return true;
+	return object;
 }
 
 void *heap_new_slow(struct heap_cache *c, uint32_t cell)
 {
 	struct heap_run *r = &c->runs[cell];
-	if (load_rlx(&r->at) == load_rlx(&r->end) && !refill(c, cell))
-		return NULL;
+	if (load_rlx(&r->at) == load_rlx(&r->end))
+		return refill(c, cell);
 	char *object = load_rlx(&r->at);
 	size_t size = c->heap->cells[cell].size->size;
 	unpoison(object, size);

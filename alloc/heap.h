@@ -25,18 +25,23 @@
  *
  *     a run begins                                  somebody looks a word up
  *     zero the slots                                used?           (A1)
- *     at := the first of them                       handed?
+ *     at := behind the first of them                handed?
  *     handed := which they are                      at: of this run, and not beyond the slot: there is no object yet
  *     used := them too             (R1)
  *
  * An object's address comes to others by a store of its goroutine's that is after that of at: who has the address sees at beyond it.
- * An at of another run says that this one is over, and all its slots are objects or unused.
+ * An at of another run says that this one is over, and all its slots are objects or unused. The first is the object that the run is
+ * begun for: an at that stands there is of another, which has ended in the pages before.
+ *
+ * Who asks whether an object is fresh has to know which run it looks at: an object that was allocated white and is taken for one of the next, black,
+ * would be lost. A run that goes elsewhere has said so in the span before (R6).
  *
  * R1 use: store_rel(used)             -> A1 span_is_used: load_acq(used)                  what of the run was stored before
  * R2 new_cell: store_rel(places)      -> A2 place_of, heap_cell: load_acq(places)         plain: the cell's size and shape
  * R3 publish: store_rel(table)        -> A3 heap_find: load_acq(table)                    plain: the span
  * R4 done_sweeping: sub_rel(sweepers) -> A4 heap_is_swept: load_acq(sweepers)             the span's bits
- * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes */
+ * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes
+ * R6 set_coloured: store_rel(coloured) -> A6 heap_is_fresh: load_acq(coloured)            the slot is handed to nobody any more */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 

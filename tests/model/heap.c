@@ -2,8 +2,8 @@
  * while another looks words up, as a marker does; and spans are swept.
  *
  * What must hold: a word finds a slot only if there is an object, so that a stray one marks no slot that is still to be allocated; who has an
- * object's address from its allocator finds it, and finds zeroes or what was written there; two that ask for one cell get one; and what is swept is
- * swept for who has been told so.
+ * object's address from its allocator finds it, and finds zeroes or what was written there; what was allocated white is never taken for fresh; two that
+ * ask for one cell get one; and what is swept is swept for who has been told so.
  */
 #include "tests/model/atomic.h"
 #include "tests/model/scenarios.h"
@@ -45,10 +45,10 @@ static_assert(PER_RUN == 2, "a run is two objects");
 
 /* A letter is a call: a allocates an object, which others learn of; a digit looks a word up that points into that slot of the first span, and n one into
  * what the next span will be; r looks up what the other has allocated; s sweeps a span, i asks whether all is swept; c asks for a cell, x allocates an object of another cell, o counts what
- * the first has allocated. */
+ * the first has allocated; w looks up the white object of two neighbours, whose allocator's cache is black by now, and b allocates from that. */
 static const struct scenario {
 	const char *script[3];
-	enum { WITH_ROOM, WITHOUT, GARBAGE } how; /* the first span's state; garbage: and a second one's */
+	enum { WITH_ROOM, WITHOUT, GARBAGE, NEIGHBOURS } how; /* the first span's state; garbage, neighbours: and a second one's */
 	int preemptions, stale_reads;
 } scenarios[] = {
     {{"c", "c", ""}, WITH_ROOM, 3, 2},
@@ -68,6 +68,9 @@ static const struct scenario {
     {{"aaa", "r1r", "23"}, WITH_ROOM, 2, 1},
     {{"aa", "aa", "132"}, WITH_ROOM, 2, 1},
     {{"aaa", "321", ""}, WITH_ROOM, 3, 2},
+    {{"bb", "w", ""}, NEIGHBOURS, 2, 3},
+    {{"bbb", "w", ""}, NEIGHBOURS, 2, 3},
+    {{"bbbb", "w", ""}, NEIGHBOURS, 2, 3},
 }, *scenario;
 
 /* ---- pages, and what else the heap stands on ---- */
@@ -143,6 +146,7 @@ static bool intended[SPANS * SPAN_BYTES / SIZE]; /* somebody is about to allocat
 static _Atomic(char *) root[3];
 static char *latest[3]; /* that was allocated */
 static uint32_t found_cell[3];
+static char *white; /* of two neighbours */
 
 static size_t index_of(const char *object)
 {
@@ -169,6 +173,14 @@ static void allocate(int which)
 	explorer_check(*(uintptr_t *)(void *)o == 0, "an object is zeroed");
 	store_rlx((_Atomic uintptr_t *)(void *)o, 7);
 	store_rel(&root[which], o);
+}
+
+/* What it points to is found only if it is looked at. */
+static void look_at_the_white_one(void)
+{
+	struct heap_object found = heap_find(&heap, (uintptr_t)white);
+	explorer_check(found.span && span_slot(found.span, found.slot) == white, "a white object is found");
+	explorer_check(!heap_is_fresh(found), "a white object is not fresh");
 }
 
 static void check_content(const struct heap_object *o)
@@ -252,6 +264,12 @@ static void call(char what, int which)
 	case 'c':
 		ask_for_a_cell(which);
 		break;
+	case 'b':
+		explorer_check(heap_new(&cache[which], cell, SIZE) != NULL, "there is memory");
+		break;
+	case 'w':
+		look_at_the_white_one();
+		break;
 	default:
 		look_up(memory.bytes + (what - '0') * SIZE + 8);
 	}
@@ -272,6 +290,26 @@ static void fill_first_span(void)
 	heap_begin_sweeping(&heap);
 }
 
+/* Of the first span the last run is free, and of the second the first: from that one a white object is allocated. Its cache goes on in the first
+ * span, and where that ends the second begins. */
+static void allocate_white(void)
+{
+	unsigned all = size_classes[size_class_of(SIZE)].slots;
+	for (unsigned i = 0; i < 2 * all; i++)
+		heap_new(&cache[2], cell, SIZE);
+	heap_flush(&cache[2]);
+	span_mark_all(&memory.span[0], 0, all - PER_RUN);
+	span_mark_all(&memory.span[1], PER_RUN, all - PER_RUN);
+	heap_begin_sweeping(&heap);
+	heap_cache_init(&cache[0], &heap, -1);
+	size_t freed;
+	heap_sweep_one(&heap, &freed);
+	white = heap_new(&cache[0], cell, SIZE);
+	CHECK(white == memory.bytes + SPAN_BYTES);
+	heap_sweep_one(&heap, &freed);
+	heap_recolour(&cache[0], HEAP_BLACK);
+}
+
 static void start(void)
 {
 	memset(&heap, 0, sizeof heap.pages + sizeof heap.spans);
@@ -287,9 +325,12 @@ static void start(void)
 	cell = heap_cell(&heap, SIZE, &leaf);
 	for (int i = 0; i < 3; i++)
 		heap_cache_init(&cache[i], &heap, -1);
-	fill_first_span();
+	if (scenario->how != NEIGHBOURS)
+		fill_first_span();
 	for (int i = 0; i < 3; i++)
 		heap_cache_init(&cache[i], &heap, -1);
+	if (scenario->how == NEIGHBOURS)
+		allocate_white();
 	explorer_watch(&memory.span, sizeof memory.span);
 	explorer_watch(heap.cells, sizeof heap.cells);
 }
