@@ -12,8 +12,8 @@
  *
  * Rejected: ptrace from a process made for it, as LeakSanitizer does: containers forbid it, and a debugger excludes it.
  *
- * R1 bystander_waits: store_rel(xstands) -> A1 all_stand: load_acq(xstands)   where its stack and registers are
- * R2 add: store_rel(tid)                 -> A2 slot_of: load_acq(tid)        the slot */
+ * R1 stand: store_rel(xstands)  ->  A1 stands: load_acq(xstands)   where its stack and registers are
+ * R2 add: store_rel(tid)      ->  A2 slot_of: load_acq(tid)   the slot */
 #include "runtime/bystander.h"
 #include "alloc/os.h"
 #include "runtime/attach.h"
@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +41,8 @@ enum {
 };
 
 static struct {
-	_Atomic uint32_t round; /* odd: they are to stand */
+	_Atomic uint32_t round;	  /* odd: they are to stand */
+	_Atomic uint32_t xinside; /* threads in the handler: the slots are as they were for them */
 	_Atomic uint32_t n;
 	struct bystander *all; /* MOST of them; only who stops them makes it */
 	uint32_t pass;
@@ -63,9 +65,9 @@ static NOT_INSTRUMENTED struct bystander *slot_of(int tid)
 	return NULL;
 }
 
-NOT_INSTRUMENTED bool bystander_waits(const ucontext_t *context)
+static NOT_INSTRUMENTED bool stand(const ucontext_t *context)
 {
-	uint32_t round = load_acq(&bystanders.round);
+	uint32_t round = load_seq(&bystanders.round);
 	struct bystander *b = round & 1 ? slot_of(os_thread()) : NULL;
 	struct section here;
 	if (!b)
@@ -79,6 +81,14 @@ NOT_INSTRUMENTED bool bystander_waits(const ucontext_t *context)
 	while (load_acq(&bystanders.round) == round)
 		os_futex_wait(&bystanders.round, round, -1);
 	return true;
+}
+
+NOT_INSTRUMENTED bool bystander_waits(const ucontext_t *context)
+{
+	(void)add_seq(&bystanders.xinside, 1);
+	bool stood = stand(context);
+	(void)sub_seq(&bystanders.xinside, 1);
+	return stood;
 }
 
 /* ---- who is one ---- */
@@ -233,6 +243,13 @@ static bool stands(uint32_t i)
 	return load_acq(&bystanders.all[i].xstands) == load_rlx(&bystanders.round); /* A1 */
 }
 
+/* It has become an M meanwhile, or has come back from its section, and waits for the world. */
+static bool stands_with_the_world(uint32_t i)
+{
+	struct m *m;
+	return stands_already(load_rlx(&bystanders.all[i].tid), &m);
+}
+
 /* By the clock, in a simulation too. */
 static int64_t clock_ns(void)
 {
@@ -246,7 +263,7 @@ static bool all_stand(int64_t now)
 {
 	bool all = true;
 	for (uint32_t i = 0; i < load_rlx(&bystanders.n); i++) {
-		if (bystanders.seen[i] != bystanders.pass || bystanders.goes_on[i] || stands(i))
+		if (bystanders.seen[i] != bystanders.pass || bystanders.goes_on[i] || stands(i) || stands_with_the_world(i))
 			continue;
 		push(i, now);
 		all &= bystanders.goes_on[i];
@@ -271,6 +288,15 @@ static int stop(int tasks)
 	}
 }
 
+/* One that stood the last time may not have woken up yet. Who comes from now on sees an even round. */
+static bool all_have_left(void)
+{
+	for (int64_t until = clock_ns() + IN_TIME_NS; load_seq(&bystanders.xinside); sched_yield())
+		if (clock_ns() > until)
+			return false;
+	return true;
+}
+
 int bystanders_stop(int waits)
 {
 	if (!bystanders.all)
@@ -281,6 +307,10 @@ int bystanders_stop(int waits)
 	if (tasks < 0)
 		return -errno;
 	bystanders.waits = waits;
+	if (!all_have_left()) {
+		close(tasks);
+		return -EBUSY;
+	}
 	store_rel(&bystanders.n, 0);
 	store_seq(&bystanders.round, load_rlx(&bystanders.round) + 1);
 	int err = stop(tasks);

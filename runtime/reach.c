@@ -399,9 +399,10 @@ static void each_part(void (*look)(uintptr_t at, const char *copy, size_t bytes)
 {
 	while (from < to) {
 		size_t bytes = to - from < CHUNK ? to - from : CHUNK;
-		long got = os_copy(reach.copy.at, from, bytes);
+		char *copy = reach.copy.at + from % CHAN_LINE; /* whose channels are aligned as they should be */
+		long got = os_copy(copy, from, bytes);
 		if (got > 0)
-			look(from, reach.copy.at, (size_t)got);
+			look(from, copy, (size_t)got);
 		if (got == (long)bytes)
 			from += bytes == CHUNK ? CHUNK - CHAN_LINE : bytes; /* a channel may begin in the last line */
 		else
@@ -428,7 +429,7 @@ static void each_place(void (*look)(uintptr_t at, const char *copy, size_t bytes
 	}
 }
 
-/* Copies begin on whole lines, and so do channels. */
+/* Channels begin on whole lines. */
 static NOT_INSTRUMENTED void look_for_channels(uintptr_t at, const char *copy, size_t bytes)
 {
 	uintptr_t first = (at + CHAN_LINE - 1) / CHAN_LINE * CHAN_LINE;
@@ -452,7 +453,7 @@ static NOT_INSTRUMENTED void look_at_copy(uintptr_t at, const char *copy, size_t
 int reach_settle(void)
 {
 	size_t words = (collector.heap.pages.opened << PAGE_SHIFT) / WORD;
-	if (reach.failed || !room_open(&reach.copy, CHUNK) || !room_open(&reach.collected, words / 8 + 1))
+	if (reach.failed || !room_open(&reach.copy, CHUNK + CHAN_LINE) || !room_open(&reach.collected, words / 8 + 1))
 		return -ENOMEM;
 	sort(&reach.sleepers, sizeof(struct sleeper));
 	sort(&reach.blocks, sizeof(struct blocks));

@@ -43,7 +43,7 @@ extern _Atomic uint32_t world_round;
 
 static inline bool world_stops(void)
 {
-	return unlikely(load_rlx(&world_round) & 1);
+	return unlikely(load_acq(&world_round) & 1); /* what was looked at while it stood may be changed again */
 }
 
 /* In a call, or in the scheduler: until the world goes on. */

@@ -1,5 +1,6 @@
 /* What keeps a goroutine from being taken for leaked: each place is tried with the only pointer to its channel, and once more without it. */
 #include "alloc/os.h"
+#include "lockfree/epoch.h"
 #include "tests/unit/leaking.h"
 
 #include <errno.h>
@@ -644,15 +645,21 @@ static __attribute__((noinline)) void put_into(bool shared_one, int n)
 	}
 }
 
+static weft_chan *look_up(bool shared_one, int i)
+{
+	weft_chan *c = NULL;
+	if (shared_one)
+		shared_load(&a_shared_map, i, &c);
+	else
+		by_number_get(a_map, i, &c);
+	return c;
+}
+
 static int wake_from(bool shared_one, int n)
 {
 	int woken = 0;
 	for (int i = 0; i < n; i++) {
-		weft_chan *c = NULL;
-		if (shared_one)
-			shared_load(&a_shared_map, i, &c);
-		else
-			by_number_get(a_map, i, &c);
+		weft_chan *c = look_up(shared_one, i);
 		woken += c && weft_send_until(c, &i, weft_in(0)) == 0;
 	}
 	return woken;
@@ -671,9 +678,14 @@ static void kept_by_map(bool shared_one)
 		CHECK_EQ(weft_leaks(STDOUT_FILENO), 0);
 		CHECK_EQ(wake_from(shared_one, sizes[k]), sizes[k]);
 		await_sleeping(0);
+		for (int i = 0; i < sizes[k]; i++)
+			weft_chan_free(look_up(shared_one, i));
 		by_number_free(a_map);
 		shared_clear(&a_shared_map);
 	}
+	weft_block_begin();
+	epoch_drain();
+	weft_block_end();
 }
 
 TEST_GO(a_map_keeps)
