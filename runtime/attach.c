@@ -128,9 +128,7 @@ static int become_mutator(void)
 	store_rlx(&a->stack_top, top);
 	store_rlx(&a->stack_size, size);
 	a->depth = 0;
-	a->section.n = 0;
-	a->section.frame = a->section.frame_end = NULL;
-	store_rlx(&a->section.sp, NULL); /* there is nothing yet */
+	section_clear(&a->section); /* there is nothing yet */
 	store_rel(&a->parked, true);	 /* R1 */
 	gc_take_signal();
 	attached = a;

@@ -73,6 +73,13 @@ NOT_INSTRUMENTED void section_publish(struct section *s, void *frame)
 	store_rlx(&s->sp, from);
 }
 
+NOT_INSTRUMENTED void section_clear(struct section *s)
+{
+	s->n = 0;
+	s->frame = s->frame_end = NULL;
+	store_rlx(&s->sp, NULL);
+}
+
 /* The P is left for sysmon to find. */
 static void leave_p(struct m *m, struct p *p)
 {

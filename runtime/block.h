@@ -15,5 +15,7 @@ bool block_take_back(struct p *, uint32_t *seen);
 
 /* In the function that begins a section, with its frame: what it has in registers and below the frame's end is kept. */
 __attribute__((noinline)) void section_publish(struct section *, void *frame);
+/* There is nothing in it. */
+void section_clear(struct section *);
 
 #endif

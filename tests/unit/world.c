@@ -387,8 +387,13 @@ static void wake_attached(void)
 	weft_send(never, NULL);
 }
 
+static void wake_all_attached(void)
+{
+	weft_close(never);
+}
+
 /* It is woken, and the world is to stand a moment later. */
-static void look_while_it_comes(void (*wake)(void))
+static void look_while_it_comes(void (*wake)(void), void (*wake_at_last)(void))
 {
 	while (!load_rlx(&waits))
 		weft_sleep(WEFT_MS);
@@ -402,7 +407,7 @@ static void look_while_it_comes(void (*wake)(void))
 		CHECK(load_rlx(&registers_seen) > 0);
 	}
 	store_rlx(&over, true);
-	wake();
+	wake_at_last();
 	weft_waitgroup_wait(&ended);
 }
 
@@ -411,7 +416,7 @@ TEST_GO(who_comes_back_from_a_section_is_seen)
 	CHECK_EQ(pipe2(in, O_CLOEXEC), 0);
 	weft_waitgroup_add(&ended, 1);
 	weft_go(come_back_from_sections, (void *)(uintptr_t)WORD);
-	look_while_it_comes(wake_from_section);
+	look_while_it_comes(wake_from_section, wake_from_section);
 	close(in[0]);
 	close(in[1]);
 	return 0;
@@ -423,7 +428,7 @@ TEST_GO(an_attached_thread_that_comes_back_is_seen)
 	never = weft_chan_make(0, 0);
 	weft_waitgroup_add(&ended, 1);
 	CHECK_EQ(pthread_create(&thread, NULL, come_back_attached, (void *)(uintptr_t)WORD), 0);
-	look_while_it_comes(wake_attached);
+	look_while_it_comes(wake_attached, wake_all_attached);
 	pthread_join(thread, NULL);
 	weft_chan_free(never);
 	return 0;
