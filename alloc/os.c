@@ -1,6 +1,5 @@
 #include "alloc/os.h"
 #include "lockfree/atomic.h"
-#include "lockfree/spin.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -56,14 +55,21 @@ static int planned_failure(enum os_call call)
 	return sub_rlx(&planned[call].countdown, 1) == 1 ? load_rlx(&planned[call].err) : 0;
 }
 
-/* What is reserved; a table that grows. What finds no room there goes unlisted. */
+/* What is reserved: a table in parts, each twice as large as the one before, that are added and stay. It has no lock: a signal's handler reserves, and
+ * it may have interrupted who does; and while the world stands somebody may stand right here. What finds no room goes unlisted. */
+enum { FIRST_PART = 64, PARTS = 24 };
+
+static struct range {
+	_Atomic uintptr_t from; /* 0: free; TAKEN: about to be written */
+	_Atomic uintptr_t to;	/* whoever has taken it writes */
+} few[FIRST_PART];
+
+enum { TAKEN = 1 };
+
 static struct {
-	struct spin lock;
-	struct range {
-		uintptr_t from, to;
-	} few[64], *all;
-	size_t n, room;
-} reserved = {.all = reserved.few, .room = sizeof reserved.few / sizeof *reserved.few};
+	_Atomic(struct range *) part[PARTS];
+	_Atomic size_t near; /* where to look first: behind what was listed, or at what was unlisted */
+} reserved = {.part = {few}};
 
 static void *map(size_t bytes, int protection)
 {
@@ -81,46 +87,109 @@ void os_unmap(void *base, size_t bytes)
 	munmap(base, bytes);
 }
 
-static bool grow_locked(void)
+static size_t size_of(unsigned part)
 {
-	size_t bytes = reserved.room * sizeof *reserved.all;
-	struct range *larger = map(2 * bytes, PROT_READ | PROT_WRITE);
-	if (!larger)
-		return false;
-	memcpy(larger, reserved.all, bytes);
-	if (reserved.all != reserved.few)
-		munmap(reserved.all, bytes);
-	reserved.all = larger;
-	reserved.room *= 2;
-	return true;
+	return (size_t)FIRST_PART << part;
+}
+
+/* The nth of all; NULL: its part is not there. */
+static struct range *nth(size_t n)
+{
+	unsigned part = 63 - (unsigned)__builtin_clzll(n / FIRST_PART + 1);
+	struct range *first = part < PARTS ? load_acq(&reserved.part[part]) : NULL;
+	return first ? &first[n - (size_of(part) - FIRST_PART)] : NULL;
+}
+
+static bool add_part(unsigned part)
+{
+	struct range *none = NULL, *first = map(size_of(part) * sizeof *first, PROT_READ | PROT_WRITE);
+	if (first && !cas_rel(&reserved.part[part], &none, first))
+		munmap(first, size_of(part) * sizeof *first);
+	return first;
+}
+
+/* How many there are; how many parts that is. */
+static size_t places(unsigned *parts)
+{
+	for (*parts = 0; *parts < PARTS && load_acq(&reserved.part[*parts]); ++*parts)
+		;
+	return size_of(*parts) - FIRST_PART;
+}
+
+static bool take(struct range *r)
+{
+	uintptr_t none = 0;
+	return load_rlx(&r->from) == 0 && cas_acq(&r->from, &none, TAKEN);
+}
+
+/* One in [from, to) is the caller's; NULL: none is free. */
+static struct range *take_between(size_t from, size_t to)
+{
+	for (; from < to; from++) {
+		struct range *r = nth(from);
+		if (take(r)) {
+			store_rlx(&reserved.near, from + 1);
+			return r;
+		}
+	}
+	return NULL;
+}
+
+static struct range *take_place(void)
+{
+	for (;;) {
+		unsigned parts;
+		size_t n = places(&parts), near = load_rlx(&reserved.near);
+		near = near < n ? near : n;
+		struct range *r = take_between(near, n);
+		if (!r)
+			r = take_between(0, near);
+		if (r || parts == PARTS || !add_part(parts))
+			return r;
+	}
 }
 
 static void list(void *base, size_t bytes)
 {
-	spin_lock(&reserved.lock);
-	if (reserved.n < reserved.room || grow_locked())
-		reserved.all[reserved.n++] = (struct range){(uintptr_t)base, (uintptr_t)base + bytes};
-	spin_unlock(&reserved.lock);
+	struct range *r = take_place();
+	if (!r)
+		return;
+	store_rel(&r->to, (uintptr_t)base + bytes);
+	store_rel(&r->from, (uintptr_t)base);
 }
 
-/* The youngest goes first, mostly. */
+static bool unlist_at(size_t at, const void *base)
+{
+	struct range *r = nth(at);
+	if (load_rlx(&r->from) != (uintptr_t)base)
+		return false;
+	store_rlx(&reserved.near, at);
+	store_rel(&r->from, 0);
+	return true;
+}
+
+/* Only who releases it looks for it. The youngest goes first, mostly, or the neighbour of the one before. */
 static void unlist(const void *base)
 {
-	spin_lock(&reserved.lock);
-	size_t i = reserved.n;
-	while (i && reserved.all[i - 1].from != (uintptr_t)base)
-		i--;
-	if (i)
-		reserved.all[i - 1] = reserved.all[--reserved.n];
-	spin_unlock(&reserved.lock);
+	unsigned parts;
+	size_t n = places(&parts), near = load_rlx(&reserved.near);
+	near = near < n ? near : n;
+	for (size_t i = 0; i < n; i++)
+		if ((i < near && unlist_at(near - 1 - i, base)) || (near + i < n && unlist_at(near + i, base)))
+			return;
 }
 
+/* Its end is of the same range if it has the same beginning before and after. */
 void os_each_reserved(void (*see)(void *arg, uintptr_t from, uintptr_t to), void *arg)
 {
-	spin_lock(&reserved.lock);
-	for (size_t i = 0; i < reserved.n; i++)
-		see(arg, reserved.all[i].from, reserved.all[i].to);
-	spin_unlock(&reserved.lock);
+	unsigned parts;
+	size_t n = places(&parts);
+	for (size_t i = 0; i < n; i++) {
+		struct range *r = nth(i);
+		uintptr_t from = load_acq(&r->from), to = load_acq(&r->to);
+		if (from > TAKEN && load_rlx(&r->from) == from)
+			see(arg, from, to);
+	}
 }
 
 static void *reserve(size_t bytes, int protection)

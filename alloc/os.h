@@ -23,12 +23,12 @@ void *os_reserve_closed(size_t bytes, enum os_closed);
 int os_open(void *base, size_t bytes);
 void os_release(void *base, size_t bytes);
 
-/* Memory that is not listed below: for who must wait for nobody. */
+/* Memory that is not listed below. */
 void *os_map(size_t bytes);
 void os_unmap(void *base, size_t bytes);
 
 /* Calls see(arg, from, to) for each range that was reserved, in either way, and is not released: memory of weft's own, and none that a program
- * writes to as it likes. Holds up whoever reserves. */
+ * writes to as it likes. What is reserved or released meanwhile may be among them or not; nobody is held up. */
 void os_each_reserved(void (*see)(void *arg, uintptr_t from, uintptr_t to), void *arg);
 
 /* Has a range that is not touched yet come page by page, also where the system prefers huge ones: a touch then zeroes 4 KiB

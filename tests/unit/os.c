@@ -4,12 +4,14 @@
 #include "tests/test.h"
 
 #include "lockfree/assert.h"
+#include "lockfree/atomic.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,4 +245,86 @@ TEST(a_peek_reads_what_is_mapped_and_refuses_the_rest)
 	os_release(pages, 2 * OS_PAGE);
 	CHECK_EQ(os_peek((uintptr_t)pages, &got), -EFAULT);
 	CHECK_EQ(os_peek(0, &got), -EFAULT);
+}
+
+/* ---- what is reserved ---- */
+
+struct listed {
+	const char *base;
+	int times;
+};
+
+static void count_listed(void *arg, uintptr_t from, uintptr_t to)
+{
+	struct listed *l = arg;
+	if (from != (uintptr_t)l->base)
+		return;
+	CHECK_EQ(to - from, 2 * OS_PAGE);
+	l->times++;
+}
+
+static int listed(const char *base)
+{
+	struct listed l = {base, 0};
+	os_each_reserved(count_listed, &l);
+	return l.times;
+}
+
+TEST(what_is_reserved_is_listed_until_it_is_released)
+{
+	enum { MANY = 300 }; /* more than one part of the table has */
+	static char *base[MANY];
+	for (int round = 0; round < 3; round++) {
+		for (int i = round ? 1 : 0; i < MANY; i += round ? 2 : 1)
+			CHECK((base[i] = os_reserve(2 * OS_PAGE)));
+		for (int i = 0; i < MANY; i++)
+			CHECK_EQ(listed(base[i]), 1);
+		for (int i = 1; i < MANY; i += 2)
+			os_release(base[i], 2 * OS_PAGE);
+		for (int i = 0; i < MANY; i++)
+			CHECK_EQ(listed(base[i]), i % 2 ? 0 : 1);
+	}
+}
+
+static _Atomic bool over;
+static _Atomic int interrupted;
+
+static void reserve_and_release(int signo)
+{
+	(void)signo;
+	char *base = os_reserve(2 * OS_PAGE);
+	CHECK(base && listed(base) == 1);
+	os_release(base, 2 * OS_PAGE);
+	(void)add_rlx(&interrupted, 1);
+}
+
+static void *reserve_all_the_time(void *arg)
+{
+	(void)arg;
+	while (!load_rlx(&over)) {
+		char *base[4];
+		for (int i = 0; i < 4; i++)
+			base[i] = os_reserve(2 * OS_PAGE);
+		for (int i = 0; i < 4; i++)
+			os_release(base[i], 2 * OS_PAGE);
+	}
+	return NULL;
+}
+
+/* As the handler that copies a goroutine's stack does. */
+TEST(a_handler_reserves_where_it_has_interrupted_who_does)
+{
+	enum { TIMES = 20000 };
+	pthread_t thread;
+	struct sigaction action = {.sa_handler = reserve_and_release};
+	sigaction(SIGURG, &action, NULL);
+	CHECK_EQ(pthread_create(&thread, NULL, reserve_all_the_time, NULL), 0);
+	for (int i = 0; i < TIMES; i++) {
+		int before = load_rlx(&interrupted);
+		CHECK_EQ(pthread_kill(thread, SIGURG), 0);
+		while (load_rlx(&interrupted) == before)
+			sched_yield();
+	}
+	store_rlx(&over, true);
+	pthread_join(thread, NULL);
 }
