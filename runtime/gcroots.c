@@ -1,5 +1,7 @@
 #include "runtime/gcroots.h"
 #include "runtime/area.h"
+#include "runtime/attach.h"
+#include "runtime/call.h"
 #include "runtime/gcstack.h"
 #include "runtime/pool.h"
 #include "runtime/sched.h"
@@ -29,24 +31,45 @@ static struct {
 	struct weft_root_ *first;
 } roots;
 
+/* A library comes and goes on any thread, and before and after weft does. Whoever is to stand while the world does, does not stand with the lock. */
+static bool roots_lock(void)
+{
+	struct m *m = m_self();
+	bool outermost = m && m_call_begin(m);
+	if (!m)
+		attached_call_begin();
+	spin_lock(&roots.lock);
+	return outermost;
+}
+
+static void roots_unlock(bool outermost)
+{
+	struct m *m = m_self();
+	spin_unlock(&roots.lock);
+	if (m)
+		m_call_end(m, outermost);
+	else
+		attached_call_end();
+}
+
 void weft_root_add_(struct weft_root_ *r)
 {
-	spin_lock(&roots.lock);
+	bool outermost = roots_lock();
 	r->next = roots.first;
 	r->link = &roots.first;
 	if (r->next)
 		r->next->link = &r->next;
 	roots.first = r;
-	spin_unlock(&roots.lock);
+	roots_unlock(outermost);
 }
 
 void weft_root_drop_(struct weft_root_ *r)
 {
-	spin_lock(&roots.lock);
+	bool outermost = roots_lock();
 	*r->link = r->next;
 	if (r->next)
 		r->next->link = r->link;
-	spin_unlock(&roots.lock);
+	roots_unlock(outermost);
 }
 
 static void note_roots(void)

@@ -9,7 +9,8 @@
 void gc_roots_begin(void);
 /* The next piece; false: that was all. By one at a time. */
 bool gc_roots_look(void);
-/* For who looks at everything at once, while the world stands: every root; and what the runtime holds elsewhere. */
+/* For who looks at everything at once, while the world stands: every root, with a lock for which who loads a library waits; and what the runtime holds
+ * elsewhere. */
 void gc_roots_each(void (*see)(const struct weft_root_ *, void *arg), void *arg);
 enum gc_held { GC_HELD_TIMERS, GC_HELD_AREAS, GC_HELD_POOLS };
 void gc_roots_note_held(enum gc_held, struct gc_filling *);

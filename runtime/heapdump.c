@@ -18,12 +18,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { WORD = sizeof(uintptr_t), BUFFER = 1 << 20, LINE_MOST = 512 };
+enum { WORD = sizeof(uintptr_t), BUFFER = 1 << 20, LINE_MOST = 512, POINTER_MOST = 17 };
 
 struct dump {
 	int fd, err;
-	bool is_early;
-	size_t n;
+	bool is_early, is_short;
+	size_t n, room;
 	char *buffer;
 	struct g *of;	       /* whose line has begun */
 	uint64_t objects, bytes;
@@ -49,7 +49,7 @@ static void flush(struct dump *d)
 
 __attribute__((format(printf, 2, 3))) static void say(struct dump *d, const char *fmt, ...)
 {
-	if (BUFFER - d->n < LINE_MOST)
+	if (d->room - d->n < LINE_MOST)
 		flush(d);
 	va_list args;
 	va_start(args, fmt);
@@ -66,7 +66,7 @@ static void say_hex(struct dump *d, uint64_t value)
 		digits[n++] = "0123456789abcdef"[value % 16];
 		value /= 16;
 	} while (value);
-	if (BUFFER - d->n < LINE_MOST)
+	if (d->room - d->n < LINE_MOST)
 		flush(d);
 	d->buffer[d->n++] = ' ';
 	while (n)
@@ -98,11 +98,58 @@ static NOT_INSTRUMENTED void say_words(struct dump *d, const void *from, const v
 		say_pointer(d, *at);
 }
 
+/* Of what say_root says. */
+static size_t most_of(const struct weft_root_ *r)
+{
+	return 2 * LINE_MOST + (r->bytes / WORD + 2) * POINTER_MOST;
+}
+
+static void add_most(const struct weft_root_ *r, void *most)
+{
+	*(size_t *)most += most_of(r);
+}
+
 static void say_root(const struct weft_root_ *r, void *dump)
 {
-	say(dump, "root %s at %s >", r->name, r->where);
-	say_words(dump, r->at, (const char *)r->at + r->bytes);
-	say(dump, "\n");
+	struct dump *d = dump;
+	d->is_short |= d->room - d->n < LINE_MOST + most_of(r);
+	if (d->is_short)
+		return;
+	say(d, "root %s at %s >", r->name, r->where);
+	say_words(d, r->at, (const char *)r->at + r->bytes);
+	say(d, "\n");
+}
+
+static bool make_room(struct dump *d, size_t room)
+{
+	if (room <= d->room)
+		return true;
+	char *buffer = os_map(room);
+	if (!buffer)
+		return false;
+	if (d->buffer)
+		os_unmap(d->buffer, d->room);
+	d->buffer = buffer;
+	d->room = room;
+	return true;
+}
+
+/* Nothing is written while they are locked: whoever is to read it may be loading a library. Threads that go on may have added some meanwhile. */
+static void say_roots(struct dump *d)
+{
+	do {
+		size_t most = LINE_MOST;
+		flush(d);
+		gc_roots_each(add_most, &most);
+		if (!make_room(d, most)) {
+			d->err = -ENOMEM;
+			return;
+		}
+		d->is_short = false;
+		gc_roots_each(say_root, d);
+		if (d->is_short)
+			d->n = 0;
+	} while (d->is_short);
 }
 
 /* Its ranges come one after the other. */
@@ -232,7 +279,7 @@ static void dump_all(void *dump)
 	held_is_ready = true;
 	say(d, "weft heap 1\n");
 	say_types(d);
-	gc_roots_each(say_root, d);
+	say_roots(d);
 	say_stacks(d);
 	say_held(d, GC_HELD_TIMERS, "timers");
 	say_held(d, GC_HELD_AREAS, "areas");
@@ -246,13 +293,12 @@ int weft_heap_dump(int fd)
 {
 	struct dump d = {.fd = fd};
 	weft_gc();
-	d.buffer = os_map(BUFFER);
-	if (!d.buffer)
+	if (!make_room(&d, BUFFER))
 		return -ENOMEM;
 	int err;
 	do
 		err = world_stand_still(dump_all, &d);
 	while (!err && d.is_early);
-	os_unmap(d.buffer, BUFFER);
+	os_unmap(d.buffer, d.room);
 	return err ? err : d.err;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -148,4 +149,73 @@ TEST(a_dump_waits_for_a_cycle_to_end)
 	char *text = text_of(dump_fd);
 	CHECK_EQ(count_of(text, "\nend objects="), 1);
 	free(text);
+}
+
+/* ---- beside libraries that come and go ---- */
+
+/* What the constructors and destructors of a library with a WEFT_ROOT do. */
+static void *var;
+static struct weft_root_ root = {.at = &var, .bytes = sizeof var, .name = "var", .where = "library.c:1"};
+
+static void load_and_unload(void *unused)
+{
+	(void)unused;
+	while (!over) {
+		weft_root_add_(&root);
+		weft_root_drop_(&root);
+	}
+}
+
+static int dump_beside_libraries(void)
+{
+	enum { DUMPS = 300 };
+	weft_go(load_and_unload, NULL);
+	for (int i = 0; i < DUMPS; i++)
+		CHECK_EQ(weft_heap_dump(dump_fd), 0);
+	over = true;
+	return 0;
+}
+
+TEST(a_goroutine_that_loads_libraries_does_not_stop_with_the_roots_locked)
+{
+	dump_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	CHECK_EQ(run_weft(2, dump_beside_libraries), 0);
+}
+
+enum { MANY = 1 << 19 };
+static struct thing *many[MANY];
+WEFT_ROOT(many);
+
+/* Each load is before a piece is read: there is room for what is written next. */
+static void *load_and_read(void *fd)
+{
+	char piece[4096];
+	ssize_t n;
+	do {
+		weft_root_add_(&root);
+		n = read(*(int *)fd, piece, sizeof piece);
+		weft_root_drop_(&root);
+	} while (n > 0);
+	CHECK_EQ(n, 0);
+	return NULL;
+}
+
+static int dump_into_a_pipe(void)
+{
+	int pipe_fd[2];
+	pthread_t reader;
+	struct thing *one = weft_new(thing);
+	for (int i = 0; i < MANY; i++)
+		weft_set(&many[i], one);
+	CHECK_EQ(pipe2(pipe_fd, O_CLOEXEC), 0);
+	CHECK_EQ(pthread_create(&reader, NULL, load_and_read, &pipe_fd[0]), 0);
+	CHECK_EQ(weft_heap_dump(pipe_fd[1]), 0);
+	close(pipe_fd[1]);
+	pthread_join(reader, NULL);
+	return 0;
+}
+
+TEST(who_reads_a_dump_may_load_libraries_meanwhile)
+{
+	CHECK_EQ(run_weft(2, dump_into_a_pipe), 0);
 }
