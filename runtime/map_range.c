@@ -96,16 +96,19 @@ static bool same_seed(weft_seed a, weft_seed b)
 	return a.a == b.a && a.b == b.b;
 }
 
-/* Copies what is next; false: that was all. */
+/* Copies what is next, if that is not far; false: that was all. */
 static bool range_step(struct range *r)
 {
 	bool outermost = call_begin();
 	struct table *t = table_of(r->map);
 	struct node *n = NULL;
+	unsigned passed;
 	if (t && r->from == 0)
 		r->seed = t->seed;
 	if (t && same_seed(t->seed, r->seed))
-		n = first_from(t, r->from);
+		n = first_from(t, &r->from, &passed);
+	else
+		r->from = END;
 	if (n) {
 		uint64_t hash = n->hash, link;
 		do {
@@ -115,7 +118,7 @@ static bool range_step(struct range *r)
 		r->from = hash + 1;
 	}
 	look_end(outermost);
-	return n;
+	return r->from != END;
 }
 
 void weft_map_sync_range_(weft_map_sync *map, const struct weft_map_type *type,

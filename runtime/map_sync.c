@@ -306,14 +306,15 @@ static inline void tend(struct table *t, uint64_t hash)
 
 /* ---- the table ---- */
 
-enum { BYTES_A_LOOK = 16384 };
+enum { BYTES_A_LOOK = 16384, BYTES_PASSED = 64 };
 
-/* From the entry of the least hash that is not below *from, all that have the same; the bytes of them, 0: there are none. */
-static size_t note_hash(struct table *t, struct gc_filling *f, size_t *from)
+/* From the entry of the least hash that is not below *from, all that have the same; the bytes of them, and of what has been passed before. */
+static size_t note_hash(struct table *t, struct gc_filling *f, uint64_t *from)
 {
 	const struct weft_map_type *type = t->type;
-	struct node *n = first_from(t, *from);
-	size_t bytes = 0;
+	unsigned passed;
+	struct node *n = first_from(t, from, &passed);
+	size_t bytes = passed * (size_t)BYTES_PASSED;
 	for (uint64_t link, hash = n ? n->hash : 0; n && n->hash == hash; n = is_mark(link) ? NULL : node_at(link)) {
 		if (word_key(type))
 			gc_note_word(f, (const void *)(uintptr_t)n->key);
@@ -331,12 +332,12 @@ static bool look_at_table(struct area *a, size_t *at, struct gc_filling *f)
 {
 	struct table *t = (struct table *)(void *)((char *)a - offsetof(struct table, area));
 	bool outermost = call_begin();
-	size_t bytes = 0, n = 0;
-	while (bytes < BYTES_A_LOOK && (n = note_hash(t, f, at)) > 0)
-		bytes += n;
+	size_t bytes = 0;
+	while (bytes < BYTES_A_LOOK && *at != END)
+		bytes += note_hash(t, f, at);
 	gc_noted(f, bytes);
 	look_end(outermost);
-	return n;
+	return *at != END;
 }
 
 /* Some entries of a table that nobody uses, from this link on. The next link. */

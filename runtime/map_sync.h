@@ -201,16 +201,24 @@ static inline uint64_t enter(struct table *t, uint64_t hash)
 	return link;
 }
 
-/* The first entry whose hash is `from` or above; NULL: there is none. */
-static inline struct node *first_from(struct table *t, uint64_t from)
+enum { PASSED_MOST = 256 };
+
+/* The first entry whose hash is *from or above. NULL: there is none, and *from is END; or so many links have been passed that the rest is for another time,
+ * from *from on. */
+static inline struct node *first_from(struct table *t, uint64_t *from, unsigned *passed)
 {
-	uint64_t link = enter(t, from);
-	while (link != END) {
+	uint64_t link = enter(t, *from);
+	for (*passed = 0; link != END; ++*passed) {
 		struct node *n = is_mark(link) ? NULL : node_at(link);
-		if (n && n->hash >= from)
+		if (n && n->hash >= *from)
 			return n;
+		if (!n && *passed >= PASSED_MOST && key_of_mark(link) > *from) {
+			*from = key_of_mark(link);
+			return NULL;
+		}
 		link = follow(n ? &n->link : bucket_at(t, key_of_mark(link)));
 	}
+	*from = END;
 	return NULL;
 }
 

@@ -416,6 +416,37 @@ static struct look_span steps_in_map(void)
 	return s;
 }
 
+enum { ONCE = 100000, STEPS_AT_LEAST = 100 };
+static words emptied;
+static int visits;
+
+static bool visit(int key, struct thing *t, void *unused)
+{
+	(void)unused;
+	CHECK(key == ONCE && t);
+	visits++;
+	return true;
+}
+
+/* Its buckets are all that is left of them. */
+TEST_GO(a_map_that_has_been_emptied_is_looked_at_in_steps)
+{
+	for (int i = 0; i < ONCE; i++)
+		words_store(&emptied, i, NULL);
+	for (int i = 0; i < ONCE; i++)
+		words_del(&emptied, i);
+	struct look_span s = steps_in_map();
+	CHECK(s.to - s.from >= STEPS_AT_LEAST);
+	words_range(&emptied, visit, NULL);
+	CHECK_EQ(visits, 0);
+	words_store(&emptied, ONCE, weft_new(thing));
+	weft_gc();
+	words_range(&emptied, visit, NULL);
+	CHECK_EQ(visits, 1);
+	words_clear(&emptied);
+	return 0;
+}
+
 /* The look stands somewhere in the map, which is then changed so that entries move. */
 static void change_in_the_midst(const struct kind *k)
 {
