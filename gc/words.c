@@ -21,8 +21,18 @@ void gc_words_put(struct gc_words *w, struct gc_chunk *c)
 	spin_unlock(&w->lock);
 }
 
+static void take_all(struct gc_filling *f)
+{
+	f->take(f);
+	f->chunk->n = 0;
+}
+
 COLD void gc_fill_slow(struct gc_filling *f)
 {
+	if (f->take) {
+		take_all(f);
+		return;
+	}
 	if (f->chunk)
 		gc_words_put(f->words, f->chunk);
 	f->chunk = slab_take_one(&f->words->chunks);
@@ -100,6 +110,10 @@ NOT_INSTRUMENTED void gc_fill_words(struct gc_filling *f, const uintptr_t *from,
 
 void gc_fill_end(struct gc_filling *f)
 {
+	if (f->take) {
+		take_all(f);
+		return;
+	}
 	if (f->chunk)
 		gc_words_put(f->words, f->chunk);
 	f->chunk = NULL;

@@ -38,6 +38,8 @@ struct gc_filling {
 	struct gc_words *words;
 	enum gc_source from;
 	struct gc_chunk *chunk;
+	/* Who wants the words for something else takes them from the chunk, which is the caller's, when it is full and at the end; NULL: markers do. */
+	void (*take)(struct gc_filling *);
 };
 
 void gc_words_init(struct gc_words *, struct heap *);

@@ -1,5 +1,5 @@
-/* Every collected object, and every pointer to one, as lines of text: docs/gc.md has them. They are written while the world stands, out of memory that
- * was there before; and not while the collector is at the same places, for they are gone through with its own cursors (gcroots.h).
+/* Every collected object, and every pointer to one, as lines of text: docs/gc.md has them. They are written while the world stands, out of memory of
+ * the dump's own, and never with a lock, for who is to read them may want it; and not while the collector is at the same places, for they are gone through with its own cursors (gcroots.h).
  *
  * An object's address is its distance from the beginning of the heap, in hexadecimal digits; a pointer into an object is written as the object's.
  */
@@ -18,7 +18,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { WORD = sizeof(uintptr_t), BUFFER = 1 << 20, LINE_MOST = 512, POINTER_MOST = 17 };
+enum { WORD = sizeof(uintptr_t), BUFFER = 1 << 20, LINE_MOST = 512, POINTER_MOST = 17, HELD_FIRST = 1 << 14 };
+static_assert((size_t)HELD_FIRST >= GC_CHUNK_WORDS, "a chunk finds room");
 
 struct dump {
 	int fd, err;
@@ -26,12 +27,10 @@ struct dump {
 	size_t n, room;
 	char *buffer;
 	struct g *of;	       /* whose line has begun */
+	uintptr_t *held; /* what the runtime holds, on its way */
+	size_t nheld, room_held;
 	uint64_t objects, bytes;
 };
-
-/* What the runtime holds, on its way; of one dump at a time. */
-static struct gc_words held;
-static bool held_is_ready;
 
 /* ---- writing ---- */
 
@@ -174,18 +173,55 @@ static void say_stacks(struct dump *d)
 		say(d, "\n");
 }
 
+/* Those of a dump. */
+struct holding {
+	struct gc_filling f;
+	struct dump *dump;
+	struct gc_chunk chunk;
+};
+
+static void free_held(struct dump *d)
+{
+	if (d->held)
+		os_unmap(d->held, d->room_held * WORD);
+}
+
+static bool make_room_held(struct dump *d)
+{
+	size_t room = d->room_held ? 2 * d->room_held : HELD_FIRST;
+	uintptr_t *held = os_map(room * WORD);
+	if (!held)
+		return false;
+	for (size_t i = 0; i < d->nheld; i++)
+		held[i] = d->held[i];
+	free_held(d);
+	d->held = held;
+	d->room_held = room;
+	return true;
+}
+
+/* Here and there a lock is held. */
+static void take_held(struct gc_filling *f)
+{
+	struct dump *d = ((struct holding *)(void *)((char *)f - offsetof(struct holding, f)))->dump;
+	if (d->room_held - d->nheld < f->chunk->n && !make_room_held(d)) {
+		d->err = -ENOMEM;
+		return;
+	}
+	for (size_t i = 0; i < f->chunk->n; i++)
+		d->held[d->nheld++] = f->chunk->word[i];
+}
+
 static void say_held(struct dump *d, enum gc_held what, const char *name)
 {
-	struct gc_filling f = {.words = &held, .from = GC_EXACT};
-	struct gc_chunk *c;
-	gc_roots_note_held(what, &f);
-	gc_fill_end(&f);
+	struct holding h = {.f = {.from = GC_EXACT, .take = take_held}, .dump = d};
+	h.f.chunk = &h.chunk;
+	d->nheld = 0;
+	gc_roots_note_held(what, &h.f);
+	gc_fill_end(&h.f);
 	say(d, "held %s >", name);
-	while ((c = gc_words_take(&held))) {
-		for (size_t i = 0; i < c->n; i++)
-			say_pointer(d, c->word[i]);
-		gc_words_give(&held, c);
-	}
+	for (size_t i = 0; i < d->nheld; i++)
+		say_pointer(d, d->held[i]);
 	say(d, "\n");
 }
 
@@ -274,9 +310,6 @@ static void dump_all(void *dump)
 	d->is_early = gc_phase(&collector) == GC_SCANNING;
 	if (d->is_early)
 		return;
-	if (!held_is_ready)
-		gc_words_init(&held, NULL);
-	held_is_ready = true;
 	say(d, "weft heap 1\n");
 	say_types(d);
 	say_roots(d);
@@ -300,5 +333,6 @@ int weft_heap_dump(int fd)
 		err = world_stand_still(dump_all, &d);
 	while (!err && d.is_early);
 	os_unmap(d.buffer, d.room);
+	free_held(&d);
 	return err ? err : d.err;
 }

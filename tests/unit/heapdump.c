@@ -1,3 +1,4 @@
+#include "alloc/os.h"
 #include "tests/unit/collected.h"
 #include "tests/unit/go.h"
 
@@ -119,6 +120,78 @@ static int dump_nowhere(void)
 TEST(where_nothing_can_be_written_the_error_is_told)
 {
 	CHECK_EQ(run_weft(1, dump_nowhere), 0);
+}
+
+/* ---- memory of a dump's own ---- */
+
+enum { HELD = 100000 };
+
+/* More than the dump has room for at first. */
+static weft_chan *full_channel(void)
+{
+	struct thing *one = weft_new(thing);
+	weft_chan *c = weft_chan_make(sizeof one, HELD);
+	for (int i = 0; i < HELD; i++)
+		weft_send(c, &one);
+	return c;
+}
+
+static void count(void *n, uintptr_t from, uintptr_t to)
+{
+	(void)from, (void)to;
+	++*(int *)n;
+}
+
+static int count_reserved(void)
+{
+	int n = 0;
+	os_each_reserved(count, &n);
+	return n;
+}
+
+static int dump_what_is_held(void)
+{
+	weft_chan *c = full_channel();
+	weft_gc();
+	weft_gc();
+	int before = count_reserved();
+	CHECK_EQ(weft_heap_dump(dump_fd), 0);
+	CHECK(count_reserved() <= before + 1); /* another cycle's */
+	char *text = text_of(dump_fd), *areas = strstr(text, "\nheld areas >");
+	CHECK(areas && strstr(areas, "\nheld pools >") - areas > 2 * HELD);
+	free(text);
+	weft_chan_free(c);
+	return 0;
+}
+
+TEST(what_a_dump_needs_is_given_back)
+{
+	dump_fd = scratch_file();
+	CHECK_EQ(run_weft(1, dump_what_is_held), 0);
+}
+
+static int dump_without_memory(void)
+{
+	int refused = 0;
+	weft_chan *c = full_channel();
+	CHECK_EQ(weft_heap_dump(dump_fd), 0);
+	for (int nth = 1; nth <= 3; nth++) {
+		os_fail_at(OS_RESERVE, nth, ENOMEM);
+		int err = weft_heap_dump(dump_fd);
+		os_fail_at(OS_RESERVE, 0, 0);
+		CHECK(err == 0 || err == -ENOMEM);
+		refused += err != 0;
+	}
+	CHECK(refused >= 2);
+	CHECK_EQ(weft_heap_dump(dump_fd), 0);
+	weft_chan_free(c);
+	return 0;
+}
+
+TEST(a_dump_without_memory_is_refused)
+{
+	dump_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	CHECK_EQ(run_weft(1, dump_without_memory), 0);
 }
 
 static _Atomic bool over;
