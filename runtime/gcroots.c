@@ -188,8 +188,10 @@ void gc_roots_each(void (*see)(const struct weft_root_ *, void *arg), void *arg)
 	spin_unlock(&roots.lock);
 }
 
+/* The cycle's own count is of what it has looked at. */
 void gc_roots_note_held(enum gc_held what, struct gc_filling *f)
 {
+	uint64_t of_cycle = load_rlx(&collector.xroots);
 	switch (what) {
 	case GC_HELD_TIMERS:
 		look.wheel = 0;
@@ -205,6 +207,7 @@ void gc_roots_note_held(enum gc_held what, struct gc_filling *f)
 	case GC_HELD_POOLS:
 		pool_each_word(note_pooled, f);
 	}
+	store_rlx(&collector.xroots, of_cycle);
 }
 
 bool gc_roots_settle(bool (*settled)(struct g *, int64_t now), int64_t now)

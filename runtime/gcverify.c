@@ -213,11 +213,9 @@ static void see_noted(const char *what)
 	follow();
 }
 
-/* The cycle's own counts are of what it has looked at. */
 static void begin_everywhere(void)
 {
 	static const char *const whose[] = {[GC_HELD_TIMERS] = "timer", [GC_HELD_AREAS] = "area", [GC_HELD_POOLS] = "pool"};
-	uint64_t stacks = load_rlx(&collector.xstacks), roots = load_rlx(&collector.xroots);
 	world_each_range(see_stack, NULL);
 	gc_roots_each(see_root, NULL);
 	for (unsigned i = 0; i < ARRAY_LEN(whose); i++) {
@@ -226,8 +224,6 @@ static void begin_everywhere(void)
 		gc_fill_end(&f);
 		see_noted(whose[i]);
 	}
-	store_rlx(&collector.xstacks, stacks);
-	store_rlx(&collector.xroots, roots);
 }
 
 /* ---- what is not kept ---- */

@@ -1,6 +1,7 @@
 #include "alloc/os.h"
 #include "tests/unit/collected.h"
 #include "tests/unit/go.h"
+#include "tests/unit/still.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -192,6 +193,33 @@ TEST(a_dump_without_memory_is_refused)
 {
 	dump_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	CHECK_EQ(run_weft(1, dump_without_memory), 0);
+}
+
+static void drop_words(struct gc_filling *f)
+{
+	CHECK(f->chunk->n <= GC_CHUNK_WORDS);
+}
+
+static int look_at_what_is_held(void)
+{
+	static struct gc_chunk chunk;
+	struct gc_filling f = {.from = GC_EXACT, .chunk = &chunk, .take = drop_words};
+	weft_chan *c = full_channel();
+	weft_gc();
+	uint64_t before = load_rlx(&collector.xroots);
+	CHECK(before > HELD * sizeof(void *));
+	bool outermost = call_begin();
+	gc_roots_note_held(GC_HELD_AREAS, &f);
+	gc_fill_end(&f);
+	call_end(outermost);
+	CHECK_EQ(load_rlx(&collector.xroots), before);
+	weft_chan_free(c);
+	return 0;
+}
+
+TEST(what_is_looked_at_beside_a_cycle_does_not_count_as_the_cycle_s)
+{
+	CHECK_EQ(run_weft(1, look_at_what_is_held), 0);
 }
 
 static _Atomic bool over;
