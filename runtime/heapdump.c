@@ -16,9 +16,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-enum { WORD = sizeof(uintptr_t), BUFFER = 1 << 20, LINE_MOST = 512, POINTER_MOST = 17, HELD_FIRST = 1 << 14 };
+enum { WORD = sizeof(uintptr_t), BUFFER = 1 << 20, LINE_MOST = 512, POINTER_MOST = 17, ESCAPE_MOST = 4, HELD_FIRST = 1 << 14 };
 static_assert((size_t)HELD_FIRST >= GC_CHUNK_WORDS, "a chunk finds room");
 
 struct dump {
@@ -55,6 +56,20 @@ __attribute__((format(printf, 2, 3))) static void say(struct dump *d, const char
 	int n = vsnprintf(d->buffer + d->n, LINE_MOST, fmt, args);
 	va_end(args);
 	d->n += n < LINE_MOST ? (size_t)n : LINE_MOST - 1;
+}
+
+/* A name that the program has chosen, whatever it holds. */
+static void say_text(struct dump *d, const char *text)
+{
+	for (; *text; text++) {
+		if (d->room - d->n < LINE_MOST)
+			flush(d);
+		unsigned char c = (unsigned char)*text;
+		if (c < 0x20 || c == 0x7f)
+			say(d, "\\x%02x", c);
+		else
+			d->buffer[d->n++] = *text;
+	}
 }
 
 static void say_hex(struct dump *d, uint64_t value)
@@ -100,7 +115,7 @@ static NOT_INSTRUMENTED void say_words(struct dump *d, const void *from, const v
 /* Of what say_root says. */
 static size_t most_of(const struct weft_root_ *r)
 {
-	return 2 * LINE_MOST + (r->bytes / WORD + 2) * POINTER_MOST;
+	return 2 * LINE_MOST + (strlen(r->name) + strlen(r->where)) * ESCAPE_MOST + (r->bytes / WORD + 2) * POINTER_MOST;
 }
 
 static void add_most(const struct weft_root_ *r, void *most)
@@ -114,7 +129,11 @@ static void say_root(const struct weft_root_ *r, void *dump)
 	d->is_short |= d->room - d->n < LINE_MOST + most_of(r);
 	if (d->is_short)
 		return;
-	say(d, "root %s at %s >", r->name, r->where);
+	say(d, "root ");
+	say_text(d, r->name);
+	say(d, " at ");
+	say_text(d, r->where);
+	say(d, " >");
 	say_words(d, r->at, (const char *)r->at + r->bytes);
 	say(d, "\n");
 }
@@ -159,8 +178,10 @@ static void say_range(void *dump, struct g *g, const void *from, const void *to)
 		char name[G_NAME] = "";
 		if (!load_rlx(&g->is_thread))
 			g_name(g, name);
-		say(d, "%s%s %llu%s%s >", d->of ? "\n" : "", load_rlx(&g->is_thread) ? "thread" : "goroutine",
-		    (unsigned long long)load_rlx(&g->id), name[0] ? " name=" : "", name);
+		say(d, "%s%s %llu%s", d->of ? "\n" : "", load_rlx(&g->is_thread) ? "thread" : "goroutine",
+		    (unsigned long long)load_rlx(&g->id), name[0] ? " name=" : "");
+		say_text(d, name);
+		say(d, " >");
 	}
 	d->of = g;
 	say_words(d, from, to);
@@ -282,11 +303,15 @@ static void say_span(struct dump *d, const struct span *s)
 static void say_types(struct dump *d)
 {
 	for (const struct gc_known *k = gc_types_known(); k; k = k->next) {
-		say(d, "type %s size=%zu", k->name, k->size);
+		say(d, "type ");
+		say_text(d, k->name);
+		say(d, " size=%zu", k->size);
 		say_shape(d, &k->shape);
 		if (k->scan)
 			say(d, " scan=%llx", (unsigned long long)(uintptr_t)k->scan);
-		say(d, " at %s\n", k->where);
+		say(d, " at ");
+		say_text(d, k->where);
+		say(d, "\n");
 	}
 }
 

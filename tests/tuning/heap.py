@@ -37,6 +37,10 @@ span 3000 slot=128 shape=map:4:3
 o 0 > 20
 end objects=7 bytes=912
 """
+# Lines in the place of those with these numbers.
+BAD = [(2, "type node size=x shape=map:4:3 at main.c:1"), (2, "type"), (6, "root tree at main.c:9"), (6, "root tree at main.c:9 > -40"),
+       (7, "goroutine 7 name=a"), (8, "b >"), (11, "span 0x0 slot=32 shape=map:4:3"), (11, "span 0 slot=-32 shape=map:4:3"), (13, "o x >"),
+       (13, "o -1 >"), (13, "o"), (13, "o 1 > 1_0"), (22, "end"), (22, "end objects=x bytes=1"), (22, "end objects=-1")]
 
 
 def heap(*args: str) -> subprocess.CompletedProcess:
@@ -91,12 +95,14 @@ def test_two_dumps_are_compared():
 
 def test_what_is_no_whole_dump_is_refused():
     with tempfile.TemporaryDirectory() as folder:
-        cut = written(folder, TEXT[:-30])
-        refused(f"{cut}: it ends before its end: the program could not write all of it", cut)
+        for end in (-3, -12, -30, -50):
+            cut = written(folder, TEXT[:end])
+            refused(f"{cut}: it ends before its end: the program could not write all of it", cut)
         other = written(folder, "weft heap 2\n")
         refused(f"{other}: no heap dump of this version", other)
-        broken = written(folder, TEXT.replace("o 1 >", "o x >"))
-        refused(f"{broken}, line 13: cannot be read", broken)
+        for line, bad in BAD:
+            broken = written(folder, TEXT.replace(TEXT.splitlines()[line - 1], bad))
+            refused(f"{broken}, line {line}: cannot be read", broken)
         refused(f"{folder}/none: No such file or directory", f"{folder}/none")
 
 

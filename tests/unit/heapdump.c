@@ -95,6 +95,41 @@ TEST(a_dump_names_types_roots_and_goroutines_and_has_every_object)
 	free(text);
 }
 
+enum { LONG = 3000 };
+
+static void wait_to_go_on(void *go_on)
+{
+	weft_chan *c = go_on;
+	weft_recv(c, NULL);
+}
+
+static int dump_odd_names(void)
+{
+	static void *odd_var;
+	static char where[LONG + 1];
+	memset(where, 'w', LONG);
+	struct weft_root_ odd = {.at = &odd_var, .bytes = sizeof odd_var, .name = "odd\33[2J", .where = where};
+	weft_chan *c = weft_chan_make(0, 0);
+	weft_go_with(&(weft_go_opts){.name = "two\nlines\177"}, wait_to_go_on, c);
+	weft_root_add_(&odd);
+	int err = weft_heap_dump(dump_fd);
+	weft_root_drop_(&odd);
+	weft_close(c);
+	return err;
+}
+
+TEST(names_of_any_length_are_written_and_no_control_characters)
+{
+	dump_fd = scratch_file();
+	CHECK_EQ(run_weft(1, dump_odd_names), 0);
+	char *text = text_of(dump_fd), *odd = strstr(text, "\nroot odd\\x1b[2J at www");
+	CHECK(odd);
+	CHECK_EQ(strspn(strchr(odd, 'w'), "w"), LONG);
+	CHECK(!strncmp(strstr(odd, " at ") + 4 + LONG, " >\n", 3));
+	CHECK(strstr(text, " name=two\\x0alines\\x7f >"));
+	free(text);
+}
+
 static int dump_four_times(void)
 {
 	for (int i = 0; i < 4; i++)

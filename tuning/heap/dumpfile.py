@@ -32,8 +32,20 @@ def _fields(words: list[str]) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in words if "=" in word)
 
 
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(text)
+    return int(text)
+
+
+def _address(text: str) -> int:
+    if not text or text.strip("0123456789abcdef"):
+        raise ValueError(text)
+    return int(text, 16)
+
+
 def _pointers(text: str) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(int(word, 16) for word in text.split()))
+    return tuple(dict.fromkeys(map(_address, text.split())))
 
 
 class _Reader:
@@ -43,7 +55,7 @@ class _Reader:
         self.names: dict[tuple[str, int, str | None], str] = {}
         self.base = self.slot = 0
         self.shape = ""
-        self.ended: dict[str, str] | None = None
+        self.ended: int | None = None  # after so many objects
 
     def _name(self, scan: str | None) -> str:
         """Of objects in such slots: types that share a shape and a size share the name."""
@@ -60,17 +72,17 @@ class _Reader:
     def _type(self, rest: str) -> None:
         words = rest.partition(" at ")[0].split()
         given = _fields(words[1:])
-        self.types.append(_Type(words[0], int(given["size"]), given["shape"], given.get("scan")))
+        self.types.append(_Type(words[0], _number(given["size"]), given["shape"], given.get("scan")))
 
     def _span(self, rest: str) -> None:
         words = rest.split()
         given = _fields(words)
-        self.base, self.slot, self.shape = int(words[0], 16), int(given["slot"]), given["shape"]
+        self.base, self.slot, self.shape = _address(words[0]), _number(given["slot"]), given["shape"]
 
     def _object(self, rest: str) -> None:
         head, _, targets = rest.partition(" >")
         words = head.split()
-        address = self.base + int(words[0]) * self.slot
+        address = self.base + _number(words[0]) * self.slot
         kind = self._name(_fields(words[1:]).get("type"))
         self.heap.objects[address] = Object(self.slot, kind, _pointers(targets))
 
@@ -83,9 +95,11 @@ class _Reader:
         elif word == "type":
             self._type(rest)
         elif word == "end":
-            self.ended = _fields(rest.split())
+            self.ended = _number(_fields(rest.split())["objects"])
         elif word in ("root", "goroutine", "thread", "held"):
-            who, _, targets = rest.rpartition(" >")
+            who, arrow, targets = rest.rpartition(" >")
+            if not arrow:
+                raise ValueError(text)
             self.heap.holders.append((f"{word} {who}", _pointers(targets)))
         else:
             raise ValueError(text)
@@ -99,11 +113,13 @@ def read(path: Path) -> Heap:
             if file.readline() != "weft heap 1\n":
                 raise Wrong(f"{path}: no heap dump of this version")
             for number, text in enumerate(file, 2):
-                reader.line(text.rstrip("\n"))
+                if not text.endswith("\n"):
+                    break
+                reader.line(text.removesuffix("\n"))
     except OSError as error:
         raise Wrong(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, IndexError):
         raise Wrong(f"{path}, line {number}: cannot be read") from None
-    if not reader.ended or int(reader.ended.get("objects", -1)) != len(reader.heap.objects):
+    if reader.ended != len(reader.heap.objects):
         raise Wrong(f"{path}: it ends before its end: the program could not write all of it")
     return reader.heap
