@@ -3,6 +3,7 @@
  *
  * An object's address is its distance from the beginning of the heap, in hexadecimal digits; a pointer into an object is written as the object's.
  */
+#include "runtime/heapdump.h"
 #include "alloc/os.h"
 #include "runtime/collect.h"
 #include "runtime/gcroots.h"
@@ -347,10 +348,9 @@ static void dump_all(void *dump)
 	flush(d);
 }
 
-int weft_heap_dump(int fd)
+int heap_dump(int fd)
 {
 	struct dump d = {.fd = fd};
-	weft_gc();
 	if (!make_room(&d, BUFFER))
 		return -ENOMEM;
 	int err;
@@ -360,4 +360,10 @@ int weft_heap_dump(int fd)
 	os_unmap(d.buffer, d.room);
 	free_held(&d);
 	return err ? err : d.err;
+}
+
+int weft_heap_dump(int fd)
+{
+	weft_gc();
+	return heap_dump(fd);
 }
