@@ -118,6 +118,17 @@ def test_wrong_usage_is_one_line():
         refused("--why '0x1': there is no object", dump, "--why", "0x1")
 
 
+def test_the_documented_dump_points_to_objects_that_are_in_it():
+    text = (tuning.SOURCE / "docs" / "gc.md").read_text().partition("```\nweft heap 1\n")[2].partition("```")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        found = told(written(folder, "weft heap 1\n" + text))
+    objects = {f"{number * 32:x}" for number in range(found["live"]["objects"])}
+    pointers = {word for line in text.splitlines() for word in line.partition(" >")[2].split()}
+    tap.equal(pointers, objects)
+    tap.equal(found["garbage"]["objects"], 0)
+    tap.equal([line.split()[1] for line in text.splitlines() if line.startswith("held ")], ["timers", "areas", "pools"])
+
+
 def test_a_program_s_dump_is_read_by_the_command():
     with tempfile.TemporaryDirectory() as folder:
         dump = str(Path(folder) / "dump")
