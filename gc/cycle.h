@@ -1,5 +1,5 @@
 /* The collector's cycle. It is a state machine that whoever has time moves on: gc_step does some marking or sweeping, or, if there is none,
- * looks whether the next phase can begin. Nobody waits in it, and the world is never stopped.
+ * looks whether the next phase can begin. Nobody waits in it, and no phase stops the world: only debugging does (runtime/world.h).
  *
  *     IDLE      nothing is marked; all has been swept; allocation is white
  *       | a goal is near, or somebody asks: the barrier is on (weft_marking_); PASS
