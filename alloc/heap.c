@@ -88,16 +88,38 @@ static void span_free(struct heap *h, struct span *s)
 	slab_give(&h->spans, (struct slab_free *)s, (struct slab_free *)s, 1);
 }
 
+/* ---- runs, for who looks ---- */
+
+static uint32_t packed(struct span_slots o)
+{
+	return (uint32_t)o.more << 16 | o.word;
+}
+
+/* The slots that are a run's; looked at by others while the owner goes on to another run, it is of neither. */
+static struct span_slots handed(const struct span *s)
+{
+	uint64_t bits = load_rlx(&s->handed);
+	uint32_t words = load_rlx(&s->handed_words);
+	return (struct span_slots){bits, (uint16_t)words, (uint16_t)(words >> 16)};
+}
+
+static bool is_of(struct span_slots o, uint32_t slot)
+{
+	uint32_t behind = slot / 64 - o.word;
+	return behind ? o.bits && behind <= o.more : o.bits >> slot % 64 & 1;
+}
+
 /* A slot of a run is an object once the run's beginning has passed it. One that stands at the first is that of another run, which has ended there. */
 static bool is_allocated(struct span *s, uint32_t slot)
 {
-	uint64_t handed = load_rlx(&s->handed);
-	uint32_t first = (uint32_t)handed, end = (uint32_t)(handed >> 32);
-	if (slot < first || slot >= end)
+	struct span_slots o = handed(s);
+	if (!is_of(o, slot))
 		return true;
 	const struct heap_run *r = load_rlx(&s->run);
-	const char *at = r ? load_rlx(&r->at) : NULL;
-	return at <= span_slot(s, first) || at > span_slot(s, end) || at > span_slot(s, slot);
+	const char *at = r ? load_acq(&r->at) : NULL; /* A7 */
+	const char *first = span_slot(s, o.word * 64u + (uint32_t)__builtin_ctzll(o.bits)),
+		   *end = span_slot(s, (o.word + o.more + 1u) * 64);
+	return at <= first || at > end || at > span_slot(s, slot);
 }
 
 static char *coloured(const struct heap_run *r)
@@ -115,13 +137,14 @@ static void set_coloured(const struct heap_cache *c, struct heap_run *r, char *f
  * the slot: then the slot is handed to nobody any more. */
 bool heap_is_fresh(struct heap_object o)
 {
-	uint64_t handed = load_rlx(&o.span->handed);
-	if (o.slot < (uint32_t)handed || o.slot >= (uint32_t)(handed >> 32))
+	struct span_slots before = handed(o.span);
+	if (!is_of(before, o.slot))
 		return false;
 	const struct heap_run *r = load_rlx(&o.span->run);
 	uintptr_t from = r ? load_acq(&r->coloured) : 0; /* A6 */
-	return from & HEAP_BLACK && (uintptr_t)span_slot(o.span, o.slot) >= from - HEAP_BLACK &&
-	       load_rlx(&o.span->handed) == handed;
+	struct span_slots after = handed(o.span);
+	return from & HEAP_BLACK && (uintptr_t)span_slot(o.span, o.slot) >= from - HEAP_BLACK && after.bits == before.bits &&
+	       packed(after) == packed(before);
 }
 
 struct heap_object heap_find(struct heap *h, uintptr_t address)
@@ -382,15 +405,33 @@ static struct span *find_span(struct heap_cache *c, uint32_t cell)
 	}
 }
 
+/* Calls see for those of the run's slots that are at `from` or behind it, up to `to`, word by word. */
+static inline void each_slots(const struct heap_run *r, const char *from, const char *to,
+			      void (*see)(struct heap_cache *, struct span *, struct span_slots), struct heap_cache *c)
+{
+	struct span *s = r->span;
+	struct span_slots all = handed(s);
+	uint32_t first = span_slot_of(s, (uintptr_t)from), end = span_slot_of(s, (uintptr_t)to);
+	for (uint32_t i = 0, at = all.word * 64u; i <= all.more; i++, at += 64) {
+		uint64_t bits = (i ? UINT64_MAX : all.bits) & span_bits(first > at ? first - at : 0, end > at ? end - at : 0);
+		if (bits)
+			see(c, s, (struct span_slots){bits, (uint16_t)(all.word + i), 0});
+	}
+}
+
+static void mark_these(struct heap_cache *c, struct span *s, struct span_slots o)
+{
+	(void)c;
+	span_mark_all(s, o);
+}
+
 /* Slots that were allocated since the last time have the cache's colour. */
 static void settle(struct heap_cache *c, struct heap_run *r)
 {
 	char *at = load_rlx(&r->at);
 	char *from = coloured(r);
-	if (r->span && c->colour == HEAP_BLACK && r->span->cycle == c->cycle && at > from) {
-		uint32_t first = span_slot_of(r->span, (uintptr_t)from);
-		span_mark_all(r->span, first, (uint32_t)((size_t)(at - from) / span_slot_size(r->span)));
-	}
+	if (r->span && c->colour == HEAP_BLACK && r->span->cycle == c->cycle && at > from)
+		each_slots(r, from, at, mark_these, c);
 	set_coloured(c, r, at);
 }
 
@@ -406,28 +447,44 @@ static inline void zero(char *at, size_t bytes)
 	poison(at, bytes);
 }
 
-/* The next gap of the run's span becomes the run, and its first slot is the object that it was wanted for; NULL: there is no gap. */
+/* Zeroed when it is come to, and not sooner: the misses of one gap are over before the next begins. */
+void *heap_next_gap(struct heap_run *r, size_t slot_size)
+{
+	uint64_t left = load_rlx(&r->left);
+	uint32_t first = (uint32_t)__builtin_ctzll(left);
+	uint64_t taken = ~(left >> first);
+	size_t bytes = (taken ? (uint32_t)__builtin_ctzll(taken) : 64 + r->more * 64) * slot_size;
+	char *object = r->word + first * slot_size;
+	__builtin_prefetch(object + bytes + AHEAD, 1);
+	if (!r->span->zeroed)
+		zero(object, bytes);
+	unpoison(object, slot_size);
+	store_rlx(&r->left, left & (left + (left & -left)));
+	store_rel(&r->at, object + slot_size); /* R7 */
+	store_rlx(&r->end, object + bytes);
+	return object;
+}
+
+/* The next free slots of the run's span become the run, and the first is the object that it was wanted for; NULL: there are none. */
 static void *next_run(struct heap_cache *c, struct heap_run *r)
 {
 	struct span *s = r->span;
 	uint32_t most = c->one_by_one ? 1 : (uint32_t)(RUN_BYTES / s->slot_size);
-	struct span_gap gap = span_next_gap(s, most ? most : 1);
-	if (!gap.n)
+	struct span_slots free = span_next_free(s, most ? most : 1);
+	if (!free.bits)
 		return NULL;
-	size_t bytes = (size_t)gap.n * s->slot_size;
-	char *first = span_slot(s, gap.first);
-	__builtin_prefetch(first + bytes + AHEAD, 1);
-	if (!s->zeroed)
-		zero(first, bytes);
-	unpoison(first, s->slot_size);
-	store_rlx(&r->at, first + s->slot_size);
+	uint32_t n = span_count(free);
+	r->word = span_slot(s, free.word * 64u);
+	r->more = free.more;
+	store_rlx(&r->left, free.bits);
+	char *first = heap_next_gap(r, s->slot_size);
 	store_rlx(&s->run, r);
-	store_rlx(&s->handed, (uint64_t)(gap.first + gap.n) << 32 | gap.first);
-	span_use(s, gap.first, gap.n); /* R1 */
+	store_rlx(&s->handed_words, packed(free));
+	store_rlx(&s->handed, free.bits);
+	span_use(s, free); /* R1 */
 	set_coloured(c, r, first);
-	store_rlx(&r->end, first + bytes);
-	bump(&c->allocated, bytes);
-	bump(&c->objects, gap.n);
+	bump(&c->allocated, (uint64_t)n * s->slot_size);
+	bump(&c->objects, n);
 	return first;
 }
 
@@ -458,10 +515,10 @@ static void *refill(struct heap_cache *c, uint32_t cell)
 void *heap_new_slow(struct heap_cache *c, uint32_t cell)
 {
 	struct heap_run *r = &c->runs[cell];
-	if (load_rlx(&r->at) == load_rlx(&r->end))
-		return refill(c, cell);
-	char *object = load_rlx(&r->at);
 	size_t size = c->heap->cells[cell].size->size;
+	if (load_rlx(&r->at) == load_rlx(&r->end))
+		return load_rlx(&r->left) ? heap_next_gap(r, size) : refill(c, cell);
+	char *object = load_rlx(&r->at);
 	unpoison(object, size);
 	store_rlx(&r->at, object + size);
 	return object;
@@ -483,7 +540,7 @@ void *heap_new_large(struct heap_cache *c, size_t size, const struct shape *shap
 	s->slot_size = s->npages << PAGE_SHIFT;
 	s->nslots = 1;
 	s->cell = HEAP_NO_CELL;
-	span_use(s, 0, 1);
+	span_use(s, (struct span_slots){1, 0, 0});
 	if (c->colour == HEAP_BLACK && s->cycle == c->cycle)
 		span_mark(s, 0);
 	publish(h, s);
@@ -505,21 +562,22 @@ void heap_recolour(struct heap_cache *c, enum heap_colour colour)
 		set_coloured(c, &c->runs[i], coloured(&c->runs[i]));
 }
 
+static void unuse_these(struct heap_cache *c, struct span *s, struct span_slots o)
+{
+	span_unuse(s, o);
+	bump(&c->allocated, -(uint64_t)span_count(o) * s->slot_size);
+	bump(&c->objects, -(uint64_t)span_count(o));
+}
+
 /* What of the run was not allocated is free, and still reads as zeroes if the span's unused slots do. */
 static void end_run(struct heap_cache *c, struct heap_run *r)
 {
 	settle(c, r);
-	char *at = load_rlx(&r->at);
-	char *end = load_rlx(&r->end);
-	if (at < end) {
-		uint32_t first = span_slot_of(r->span, (uintptr_t)at), n = (uint32_t)((size_t)(end - at) / r->span->slot_size);
-		span_unuse(r->span, first, n);
-		bump(&c->allocated, -(uint64_t)(end - at));
-		bump(&c->objects, -(uint64_t)n);
-	}
+	each_slots(r, load_rlx(&r->at), span_slot(r->span, r->span->nslots), unuse_these, c);
 	give_span(c, r->span);
 	store_rlx(&r->at, NULL);
 	store_rlx(&r->end, NULL);
+	store_rlx(&r->left, 0);
 	store_rlx(&r->coloured, 0);
 	r->span = NULL;
 }
@@ -538,6 +596,7 @@ uint64_t heap_cache_objects(struct heap_cache *c)
 	uint64_t n = load_rlx(&c->objects);
 	for (uint32_t i = 1; i < load_acq(&c->ncells); i++) { /* A5 */
 		const char *at = load_rlx(&c->runs[i].at), *end = load_rlx(&c->runs[i].end);
+		n -= (uint64_t)__builtin_popcountll(load_rlx(&c->runs[i].left));
 		if (at < end)
 			n -= (size_t)(end - at) / c->heap->cells[i].size->size;
 	}

@@ -1,9 +1,10 @@
 /* The collected heap: objects in spans, found again by any address within them.
  *
  * A *cell* is a size class and a shape; what is allocated of one cell shares spans. A type finds its cell once and remembers the
- * number. Each P has a cache: for each cell a span of its own, and of that span a *run*, a gap of free slots that was zeroed as a whole.
- * To allocate is to move the run's beginning on; at its end the next gap is taken, at the span's end another span. No atomic instruction,
- * no list, and objects that are allocated after another lie beside another.
+ * number. Each P has a cache: for each cell a span of its own, and of that span a *run*, the free slots of one word of its bits, or of some
+ * that are free as a whole. They lie in gaps between objects, and a gap is zeroed as a whole when it is come to. To allocate is to move the run's beginning on; behind a gap the next
+ * one is looked for in the word, behind the last another word, at the span's end another span. No atomic instruction, no list, and objects
+ * that are allocated after another lie beside another.
  *
  * Spans that are nobody's wait in their cell's lists. When marking has ended, heap_begin_sweeping makes all of them unswept; then
  * each cache flushes (heap_flush), and what it had joins them. Whoever needs a span sweeps one first, or the background does. A span
@@ -24,10 +25,13 @@
  * whose; that they are used is stored last, and looked at first:
  *
  *     a run begins                                  somebody looks a word up
- *     zero the slots                                used?           (A1)
- *     at := behind the first of them                handed?
- *     handed := which they are                      at: of this run, and not beyond the slot: there is no object yet
+ *     zero the first gap                            used?                (A1)
+ *     at := behind its first slot  (R7)             handed?
+ *     handed := which slots they are                at: of this run, and not beyond the slot: there is no object yet  (A7)
  *     used := them too             (R1)
+ *     a gap is at its end
+ *     zero the next one
+ *     at := behind its first slot  (R7)
  *
  * An object's address comes to others by a store of its goroutine's that is after that of at: who has the address sees at beyond it.
  * An at of another run says that this one is over, and all its slots are objects or unused. The first is the object that the run is
@@ -36,12 +40,13 @@
  * Who asks whether an object is fresh has to know which run it looks at: an object that was allocated white and is taken for one of the next, black,
  * would be lost. A run that goes elsewhere has said so in the span before (R6).
  *
- * R1 use: store_rel(used)             -> A1 span_is_used: load_acq(used)                  what of the run was stored before
+ * R1 span_use: store_rel(used)        -> A1 span_is_used: load_acq(used)                  what of the run was stored before
  * R2 new_cell: store_rel(places)      -> A2 place_of, heap_cell: load_acq(places)         plain: the cell's size and shape
  * R3 publish: store_rel(table)        -> A3 heap_find: load_acq(table)                    plain: the span
  * R4 done_sweeping: sub_rel(sweepers) -> A4 heap_is_swept: load_acq(sweepers)             the span's bits
  * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes
- * R6 set_coloured: store_rel(coloured) -> A6 heap_is_fresh: load_acq(coloured)            the slot is handed to nobody any more */
+ * R6 set_coloured: store_rel(coloured) -> A6 heap_is_fresh: load_acq(coloured)            the slot is handed to nobody any more
+ * R7 heap_next_gap: store_rel(at)     -> A7 is_allocated: load_acq(at)                    zeroes, of this gap and those before */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 
@@ -57,20 +62,26 @@ enum {
 
 /* A part of the P's. at == end: there is none. */
 struct heap_run {
-	_Atomic(char *) at; /* the owner writes; who looks an address up reads */
-	_Atomic(char *) end; /* the owner writes */
-	_Atomic uintptr_t coloured; /* slots from here to `at` have the cache's colour, which is the lowest bit; the owner writes */
+	_Atomic(char *) at;    /* the owner writes; who looks an address up reads */
+	_Atomic(char *) end;   /* the owner writes */
+	_Atomic uint64_t left; /* gaps that it has not come to: slots of the span's word; the owner writes */
+	char *word;	       /* its slot 0 */
+	size_t more;	       /* words that are free as a whole, behind one that is */
+	_Atomic uintptr_t
+	    coloured; /* slots from here to `at` have the cache's colour, which is the lowest bit; the owner writes */
 	struct span *span;
+	void *rest; /* to a line */
 };
+static_assert(sizeof(struct heap_run) == 64, "one is found by a shift");
 
 enum heap_colour { HEAP_WHITE, HEAP_BLACK };
 
 struct heap_cache {
 	struct heap *heap;
 	bool one_by_one; /* each object is a run of its own: heap_new_slow sees them all */
-	int node; /* where its pages should come from; -1: no matter */
+	int node;	 /* where its pages should come from; -1: no matter */
 	enum heap_colour colour;
-	uint64_t cycle;	    /* the heap's, when it flushed last */
+	uint64_t cycle;		 /* the heap's, when it flushed last */
 	_Atomic uint32_t ncells; /* runs beyond were never used */
 	/* The owner writes: bytes of slots and how many slots, those of the present runs that are no objects yet included. */
 	_Atomic uint64_t allocated, objects;
@@ -90,16 +101,18 @@ struct heap {
 	struct slab spans;
 	_Atomic(struct span *) *table; /* of each page; NULL: nobody's */
 	struct spin opening;
-	_Atomic size_t opened; /* entries of the table that may be written: who reads it, after the system has opened them; under the lock */
-	_Atomic uint16_t places[HEAP_PLACES]; /* hashed by size and shape: a cell, or HEAP_NO_CELL; under the lock, looked at without */
-	struct spin lock;	       /* of what follows */
+	_Atomic size_t
+	    opened; /* entries of the table that may be written: who reads it, after the system has opened them; under the lock */
+	_Atomic uint16_t
+	    places[HEAP_PLACES]; /* hashed by size and shape: a cell, or HEAP_NO_CELL; under the lock, looked at without */
+	struct spin lock;	 /* of what follows */
 	uint32_t ncells;
 	struct heap_cell cells[HEAP_CELLS];
 	struct span *large, *large_unswept[2];
 	/* Sweeps a span on whose objects something hangs: span_sweep, and what comes up with it. */
 	uint32_t (*sweep_special)(struct heap *, struct span *, uint64_t cycle);
 	_Atomic uint64_t cycle;
-	_Atomic uint64_t nfreed; /* objects, ever */
+	_Atomic uint64_t nfreed;   /* objects, ever */
 	_Atomic uint32_t sweepers; /* who have a span that is in no list */
 };
 
@@ -119,6 +132,9 @@ uint64_t heap_cache_objects(struct heap_cache *);
 
 /* An object, zeroed; NULL: there is no memory. */
 void *heap_new_slow(struct heap_cache *, uint32_t cell);
+
+/* Goes on with the next of the gaps that are left, if there are any: its first object. */
+void *heap_next_gap(struct heap_run *, size_t slot_size);
 
 /* slot_size is the class's size. */
 static inline void *heap_new(struct heap_cache *c, uint32_t cell, size_t slot_size)

@@ -12,82 +12,65 @@ static uint32_t words_of(const struct span *s)
 	return (s->nslots + 63) / 64;
 }
 
-/* The bits [from, to) of a word. */
-static uint64_t bits(uint32_t from, uint32_t to)
+static struct span_slots free_from(struct span *s, uint32_t at, uint32_t most)
 {
-	uint64_t below = to < 64 ? ((uint64_t)1 << to) - 1 : UINT64_MAX;
-	return below >> from << from;
-}
-
-/* The first slot of [at, end) whose used bit is `used`; or end. */
-static uint32_t next_slot(struct span *s, uint32_t at, uint32_t end, bool used)
-{
-	uint64_t flip = used ? 0 : UINT64_MAX;
-	while (at < end) {
-		uint64_t word = (load_rlx(&s->used[at / 64]) ^ flip) >> at % 64;
-		if (word) {
-			at += (uint32_t)__builtin_ctzll(word);
-			return at < end ? at : end;
-		}
-		at = (at / 64 + 1) * 64;
+	uint32_t word = at / 64, in_word = s->nslots - word * 64;
+	struct span_slots o = {~load_rlx(&s->used[word]) & span_bits(at % 64, in_word), (uint16_t)word, 0};
+	if (!o.bits)
+		return o;
+	uint32_t first = (uint32_t)__builtin_ctzll(o.bits), end = 64 - first > most ? first + most : 64;
+	o.bits &= span_bits(first, end);
+	s->cursor = word * 64 + end;
+	if (o.bits != UINT64_MAX)
+		return o;
+	for (most -= 64; most >= 64 && s->cursor + 64 <= s->nslots && !load_rlx(&s->used[s->cursor / 64]); most -= 64) {
+		s->cursor += 64;
+		o.more++;
 	}
-	return end;
+	return o;
 }
 
-/* Calls change(word, bits) for the slots [first, first + n), word by word. */
-static inline void each_word(uint32_t first, uint32_t n, void (*change)(struct span *, uint32_t word, uint64_t bits),
-			     struct span *s)
+struct span_slots span_next_free(struct span *s, uint32_t most)
 {
-	for (uint32_t at = first, end = first + n; at < end; at = (at / 64 + 1) * 64) {
-		uint32_t left = end - at / 64 * 64;
-		change(s, at / 64, bits(at % 64, left < 64 ? left : 64));
+	struct span_slots o = {0, 0, 0};
+	for (uint32_t at = s->cursor; at < s->nslots && !o.bits; at = (at / 64 + 1) * 64)
+		o = free_from(s, at, most);
+	return o;
+}
+
+static uint64_t bits_of_word(struct span_slots o, unsigned i)
+{
+	return i == 0 ? o.bits : UINT64_MAX;
+}
+
+void span_use(struct span *s, struct span_slots o)
+{
+	for (unsigned i = 0; i <= o.more; i++) {
+		uint64_t bits = bits_of_word(o, i);
+		assert_debug(!(load_rlx(&s->used[o.word + i]) & bits));
+		store_rel(&s->used[o.word + i], load_rlx(&s->used[o.word + i]) | bits);
 	}
+	s->nused += span_count(o);
 }
 
-static void use(struct span *s, uint32_t word, uint64_t which)
+void span_unuse(struct span *s, struct span_slots o)
 {
-	assert_debug(!(load_rlx(&s->used[word]) & which));
-	store_rel(&s->used[word], load_rlx(&s->used[word]) | which);
+	if (!o.bits)
+		return;
+	for (unsigned i = 0; i <= o.more; i++) {
+		uint64_t bits = bits_of_word(o, i);
+		assert_debug((load_rlx(&s->used[o.word + i]) & bits) == bits);
+		store_rlx(&s->used[o.word + i], load_rlx(&s->used[o.word + i]) & ~bits);
+	}
+	s->nused -= span_count(o);
+	uint32_t first = o.word * 64u + (uint32_t)__builtin_ctzll(o.bits);
+	s->cursor = first < s->cursor ? first : s->cursor;
 }
 
-static void unuse(struct span *s, uint32_t word, uint64_t which)
+void span_mark_all(struct span *s, struct span_slots o)
 {
-	assert_debug((load_rlx(&s->used[word]) & which) == which);
-	store_rlx(&s->used[word], load_rlx(&s->used[word]) & ~which);
-}
-
-static void mark(struct span *s, uint32_t word, uint64_t which)
-{
-	(void)or_rlx(&s->marks[word], which);
-}
-
-struct span_gap span_next_gap(struct span *s, uint32_t most)
-{
-	struct span_gap gap;
-	gap.first = next_slot(s, s->cursor, s->nslots, false);
-	uint32_t end = s->nslots - gap.first > most ? gap.first + most : s->nslots;
-	gap.n = next_slot(s, gap.first, end, true) - gap.first;
-	s->cursor = gap.first + gap.n;
-	return gap;
-}
-
-void span_use(struct span *s, uint32_t first, uint32_t n)
-{
-	s->nused += n;
-	each_word(first, n, use, s);
-}
-
-void span_unuse(struct span *s, uint32_t first, uint32_t n)
-{
-	each_word(first, n, unuse, s);
-	s->nused -= n;
-	if (first < s->cursor && n)
-		s->cursor = first;
-}
-
-void span_mark_all(struct span *s, uint32_t first, uint32_t n)
-{
-	each_word(first, n, mark, s);
+	for (unsigned i = 0; i <= o.more && o.bits; i++)
+		(void)or_rlx(&s->marks[o.word + i], bits_of_word(o, i));
 }
 
 /* Objects that have died, and are not used any more. */

@@ -49,38 +49,46 @@ struct span {
 	size_t slot_size;
 	struct shape shape;
 	uint32_t nslots;
-	_Atomic uint32_t queued; /* it waits in a marker's queue */
+	_Atomic uint32_t queued;	       /* it waits in a marker's queue */
 	_Atomic(struct gc_special *) specials; /* what hangs on its objects: gc/special.h; a lock of those */
-	uint64_t cycle;		     /* of the heap's, in which it was swept or made; the owner's */
+	uint64_t cycle;			       /* of the heap's, in which it was swept or made; the owner's */
 	_Atomic uint64_t marks[SPAN_WORDS];
 	_Atomic uint64_t scanned[SPAN_WORDS]; /* marked, and looked at or about to be: gc/mark.c */
 	_Atomic uint64_t used[SPAN_WORDS];    /* the owner writes; who looks an address up reads */
-	_Atomic uint64_t handed;	      /* slots [low half, high half) are a run's; the owner writes */
+	_Atomic uint64_t handed;	      /* slots of a word of bits that are a run's; the owner writes */
+	_Atomic uint32_t handed_words;	      /* which word, and in the high half how many behind it are the run's as a whole */
 	_Atomic(struct heap_run *) run;	      /* whose */
 	struct span *next;		      /* of the list that owns it */
 	struct span *next_queued;	      /* of a list of those; its lock */
 	size_t npages;
-	uint32_t cell;	     /* of the heap's cells; a large object's has none */
-	uint32_t nused;	     /* slots; the owner's */
-	uint32_t cursor;     /* no slot before this is free; the owner's */
-	bool zeroed;	     /* what was never used reads as zeroes; the owner's */
+	uint32_t cell;	      /* of the heap's cells; a large object's has none */
+	uint32_t nused;	      /* slots; the owner's */
+	uint32_t cursor;      /* no slot before this is free; the owner's */
+	bool zeroed;	      /* what was never used reads as zeroes; the owner's */
 	_Atomic size_t begun; /* of a large object: how many bytes somebody has taken to look at */
 };
 static_assert(offsetof(struct span, marks) == 64, "the marks begin behind the first line");
 
-/* A gap: slots [first, first + n) are free, and the one after is not, or n is what was asked for. n = 0: there is none. */
-struct span_gap {
-	uint32_t first, n;
+/* Slots 64 word + i, for each bit i; and all slots of so many words behind it. */
+struct span_slots {
+	uint64_t bits;
+	uint16_t word, more;
 };
 
-/* Looks from the cursor on, and moves it behind the gap. */
-struct span_gap span_next_gap(struct span *, uint32_t most);
+/* The first free slots from the cursor on, of `most` slots in a row: those of one word, and if that is free as a whole, of words behind it that are as well.
+ * Moves the cursor behind them. No bits: there are none. */
+struct span_slots span_next_free(struct span *, uint32_t most);
 
-/* Slots [first, first + n) are used from now on; what was written in them before is seen by who sees that. */
-void span_use(struct span *, uint32_t first, uint32_t n);
+static inline uint32_t span_count(struct span_slots o)
+{
+	return (uint32_t)__builtin_popcountll(o.bits) + o.more * 64u;
+}
 
-/* Slots [first, first + n), which nobody has written to since they were handed out, are free again. */
-void span_unuse(struct span *, uint32_t first, uint32_t n);
+/* They are used from now on; what was written in them before is seen by who sees that. */
+void span_use(struct span *, struct span_slots);
+
+/* They, which nobody has written to since they were handed out, are free again. */
+void span_unuse(struct span *, struct span_slots);
 
 /* What is not marked is free from now on, and no slot is marked any more: how many objects that were. */
 uint32_t span_sweep(struct span *, uint64_t cycle);
@@ -98,8 +106,14 @@ static inline bool span_mark(struct span *s, uint32_t slot)
 	return span_mark_bits(s, slot / 64, (uint64_t)1 << slot % 64);
 }
 
-/* Those of [first, first + n). */
-void span_mark_all(struct span *, uint32_t first, uint32_t n);
+void span_mark_all(struct span *, struct span_slots);
+
+/* The bits [from, to) of a word. */
+static inline uint64_t span_bits(uint32_t from, uint32_t to)
+{
+	uint64_t below = to < 64 ? ((uint64_t)1 << to) - 1 : UINT64_MAX;
+	return from < 64 ? below >> from << from : 0;
+}
 
 static inline bool span_is_marked(struct span *s, uint32_t slot)
 {

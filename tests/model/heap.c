@@ -25,22 +25,22 @@
 #define poison_fill(at, bytes) ((void)(at), (void)(bytes))
 enum { POISON_FILLS = 0 };
 
-#define pages_init      model_pages_init
-#define pages_fini      model_pages_fini
-#define pages_take      model_pages_take
-#define pages_give      model_pages_give
-#define slab_init       model_slab_init
-#define slab_take       model_slab_take
-#define slab_give       model_slab_give
-#define os_reserve      model_os_reserve
-#define os_release      model_os_release
+#define pages_init model_pages_init
+#define pages_fini model_pages_fini
+#define pages_take model_pages_take
+#define pages_give model_pages_give
+#define slab_init  model_slab_init
+#define slab_take  model_slab_take
+#define slab_give  model_slab_give
+#define os_reserve model_os_reserve
+#define os_release model_os_release
 #include "alloc/heap.c"
 #include "alloc/span.c"
 #include "lockfree/spin.c"
 
 #include MODEL_EDGES
 
-enum { SIZE = 2048, PER_RUN = RUN_BYTES / SIZE, SPANS = 4, SPAN_BYTES = 1 << 15, NOT_ZERO = 0x55 };
+enum { SIZE = 2048, SIZE_IN_HOLES = 64, PER_RUN = RUN_BYTES / SIZE, SPANS = 4, SPAN_BYTES = 1 << 15, NOT_ZERO = 0x55 };
 static_assert(PER_RUN == 2, "a run is two objects");
 
 /* A letter is a call: a allocates an object, which others learn of; a digit looks a word up that points into that slot of the first span, and n one into
@@ -48,30 +48,26 @@ static_assert(PER_RUN == 2, "a run is two objects");
  * the first has allocated; w looks up the white object of two neighbours, whose allocator's cache is black by now, and b allocates from that. */
 static const struct scenario {
 	const char *script[3];
-	enum { WITH_ROOM, WITHOUT, GARBAGE, NEIGHBOURS } how; /* the first span's state; garbage, neighbours: and a second one's */
+	enum {
+		WITH_ROOM,
+		WITHOUT,
+		GARBAGE,
+		NEIGHBOURS,
+		HOLES
+	} how; /* the first span's state; garbage, neighbours: and a second one's */
 	int preemptions, stale_reads;
-} scenarios[] = {
-    {{"c", "c", ""}, WITH_ROOM, 3, 2},
-    {{"a", "1", ""}, WITH_ROOM, 3, 3},
-    {{"aa", "12", ""}, WITH_ROOM, 3, 3},
-    {{"x", "o", ""}, WITH_ROOM, 2, 2},
-    {{"a", "n", ""}, WITHOUT, 3, 3},
-    {{"s", "s", ""}, GARBAGE, 2, 1},
-    {{"a", "i", ""}, GARBAGE, 2, 2},
-    {{"s", "si", ""}, GARBAGE, 2, 2},
-    {{"aa", "rr", ""}, WITH_ROOM, 3, 2},
-    {{"aa", "rn", ""}, WITHOUT, 2, 2},
-    {{"aaaa", "3434", ""}, WITH_ROOM, 2, 2},
-    {{"s", "i", ""}, GARBAGE, 3, 2},
-    {{"c", "c", "c"}, WITH_ROOM, 2, 1},
-    {{"a", "s", "i"}, GARBAGE, 2, 0},
-    {{"aaa", "r1r", "23"}, WITH_ROOM, 2, 1},
-    {{"aa", "aa", "132"}, WITH_ROOM, 2, 1},
-    {{"aaa", "321", ""}, WITH_ROOM, 3, 2},
-    {{"bb", "w", ""}, NEIGHBOURS, 2, 3},
-    {{"bbb", "w", ""}, NEIGHBOURS, 2, 3},
-    {{"bbbb", "w", ""}, NEIGHBOURS, 2, 3},
-}, *scenario;
+} scenarios[] =
+    {
+	{{"c", "c", ""}, WITH_ROOM, 3, 2},	{{"a", "1", ""}, WITH_ROOM, 3, 3},	 {{"aa", "12", ""}, WITH_ROOM, 3, 3},
+	{{"x", "o", ""}, WITH_ROOM, 2, 2},	{{"a", "n", ""}, WITHOUT, 3, 3},	 {{"s", "s", ""}, GARBAGE, 2, 1},
+	{{"a", "i", ""}, GARBAGE, 2, 2},	{{"s", "si", ""}, GARBAGE, 2, 2},	 {{"aa", "rr", ""}, WITH_ROOM, 3, 2},
+	{{"aa", "rn", ""}, WITHOUT, 2, 2},	{{"aaaa", "3434", ""}, WITH_ROOM, 2, 2}, {{"s", "i", ""}, GARBAGE, 3, 2},
+	{{"c", "c", "c"}, WITH_ROOM, 2, 1},	{{"a", "s", "i"}, GARBAGE, 2, 0},	 {{"aaa", "r1r", "23"}, WITH_ROOM, 2, 1},
+	{{"aa", "aa", "132"}, WITH_ROOM, 2, 1}, {{"aaa", "321", ""}, WITH_ROOM, 3, 2},	 {{"aa", "313", ""}, HOLES, 3, 3},
+	{{"aa", "rr", ""}, HOLES, 3, 2},	{{"aaa", "2", ""}, HOLES, 3, 2},	 {{"aaa", "6", "5"}, HOLES, 2, 1},
+	{{"bb", "w", ""}, NEIGHBOURS, 2, 3},	{{"bbb", "w", ""}, NEIGHBOURS, 2, 3},	 {{"bbbb", "w", ""}, NEIGHBOURS, 2, 3},
+},
+  *scenario;
 
 /* ---- pages, and what else the heap stands on ---- */
 
@@ -142,7 +138,8 @@ static struct heap heap;
 static struct heap_cache cache[3];
 static uint32_t cell;
 static const struct shape leaf = {SHAPE_LEAF, 0, 0}, pair = {SHAPE_MAP, 2, 1};
-static bool intended[SPANS * SPAN_BYTES / SIZE]; /* somebody is about to allocate there, or has */
+static size_t size;
+static bool intended[SPANS * SPAN_BYTES / SIZE_IN_HOLES]; /* somebody is about to allocate there, or has */
 static _Atomic(char *) root[3];
 static char *latest[3]; /* that was allocated */
 static uint32_t found_cell[3];
@@ -150,25 +147,25 @@ static char *white; /* of two neighbours */
 
 static size_t index_of(const char *object)
 {
-	return (size_t)(object - memory.bytes) / SIZE;
+	return (size_t)(object - memory.bytes) / size;
 }
 
 /* Objects of a span come in the order of their addresses; the first one is in the first span behind what was there, or begins another. */
 static void intend(const char *last)
 {
 	if (last) {
-		intended[index_of(last) + 1] = true;
+		intended[index_of(last) + (scenario->how == HOLES ? 2 : 1)] = true;
 		return;
 	}
 	intended[1] = true;
 	for (size_t i = 1; i < SPANS; i++)
-		intended[i * SPAN_BYTES / SIZE] = true;
+		intended[i * SPAN_BYTES / size] = true;
 }
 
 static void allocate(int which)
 {
 	intend(latest[which]);
-	char *o = latest[which] = heap_new(&cache[which], cell, SIZE);
+	char *o = latest[which] = heap_new(&cache[which], cell, size);
 	explorer_check(o != NULL, "there is memory");
 	explorer_check(*(uintptr_t *)(void *)o == 0, "an object is zeroed");
 	store_rlx((_Atomic uintptr_t *)(void *)o, 7);
@@ -188,6 +185,9 @@ static void check_content(const struct heap_object *o)
 	_Atomic uintptr_t *word = (_Atomic uintptr_t *)(void *)span_slot(o->span, o->slot);
 	uintptr_t w = load_rlx(word);
 	explorer_check(w == 0 || w == 7, "what is found holds zeroes, or what its owner has written");
+	if (scenario->how == HOLES)
+		explorer_check(((volatile uintptr_t *)(void *)span_slot(o->span, o->slot))[1] == 0,
+			       "the rest of it holds zeroes");
 }
 
 static void look_up(const char *address)
@@ -195,7 +195,7 @@ static void look_up(const char *address)
 	struct heap_object o = heap_find(&heap, (uintptr_t)address);
 	if (!o.span)
 		return;
-	explorer_check(span_slot(o.span, o.slot) <= address && address < span_slot(o.span, o.slot) + SIZE, "it is that slot");
+	explorer_check(span_slot(o.span, o.slot) <= address && address < span_slot(o.span, o.slot) + size, "it is that slot");
 	explorer_check(intended[index_of(address)], "there is an object where one is found");
 	check_content(&o);
 }
@@ -205,7 +205,7 @@ static void look_at_the_others(int which)
 	char *o = load_acq(&root[1 - which]);
 	if (!o)
 		return;
-	struct heap_object found = heap_find(&heap, (uintptr_t)o + SIZE - 1);
+	struct heap_object found = heap_find(&heap, (uintptr_t)o + size - 1);
 	explorer_check(found.span && span_slot(found.span, found.slot) == o, "who has an object's address finds it");
 }
 
@@ -222,12 +222,13 @@ static void ask_for_a_cell(int which)
 {
 	found_cell[which] = heap_cell(&heap, 64, &pair);
 	const struct heap_cell *c = &heap.cells[found_cell[which]];
-	explorer_check(found_cell[which] != HEAP_NO_CELL && c->size->size == 64 && c->shape.map == 1, "a cell is what was asked for");
+	explorer_check(found_cell[which] != HEAP_NO_CELL && c->size->size == 64 && c->shape.map == 1,
+		       "a cell is what was asked for");
 }
 
 static void allocate_of_another_cell(int which)
 {
-	explorer_check(heap_new(&cache[which], heap_cell(&heap, SIZE, &pair), SIZE) != NULL, "there is memory");
+	explorer_check(heap_new(&cache[which], heap_cell(&heap, size, &pair), size) != NULL, "there is memory");
 }
 
 /* While its owner allocates that is an estimate; only what it looks at matters here. */
@@ -265,24 +266,38 @@ static void call(char what, int which)
 		ask_for_a_cell(which);
 		break;
 	case 'b':
-		explorer_check(heap_new(&cache[which], cell, SIZE) != NULL, "there is memory");
+		explorer_check(heap_new(&cache[which], cell, size) != NULL, "there is memory");
+		break;
+	case '2':
+	case '4':
+	case '6':
+		look_up(memory.bytes + (what - '0') * size + 8);
+		explorer_check(scenario->how != HOLES ||
+				   heap_find(&heap, (uintptr_t)memory.bytes + (size_t)(what - '0') * size).span,
+			       "what is between the gaps of a run is found");
 		break;
 	case 'w':
 		look_at_the_white_one();
 		break;
 	default:
-		look_up(memory.bytes + (what - '0') * SIZE + 8);
+		look_up(memory.bytes + (what - '0') * size + 8);
 	}
 }
 
-/* Another cache has had the first span, and left an object in it, or as many as there is room for, and perhaps one in a second. */
+/* Another cache has had the first span, and left an object in it, or one in each second slot, or as many as there is room for, and perhaps one in a
+ * second. */
 static void fill_first_span(void)
 {
 	struct heap_cache *c = &cache[2];
-	unsigned all = size_classes[size_class_of(SIZE)].slots, n = scenario->how == WITH_ROOM ? 1 : all + (scenario->how == GARBAGE);
+	unsigned all = size_classes[size_class_of(size)].slots,
+		 n = scenario->how == WITH_ROOM || scenario->how == HOLES ? 1 : all + (scenario->how == GARBAGE);
 	for (unsigned i = 0; i < n; i++)
-		intended[index_of(heap_new(c, cell, SIZE))] = true;
+		intended[index_of(heap_new(c, cell, size))] = true;
 	heap_flush(c);
+	if (scenario->how == HOLES) {
+		span_use(&memory.span[0], (struct span_slots){1 << 2 | 1 << 4 | 1 << 6, 0, 0});
+		intended[2] = intended[4] = intended[6] = true;
+	}
 	if (scenario->how != GARBAGE)
 		return;
 	span_mark(&memory.span[0], 0);
@@ -294,17 +309,17 @@ static void fill_first_span(void)
  * span, and where that ends the second begins. */
 static void allocate_white(void)
 {
-	unsigned all = size_classes[size_class_of(SIZE)].slots;
+	unsigned all = size_classes[size_class_of(size)].slots;
 	for (unsigned i = 0; i < 2 * all; i++)
-		heap_new(&cache[2], cell, SIZE);
+		heap_new(&cache[2], cell, size);
 	heap_flush(&cache[2]);
-	span_mark_all(&memory.span[0], 0, all - PER_RUN);
-	span_mark_all(&memory.span[1], PER_RUN, all - PER_RUN);
+	span_mark_all(&memory.span[0], (struct span_slots){span_bits(0, all - PER_RUN), 0, 0});
+	span_mark_all(&memory.span[1], (struct span_slots){span_bits(PER_RUN, all), 0, 0});
 	heap_begin_sweeping(&heap);
 	heap_cache_init(&cache[0], &heap, -1);
 	size_t freed;
 	heap_sweep_one(&heap, &freed);
-	white = heap_new(&cache[0], cell, SIZE);
+	white = heap_new(&cache[0], cell, size);
 	CHECK(white == memory.bytes + SPAN_BYTES);
 	heap_sweep_one(&heap, &freed);
 	heap_recolour(&cache[0], HEAP_BLACK);
@@ -322,7 +337,8 @@ static void start(void)
 	memset((void *)&root, 0, sizeof root);
 	memory.taken = 0;
 	CHECK_EQ(heap_init(&heap, sizeof memory.bytes), 0);
-	cell = heap_cell(&heap, SIZE, &leaf);
+	size = scenario->how == HOLES ? SIZE_IN_HOLES : SIZE;
+	cell = heap_cell(&heap, size, &leaf);
 	for (int i = 0; i < 3; i++)
 		heap_cache_init(&cache[i], &heap, -1);
 	if (scenario->how != NEIGHBOURS)
@@ -333,6 +349,8 @@ static void start(void)
 		allocate_white();
 	explorer_watch(&memory.span, sizeof memory.span);
 	explorer_watch(heap.cells, sizeof heap.cells);
+	if (scenario->how == HOLES)
+		explorer_watch(memory.bytes, 8 * size);
 }
 
 static void thread(int which)
