@@ -353,10 +353,21 @@ static unsigned how_often_stalled(struct toy *t)
 	return gc_phase(&t->gc) <= GC_SETTLING ? 10 * t->temper.stalls : t->temper.stalls;
 }
 
+/* The object that a call is about was freed meanwhile: it may be somebody else's by now, or poisoned. */
+static bool is_freed(struct toy *t, const struct toy_op *op)
+{
+	uintptr_t at = (uintptr_t)op->slot.at;
+	return pages_has(&t->gc.heap.pages, at) && !heap_find(&t->gc.heap, at).span;
+}
+
 void toy_go_on(struct toy *t, struct toy_m *m)
 {
 	if (m->stalled) {
 		m->stalled--;
+		return;
+	}
+	if (is_freed(t, &m->op)) {
+		t->wrong = "an object that is stored to was freed";
 		return;
 	}
 	m->stalled = toy_chance(t, how_often_stalled(t)) ? toy_one_of(t, t->temper.stall_most) : 0;
