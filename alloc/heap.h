@@ -1,10 +1,10 @@
 /* The collected heap: objects in spans, found again by any address within them.
  *
  * A *cell* is a size class and a shape; what is allocated of one cell shares spans. A type finds its cell once and remembers the
- * number. Each P has a cache: for each cell a span of its own, and of that span a *run*, the free slots of one word of its bits, or of some
- * that are free as a whole. They lie in gaps between objects, and a gap is zeroed as a whole when it is come to. To allocate is to move the run's beginning on; behind a gap the next
- * one is looked for in the word, behind the last another word, at the span's end another span. No atomic instruction, no list, and objects
- * that are allocated after another lie beside another.
+ * number. Each P has a cache: for each cell a span of its own, and of that span a *run*, the free slots of one word of its bits, or of
+ * several that are free as a whole. They lie in gaps between objects, and a gap is zeroed as a whole when it is come to. To allocate is to move
+ * the run's beginning on; behind a gap the next one is looked for in the word, behind the last another word, at the span's end another span.
+ * No atomic instruction, no list, and objects that are allocated after another lie beside another.
  *
  * Spans that are nobody's wait in their cell's lists. When marking has ended, heap_begin_sweeping makes all of them unswept; then
  * each cache flushes (heap_flush), and what it had joins them. Whoever needs a span sweeps one first, or the background does. A span
@@ -67,8 +67,7 @@ struct heap_run {
 	_Atomic uint64_t left; /* gaps that it has not come to: slots of the span's word; the owner writes */
 	char *word;	       /* its slot 0 */
 	size_t more;	       /* words that are free as a whole, behind one that is */
-	_Atomic uintptr_t
-	    coloured; /* slots from here to `at` have the cache's colour, which is the lowest bit; the owner writes */
+	_Atomic uintptr_t coloured; /* slots from here to `at` have the cache's colour, which is the lowest bit; the owner writes */
 	struct span *span;
 	void *rest; /* to a line */
 };
@@ -79,9 +78,9 @@ enum heap_colour { HEAP_WHITE, HEAP_BLACK };
 struct heap_cache {
 	struct heap *heap;
 	bool one_by_one; /* each object is a run of its own: heap_new_slow sees them all */
-	int node;	 /* where its pages should come from; -1: no matter */
+	int node; /* where its pages should come from; -1: no matter */
 	enum heap_colour colour;
-	uint64_t cycle;		 /* the heap's, when it flushed last */
+	uint64_t cycle;	    /* the heap's, when it flushed last */
 	_Atomic uint32_t ncells; /* runs beyond were never used */
 	/* The owner writes: bytes of slots and how many slots, those of the present runs that are no objects yet included. */
 	_Atomic uint64_t allocated, objects;
@@ -101,18 +100,16 @@ struct heap {
 	struct slab spans;
 	_Atomic(struct span *) *table; /* of each page; NULL: nobody's */
 	struct spin opening;
-	_Atomic size_t
-	    opened; /* entries of the table that may be written: who reads it, after the system has opened them; under the lock */
-	_Atomic uint16_t
-	    places[HEAP_PLACES]; /* hashed by size and shape: a cell, or HEAP_NO_CELL; under the lock, looked at without */
-	struct spin lock;	 /* of what follows */
+	_Atomic size_t opened; /* entries of the table that may be written: who reads it, after the system has opened them; under the lock */
+	_Atomic uint16_t places[HEAP_PLACES]; /* hashed by size and shape: a cell, or HEAP_NO_CELL; under the lock, looked at without */
+	struct spin lock;	       /* of what follows */
 	uint32_t ncells;
 	struct heap_cell cells[HEAP_CELLS];
 	struct span *large, *large_unswept[2];
 	/* Sweeps a span on whose objects something hangs: span_sweep, and what comes up with it. */
 	uint32_t (*sweep_special)(struct heap *, struct span *, uint64_t cycle);
 	_Atomic uint64_t cycle;
-	_Atomic uint64_t nfreed;   /* objects, ever */
+	_Atomic uint64_t nfreed; /* objects, ever */
 	_Atomic uint32_t sweepers; /* who have a span that is in no list */
 };
 

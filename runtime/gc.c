@@ -135,24 +135,6 @@ static void *new_array(const weft_type *t, size_t count, uintptr_t caller)
 	return object;
 }
 
-static void *new_of_type(const weft_type *t, uintptr_t caller);
-
-void *weft_new_gap_(const weft_type *t)
-{
-	struct weft_mutator_ *m = weft_mutator_;
-	struct p *p = (struct p *)__atomic_load_n(&m->p, __ATOMIC_RELAXED);
-	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_RELAXED);
-	struct heap_run *r = &p->runs[(uint32_t)place];
-	void *object = load_rlx(&r->left) ? heap_next_gap(r, place >> 32) : NULL;
-	weft_mutator_leave_(m);
-	return likely(object != NULL) ? object : new_of_type(t, (uintptr_t)__builtin_return_address(0));
-}
-
-void *weft_new_slow_(const weft_type *t)
-{
-	return new_of_type(t, (uintptr_t)__builtin_return_address(0));
-}
-
 static void *new_of_type(const weft_type *t, uintptr_t caller)
 {
 	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_ACQUIRE);
@@ -169,6 +151,23 @@ static void *new_of_type(const weft_type *t, uintptr_t caller)
 	uint64_t slot = size_classes[size_class_of(bytes)].size;
 	__atomic_store_n(&t->lazy_->place, slot << 32 | cell_for(bytes, &shape), __ATOMIC_RELEASE);
 	return object;
+}
+
+void *weft_new_slow_(const weft_type *t)
+{
+	return new_of_type(t, (uintptr_t)__builtin_return_address(0));
+}
+
+/* Where each second object has died there is a gap behind every one: so it is looked for before all the rest. */
+void *weft_new_gap_(const weft_type *t)
+{
+	struct weft_mutator_ *m = weft_mutator_;
+	struct p *p = (struct p *)__atomic_load_n(&m->p, __ATOMIC_RELAXED);
+	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_RELAXED);
+	struct heap_run *r = &p->runs[(uint32_t)place];
+	void *object = load_rlx(&r->left) ? heap_next_gap(r, place >> 32) : NULL;
+	weft_mutator_leave_(m);
+	return likely(object != NULL) ? object : new_of_type(t, (uintptr_t)__builtin_return_address(0));
 }
 
 void *weft_new_array_(const weft_type *t, size_t count)
@@ -189,8 +188,7 @@ void **weft_new_ptrs(size_t count)
 	static const struct shape pointers = {SHAPE_MAP, 1, 1};
 	if (count > (collector.heap.pages.npages << PAGE_SHIFT) / WORD)
 		too_large(count, WORD);
-	return new_object(count ? count * WORD : WORD, &pointers, HEAP_NO_CELL, count * WORD, NULL,
-			  (uintptr_t)__builtin_return_address(0));
+	return new_object(count ? count * WORD : WORD, &pointers, HEAP_NO_CELL, count * WORD, NULL, (uintptr_t)__builtin_return_address(0));
 }
 
 /* ---- storing ---- */

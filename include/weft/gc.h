@@ -151,17 +151,17 @@ WEFT_API void **weft_new_ptrs(size_t count);
 /* ---- storing ---- */
 
 /* *slot = value, for a slot in an object that others can reach, or in a root: a release store. The slot's type is a pointer's. */
-#define weft_set(slot, value)                                                                                  \
-	__extension__({                                                                                        \
-		__typeof__(&*(slot)) weft_set_slot_ = (slot);                                                  \
-		__typeof__(*weft_set_slot_) weft_set_value_ = (value);                                         \
-		struct weft_mutator_ *weft_set_m_ = weft_store_begin_();                                       \
-		if (__builtin_expect(weft_set_m_ != NULL, 1)) {                                                \
-			__atomic_store_n(weft_set_slot_, weft_set_value_, __ATOMIC_RELEASE);                   \
-			weft_mutator_leave_(weft_set_m_);                                                      \
-		} else {                                                                                       \
+#define weft_set(slot, value)                                                                               \
+	__extension__({                                                                                     \
+		__typeof__(&*(slot)) weft_set_slot_ = (slot);                                               \
+		__typeof__(*weft_set_slot_) weft_set_value_ = (value);                                      \
+		struct weft_mutator_ *weft_set_m_ = weft_store_begin_();                                    \
+		if (__builtin_expect(weft_set_m_ != NULL, 1)) {                                             \
+			__atomic_store_n(weft_set_slot_, weft_set_value_, __ATOMIC_RELEASE);                \
+			weft_mutator_leave_(weft_set_m_);                                                   \
+		} else {                                                                                    \
 			weft_set_slow_((void *)(uintptr_t)weft_set_slot_, (void *)(uintptr_t)weft_set_value_); \
-		}                                                                                              \
+		}                                                                                           \
 	})
 
 /* *slot. A plain load is as good; this one ThreadSanitizer takes for what it is. */
@@ -169,26 +169,26 @@ WEFT_API void **weft_new_ptrs(size_t count);
 
 /* Copies count objects of the type from one place to another, of which one may be published; they may overlap. Each word is copied as a
  * whole. */
-#define weft_copy(name, to, from, count)                                                                   \
-	((void)sizeof((weft_c_##name##_ *)0 == (to)), (void)sizeof((const weft_c_##name##_ *)0 == (from)), \
+#define weft_copy(name, to, from, count)                                                                                   \
+	((void)sizeof((weft_c_##name##_ *)0 == (to)), (void)sizeof((const weft_c_##name##_ *)0 == (from)),                 \
 	 weft_copy_(weft_type_of(name), (to), (from), (count)))
 
 /* Atomically: stores value, and returns what was there. */
-#define weft_swap(slot, value)                                                                 \
-	__extension__({                                                                        \
-		__typeof__(&*(slot)) weft_swap_slot_ = (slot);                                 \
-		__typeof__(*weft_swap_slot_) weft_swap_value_ = (value);                       \
-		(__typeof__(*weft_swap_slot_))weft_swap_((void *)(uintptr_t)weft_swap_slot_,   \
-							 (void *)(uintptr_t)weft_swap_value_); \
+#define weft_swap(slot, value)                                                                   \
+	__extension__({                                                                          \
+		__typeof__(&*(slot)) weft_swap_slot_ = (slot);                                   \
+		__typeof__(*weft_swap_slot_) weft_swap_value_ = (value);                         \
+		(__typeof__(*weft_swap_slot_))weft_swap_((void *)(uintptr_t)weft_swap_slot_,     \
+							 (void *)(uintptr_t)weft_swap_value_);   \
 	})
 
 /* Atomically: stores value if the slot has what is expected. True: it had. */
-#define weft_cas(slot, expected, value)                                                                 \
-	__extension__({                                                                                 \
-		__typeof__(&*(slot)) weft_cas_slot_ = (slot);                                           \
-		__typeof__(*weft_cas_slot_) weft_cas_expected_ = (expected), weft_cas_value_ = (value); \
-		weft_cas_((void *)(uintptr_t)weft_cas_slot_, (void *)(uintptr_t)weft_cas_expected_,     \
-			  (void *)(uintptr_t)weft_cas_value_);                                          \
+#define weft_cas(slot, expected, value)                                                                              \
+	__extension__({                                                                                              \
+		__typeof__(&*(slot)) weft_cas_slot_ = (slot);                                                        \
+		__typeof__(*weft_cas_slot_) weft_cas_expected_ = (expected), weft_cas_value_ = (value);              \
+		weft_cas_((void *)(uintptr_t)weft_cas_slot_, (void *)(uintptr_t)weft_cas_expected_,                  \
+			  (void *)(uintptr_t)weft_cas_value_);                                                       \
 	})
 
 /* ---- roots ---- */
@@ -204,16 +204,10 @@ WEFT_API void weft_root_drop_(struct weft_root_ *);
 
 /* At file scope, after the variable: it holds a collected pointer, or is a struct or an array with some. For as long as the program, or the
  * shared library that it is in, is loaded. Stores into it go through weft_set. */
-#define WEFT_ROOT(var)                                                                                                   \
-	static struct weft_root_ weft_root_##var##_ = {NULL, NULL, (void *)&(var), sizeof(var), #var, WEFT_TYPE_WHERE_}; \
-	__attribute__((constructor)) static void weft_root_add_##var##_(void)                                            \
-	{                                                                                                                \
-		weft_root_add_(&weft_root_##var##_);                                                                     \
-	}                                                                                                                \
-	__attribute__((destructor)) static void weft_root_drop_##var##_(void)                                            \
-	{                                                                                                                \
-		weft_root_drop_(&weft_root_##var##_);                                                                    \
-	}                                                                                                                \
+#define WEFT_ROOT(var)                                                                                                     \
+	static struct weft_root_ weft_root_##var##_ = {NULL, NULL, (void *)&(var), sizeof(var), #var, WEFT_TYPE_WHERE_};   \
+	__attribute__((constructor)) static void weft_root_add_##var##_(void) { weft_root_add_(&weft_root_##var##_); }     \
+	__attribute__((destructor)) static void weft_root_drop_##var##_(void) { weft_root_drop_(&weft_root_##var##_); }    \
 	typedef int weft_root_of_##var##_
 
 /* ---- the end of an object ---- */
@@ -266,13 +260,13 @@ WEFT_API bool weft_gc_sheds(void);
 
 /* Bytes, counts and nanoseconds. */
 typedef struct weft_memstats {
-	uint64_t heap_live;	/* what objects the last cycle found, and what has been allocated since */
-	uint64_t heap_goal;	/* what the heap may come to before the next cycle ends */
-	uint64_t heap_sys;	/* the heap's pages that are backed by memory */
-	uint64_t heap_released; /* of its 64 MiB arenas, what is not backed: never used, or given back to the system */
-	uint64_t stacks_sys;	/* reserved for stacks */
-	uint64_t gc_cycles;	/* that have ended */
-	uint64_t pause_ns_max;	/* the longest that the collector has held a goroutine */
+	uint64_t heap_live;	  /* what objects the last cycle found, and what has been allocated since */
+	uint64_t heap_goal;	  /* what the heap may come to before the next cycle ends */
+	uint64_t heap_sys;	  /* the heap's pages that are backed by memory */
+	uint64_t heap_released;	  /* of its 64 MiB arenas, what is not backed: never used, or given back to the system */
+	uint64_t stacks_sys;	  /* reserved for stacks */
+	uint64_t gc_cycles;	  /* that have ended */
+	uint64_t pause_ns_max;	  /* the longest that the collector has held a goroutine */
 	uint64_t pause_ns_total;
 	uint64_t assist_ns_total; /* spent marking by goroutines that allocate */
 	uint64_t gc_cpu_ns;	  /* spent marking and sweeping in the background, assists not included */

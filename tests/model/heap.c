@@ -25,15 +25,15 @@
 #define poison_fill(at, bytes) ((void)(at), (void)(bytes))
 enum { POISON_FILLS = 0 };
 
-#define pages_init model_pages_init
-#define pages_fini model_pages_fini
-#define pages_take model_pages_take
-#define pages_give model_pages_give
-#define slab_init  model_slab_init
-#define slab_take  model_slab_take
-#define slab_give  model_slab_give
-#define os_reserve model_os_reserve
-#define os_release model_os_release
+#define pages_init      model_pages_init
+#define pages_fini      model_pages_fini
+#define pages_take      model_pages_take
+#define pages_give      model_pages_give
+#define slab_init       model_slab_init
+#define slab_take       model_slab_take
+#define slab_give       model_slab_give
+#define os_reserve      model_os_reserve
+#define os_release      model_os_release
 #include "alloc/heap.c"
 #include "alloc/span.c"
 #include "lockfree/spin.c"
@@ -48,26 +48,34 @@ static_assert(PER_RUN == 2, "a run is two objects");
  * the first has allocated; w looks up the white object of two neighbours, whose allocator's cache is black by now, and b allocates from that. */
 static const struct scenario {
 	const char *script[3];
-	enum {
-		WITH_ROOM,
-		WITHOUT,
-		GARBAGE,
-		NEIGHBOURS,
-		HOLES
-	} how; /* the first span's state; garbage, neighbours: and a second one's */
+	enum { WITH_ROOM, WITHOUT, GARBAGE, NEIGHBOURS, HOLES } how; /* the first span's state; garbage, neighbours: and a second one's */
 	int preemptions, stale_reads;
-} scenarios[] =
-    {
-	{{"c", "c", ""}, WITH_ROOM, 3, 2},	{{"a", "1", ""}, WITH_ROOM, 3, 3},	 {{"aa", "12", ""}, WITH_ROOM, 3, 3},
-	{{"x", "o", ""}, WITH_ROOM, 2, 2},	{{"a", "n", ""}, WITHOUT, 3, 3},	 {{"s", "s", ""}, GARBAGE, 2, 1},
-	{{"a", "i", ""}, GARBAGE, 2, 2},	{{"s", "si", ""}, GARBAGE, 2, 2},	 {{"aa", "rr", ""}, WITH_ROOM, 3, 2},
-	{{"aa", "rn", ""}, WITHOUT, 2, 2},	{{"aaaa", "3434", ""}, WITH_ROOM, 2, 2}, {{"s", "i", ""}, GARBAGE, 3, 2},
-	{{"c", "c", "c"}, WITH_ROOM, 2, 1},	{{"a", "s", "i"}, GARBAGE, 2, 0},	 {{"aaa", "r1r", "23"}, WITH_ROOM, 2, 1},
-	{{"aa", "aa", "132"}, WITH_ROOM, 2, 1}, {{"aaa", "321", ""}, WITH_ROOM, 3, 2},	 {{"aa", "313", ""}, HOLES, 3, 3},
-	{{"aa", "rr", ""}, HOLES, 3, 2},	{{"aaa", "2", ""}, HOLES, 3, 2},	 {{"aaa", "6", "5"}, HOLES, 2, 1},
-	{{"bb", "w", ""}, NEIGHBOURS, 2, 3},	{{"bbb", "w", ""}, NEIGHBOURS, 2, 3},	 {{"bbbb", "w", ""}, NEIGHBOURS, 2, 3},
-},
-  *scenario;
+} scenarios[] = {
+    {{"aa", "313", ""}, HOLES, 2, 2},
+    {{"aa", "rr", ""}, HOLES, 3, 2},
+    {{"aaa", "2", ""}, HOLES, 2, 2},
+    {{"aaa", "6", "5"}, HOLES, 1, 1},
+    {{"bb", "w", ""}, NEIGHBOURS, 2, 3},
+    {{"bbb", "w", ""}, NEIGHBOURS, 2, 3},
+    {{"bbbb", "w", ""}, NEIGHBOURS, 2, 3},
+    {{"c", "c", ""}, WITH_ROOM, 3, 2},
+    {{"a", "1", ""}, WITH_ROOM, 3, 3},
+    {{"aa", "12", ""}, WITH_ROOM, 3, 3},
+    {{"x", "o", ""}, WITH_ROOM, 2, 2},
+    {{"a", "n", ""}, WITHOUT, 3, 3},
+    {{"s", "s", ""}, GARBAGE, 2, 1},
+    {{"a", "i", ""}, GARBAGE, 2, 2},
+    {{"s", "si", ""}, GARBAGE, 2, 2},
+    {{"aa", "rr", ""}, WITH_ROOM, 3, 2},
+    {{"aa", "rn", ""}, WITHOUT, 2, 2},
+    {{"aaaa", "3434", ""}, WITH_ROOM, 2, 2},
+    {{"s", "i", ""}, GARBAGE, 3, 2},
+    {{"c", "c", "c"}, WITH_ROOM, 2, 1},
+    {{"a", "s", "i"}, GARBAGE, 2, 0},
+    {{"aaa", "r1r", "23"}, WITH_ROOM, 2, 1},
+    {{"aa", "aa", "132"}, WITH_ROOM, 2, 1},
+    {{"aaa", "321", ""}, WITH_ROOM, 3, 2},
+}, *scenario;
 
 /* ---- pages, and what else the heap stands on ---- */
 
@@ -222,8 +230,7 @@ static void ask_for_a_cell(int which)
 {
 	found_cell[which] = heap_cell(&heap, 64, &pair);
 	const struct heap_cell *c = &heap.cells[found_cell[which]];
-	explorer_check(found_cell[which] != HEAP_NO_CELL && c->size->size == 64 && c->shape.map == 1,
-		       "a cell is what was asked for");
+	explorer_check(found_cell[which] != HEAP_NO_CELL && c->size->size == 64 && c->shape.map == 1, "a cell is what was asked for");
 }
 
 static void allocate_of_another_cell(int which)

@@ -25,6 +25,12 @@ static void place(void *placing)
 	p->put(c);
 }
 
+/* At what moves while it is looked for. */
+static int looks(void)
+{
+	return test_is_slow() ? 3 : 10;
+}
+
 /* It is kept by what put does, and by nothing else: once `take` has undone that it has leaked. */
 static void kept_by(void (*put)(weft_chan *), void (*take)(void))
 {
@@ -454,7 +460,7 @@ static void kept_by_goroutine(void (*put)(weft_chan *))
 	apart(place, &p);
 	while (load_seq(&holding) != 1 || waiting(WAIT_RECV) != 1)
 		weft_yield();
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < looks(); i++) {
 		CHECK_EQ(weft_leaks(STDOUT_FILENO), 0);
 		weft_yield();
 	}
@@ -556,7 +562,7 @@ static void kept_by_thread(void (*put)(weft_chan *))
 	apart(place, &p);
 	while (waiting(WAIT_RECV) != 1)
 		weft_yield();
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < looks(); i++)
 		CHECK_EQ(weft_leaks(STDOUT_FILENO), 0);
 	take_thread();
 	int found = weft_leaks(STDOUT_FILENO);
@@ -618,7 +624,7 @@ TEST_GO(a_thread_that_starts_threads_keeps)
 		weft_yield();
 	await_sleeping(1);
 	CHECK_EQ(pthread_create(&thread, NULL, move_about, NULL), 0);
-	for (int i = 0; i < (test_is_slow() ? 20 : 200); i++)
+	for (int i = 0; i < (test_is_slow() ? 8 : 60); i++)
 		CHECK_EQ(weft_leaks(STDOUT_FILENO), 0);
 	take_thread();
 	munmap((void *)places, PLACES_BYTES);
@@ -668,7 +674,7 @@ static int wake_from(bool shared_one, int n)
 /* With few entries, some chunks, and chunks of many pages. */
 static void kept_by_map(bool shared_one)
 {
-	static const int sizes[] = {10, 900, 5000};
+	static const int sizes[] = {10, 900, 2500};
 	for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
 		a_map = by_number_make(0);
 		put_into(shared_one, sizes[k]);
