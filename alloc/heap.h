@@ -46,7 +46,7 @@
  * R4 done_sweeping: sub_rel(sweepers) -> A4 heap_is_swept: load_acq(sweepers)             the span's bits
  * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes
  * R6 set_coloured: store_rel(coloured) -> A6 heap_is_fresh: load_acq(coloured)            the slot is handed to nobody any more
- * R7 heap_next_gap: store_rel(at)     -> A7 is_allocated: load_acq(at)                    zeroes, of this gap and those before */
+ * R7 heap_next_gap: store_rel(at)     -> A7 is_allocated: load_acq(at)                    plain: zeroes, of this gap and those before */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 

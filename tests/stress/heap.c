@@ -204,7 +204,7 @@ static void check_found(const struct heap_object *found)
 	for (int i = 0; i < THREADS; i++)
 		come_to[i] = load_acq(&worker[i].serial);
 	while (!(serial = load_acq(&o->serial))) {
-		CHECK(load_acq(&phase) == LOOKING);
+		CHECK(load_acq(&phase) == LOOKING || load_acq(&o->serial)); /* when the phase is over all have been written to */
 		sched_yield();
 	}
 	CHECK(o->thread < THREADS && serial <= come_to[o->thread]);
