@@ -95,7 +95,7 @@ static uint32_t packed(struct span_slots o)
 	return (uint32_t)o.more << 16 | o.word;
 }
 
-/* The slots that are a run's; looked at by others while the owner goes on to another run, it is of neither. */
+/* The slots that are a run's. While its owner goes on to another one, others may see the bits of this and the words of that: then this is over. */
 static struct span_slots handed(const struct span *s)
 {
 	uint64_t bits = load_rlx(&s->handed);
@@ -133,8 +133,8 @@ static void set_coloured(const struct heap_cache *c, struct heap_run *r, char *f
 	store_rel(&r->coloured, (uintptr_t)from | c->colour); /* R6 */
 }
 
-/* Either it looks at the run that the slot is of, or that is over, and the slot is coloured. The run may be elsewhere by now, and look as if it had come to
- * the slot: then the slot is handed to nobody any more. */
+/* Either it looks at the run that the slot is of, or that is over, and the slot is coloured. The run may be elsewhere by now, and look as if it
+ * had come to the slot: then the slot is handed to nobody any more. */
 bool heap_is_fresh(struct heap_object o)
 {
 	struct span_slots before = handed(o.span);

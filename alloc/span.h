@@ -75,8 +75,8 @@ struct span_slots {
 	uint16_t word, more;
 };
 
-/* The first free slots from the cursor on, of `most` slots in a row: those of one word, and if that is free as a whole, of words behind it that are as well.
- * Moves the cursor behind them. No bits: there are none. */
+/* The first free slots from the cursor on, of `most` slots in a row: those of one word, and if that is free as a whole, of words behind it that
+ * are as well. Moves the cursor behind them. No bits: there are none. */
 struct span_slots span_next_free(struct span *, uint32_t most);
 
 static inline uint32_t span_count(struct span_slots o)

@@ -16,7 +16,7 @@
  * It is a mutator (gc/mutator.h), whose stack and registers the collector looks at by a signal when it is outside calls, and on its behalf while
  * it waits in one.
  *
- * R1 attached_parks: store_rel(parked)  ->  A1 is_parked (gchost.c): load_acq(parked)   its registers
+ * R1 attached_parks, attached_is_back, become_mutator: store_rel(parked)  ->  A1 is_parked (gchost.c): load_acq(parked)   its registers
  * R2 make_key: store_rel(all_is_made)   ->  A2 attached_each: load_acq(all_is_made)   plain: the slab
  */
 #include "runtime/attach.h"

@@ -11,7 +11,7 @@
  * that what it does in there it does on an ordinary thread: a process that it starts inherits no low priority.
  *
  * R1 block_begin: store_rel(xstatus) ->  A1 block_take_back: cas_acqrel(xstatus)    the P's own data
- * R2 block_begin: store_rel(state)   ->  A2 scan_section (gchost.c): load_acq(state)  its registers
+ * R2 block_begin, come_back: store_rel(state)   ->  A2 scan_section (gchost.c): load_acq(state)  its registers
  */
 #include "runtime/block.h"
 #include "alloc/os.h"

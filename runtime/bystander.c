@@ -7,13 +7,13 @@
  *     xstands is the round? (A1)           sleeps as long as it is that round
  *
  * Who blocks the signal is waited for: a thread blocks all of them for a moment when it starts another one or a process. libc blocks its own two as
- * well, which no program can; of one that has those unblocked the program itself may have blocked the rest for good (to wait for them, say), and
+ * well, and lets no program do so; of one that has those unblocked the program itself may have blocked the rest for good (to wait for them, say), and
  * after a while it is let go on.
  *
  * Rejected: ptrace from a process made for it, as LeakSanitizer does: containers forbid it, and a debugger excludes it.
  *
  * R1 stand: store_rel(xstands)  ->  A1 stands: load_acq(xstands)   where its stack and registers are
- * R2 add: store_rel(tid)      ->  A2 slot_of: load_acq(tid)   the slot */
+ * R2 add: store_rel(tid)        ->  A2 slot_of: load_acq(tid)      the slot */
 #include "runtime/bystander.h"
 #include "alloc/os.h"
 #include "runtime/attach.h"

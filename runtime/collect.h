@@ -30,7 +30,6 @@
 #include "lockfree/fence.h"
 #include "lockfree/sanitize.h"
 #include "runtime/g.h"
-#include "runtime/world.h"
 
 #include <weft/gc.h>
 

@@ -3,6 +3,7 @@
 #include "runtime/fiber.h"
 #include "runtime/gcwatch.h"
 #include "runtime/placement.h"
+#include "runtime/world.h"
 
 #include <sched.h>
 

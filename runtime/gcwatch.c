@@ -7,6 +7,7 @@
 #include "runtime/gcstand.h"
 #include "runtime/pool.h"
 #include "runtime/sched.h"
+#include "runtime/world.h"
 
 #include <time.h>
 

@@ -1,5 +1,6 @@
 /* Every collected object, and every pointer to one, as lines of text: docs/gc.md has them. They are written while the world stands, out of memory of
- * the dump's own, and never with a lock, for who is to read them may want it; and not while the collector is at the same places, for they are gone through with its own cursors (gcroots.h).
+ * the dump's own, and never with a lock, for who is to read them may want it; and not while the collector is at the same places, for they are gone
+ * through with its own cursors (gcroots.h).
  *
  * An object's address is its distance from the beginning of the heap, in hexadecimal digits; a pointer into an object is written as the object's.
  */

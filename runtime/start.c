@@ -25,6 +25,7 @@
 #include "runtime/schedtrace.h"
 #include "runtime/spare.h"
 #include "runtime/sysmon.h"
+#include "runtime/world.h"
 
 #include <weft/go.h>
 #include <weft/mem.h>

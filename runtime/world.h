@@ -1,4 +1,5 @@
-/* The world, standing still: for what has to see everything as it is at one moment (gcverify, gcstw, weft_leaks, heap dumps). A collection never asks for it.
+/* The world, standing still: for what has to see everything as it is at one moment (gcverify, gcstw, weft_leaks, heap dumps). A collection never
+ * asks for it.
  *
  * Everything stands at the end of a call, in a blocking section, asleep, or wherever a signal has met it: with locks of the program's and of
  * libc's held perhaps, and none of weft's. So what is done meanwhile takes no lock that a goroutine may hold, allocates by os_map alone, and

@@ -40,21 +40,23 @@ enum { POISON_FILLS = 0 };
 
 #include MODEL_EDGES
 
-enum { SIZE = 2048, SIZE_IN_HOLES = 64, PER_RUN = RUN_BYTES / SIZE, SPANS = 4, SPAN_BYTES = 1 << 15, NOT_ZERO = 0x55 };
+enum { SIZE = 2048, SIZE_IN_HOLES = 64, SIZE_OF_WORDS = 32, PER_RUN = RUN_BYTES / SIZE, SPANS = 4, SPAN_BYTES = 1 << 15, NOT_ZERO = 0x55 };
 static_assert(PER_RUN == 2, "a run is two objects");
 
-/* A letter is a call: a allocates an object, which others learn of; a digit looks a word up that points into that slot of the first span, and n one into
- * what the next span will be; r looks up what the other has allocated; s sweeps a span, i asks whether all is swept; c asks for a cell, x allocates an object of another cell, o counts what
- * the first has allocated; w looks up the white object of two neighbours, whose allocator's cache is black by now, and b allocates from that. */
+/* A letter is a call: a allocates an object, which others learn of; a digit looks a word up that points into that slot of the first span, or of its
+ * first free word, and n one into what the next span will be, or the word behind; r looks up what the other has allocated; s sweeps a span, i asks
+ * whether all is swept; c asks for a cell, x allocates an object of another cell, o counts what the first has allocated; w looks up the white object
+ * of two neighbours, whose allocator's cache is black by now, and b allocates from that. */
 static const struct scenario {
 	const char *script[3];
-	enum { WITH_ROOM, WITHOUT, GARBAGE, NEIGHBOURS, HOLES } how; /* the first span's state; garbage, neighbours: and a second one's */
+	enum { WITH_ROOM, WITHOUT, GARBAGE, NEIGHBOURS, HOLES, WHOLE_WORDS } how; /* the first span's state; garbage, neighbours: and a second one's */
 	int preemptions, stale_reads;
 } scenarios[] = {
     {{"aa", "313", ""}, HOLES, 2, 2},
     {{"aa", "rr", ""}, HOLES, 3, 2},
     {{"aaa", "2", ""}, HOLES, 2, 2},
     {{"aaa", "6", "5"}, HOLES, 1, 1},
+    {{"aa", "n01", ""}, WHOLE_WORDS, 2, 2},
     {{"bb", "w", ""}, NEIGHBOURS, 2, 3},
     {{"bbb", "w", ""}, NEIGHBOURS, 2, 3},
     {{"bbbb", "w", ""}, NEIGHBOURS, 2, 3},
@@ -147,7 +149,7 @@ static struct heap_cache cache[3];
 static uint32_t cell;
 static const struct shape leaf = {SHAPE_LEAF, 0, 0}, pair = {SHAPE_MAP, 2, 1};
 static size_t size;
-static bool intended[SPANS * SPAN_BYTES / SIZE_IN_HOLES]; /* somebody is about to allocate there, or has */
+static bool intended[SPANS * SPAN_BYTES / SIZE_OF_WORDS]; /* somebody is about to allocate there, or has */
 static _Atomic(char *) root[3];
 static char *latest[3]; /* that was allocated */
 static uint32_t found_cell[3];
@@ -165,7 +167,8 @@ static void intend(const char *last)
 		intended[index_of(last) + (scenario->how == HOLES ? 2 : 1)] = true;
 		return;
 	}
-	intended[1] = true;
+	intended[1] = scenario->how != WHOLE_WORDS;
+	intended[64] |= scenario->how == WHOLE_WORDS;
 	for (size_t i = 1; i < SPANS; i++)
 		intended[i * SPAN_BYTES / size] = true;
 }
@@ -252,7 +255,7 @@ static void call(char what, int which)
 		allocate(which);
 		break;
 	case 'n':
-		look_up(memory.bytes + SPAN_BYTES);
+		look_up(memory.bytes + (scenario->how == WHOLE_WORDS ? 128 * size : SPAN_BYTES));
 		break;
 	case 'r':
 		look_at_the_others(which);
@@ -287,17 +290,17 @@ static void call(char what, int which)
 		look_at_the_white_one();
 		break;
 	default:
-		look_up(memory.bytes + (what - '0') * size + 8);
+		look_up(memory.bytes + (what - '0' + (scenario->how == WHOLE_WORDS ? 64 : 0)) * size + 8);
 	}
 }
 
-/* Another cache has had the first span, and left an object in it, or one in each second slot, or as many as there is room for, and perhaps one in a
- * second. */
+/* Another cache has had the first span, and left an object in it, or one in each second slot, or a whole word of them, or as many as there is room
+ * for, and perhaps one in a second. */
 static void fill_first_span(void)
 {
 	struct heap_cache *c = &cache[2];
 	unsigned all = size_classes[size_class_of(size)].slots,
-		 n = scenario->how == WITH_ROOM || scenario->how == HOLES ? 1 : all + (scenario->how == GARBAGE);
+		 n = scenario->how == WITH_ROOM || scenario->how >= HOLES ? 1 : all + (scenario->how == GARBAGE);
 	for (unsigned i = 0; i < n; i++)
 		intended[index_of(heap_new(c, cell, size))] = true;
 	heap_flush(c);
@@ -305,6 +308,8 @@ static void fill_first_span(void)
 		span_use(&memory.span[0], (struct span_slots){1 << 2 | 1 << 4 | 1 << 6, 0, 0});
 		intended[2] = intended[4] = intended[6] = true;
 	}
+	if (scenario->how == WHOLE_WORDS)
+		span_use(&memory.span[0], (struct span_slots){span_bits(1, 64), 0, 0});
 	if (scenario->how != GARBAGE)
 		return;
 	span_mark(&memory.span[0], 0);
@@ -344,7 +349,7 @@ static void start(void)
 	memset((void *)&root, 0, sizeof root);
 	memory.taken = 0;
 	CHECK_EQ(heap_init(&heap, sizeof memory.bytes), 0);
-	size = scenario->how == HOLES ? SIZE_IN_HOLES : SIZE;
+	size = scenario->how == HOLES ? SIZE_IN_HOLES : scenario->how == WHOLE_WORDS ? SIZE_OF_WORDS : SIZE;
 	cell = heap_cell(&heap, size, &leaf);
 	for (int i = 0; i < 3; i++)
 		heap_cache_init(&cache[i], &heap, -1);

@@ -62,20 +62,13 @@ static inline void check_leaks_at_most(int n)
 	CHECK(found >= 0 && found <= n);
 }
 
-/* ThreadSanitizer keeps the addresses of all locks in words of its own, and where there are no blocks what a trace has given back keeps goroutines.
- * A thread that is just leaving what it has done may have a word of it yet: what is missed is found a moment later. */
+/* ThreadSanitizer keeps the addresses of all locks in words of its own, and where there are no blocks what a trace has given back keeps goroutines. */
 static inline void check_leaks(int n)
 {
-	if (!HAS_BLOCKS) {
+	if (!HAS_BLOCKS)
 		check_leaks_at_most(n);
-		return;
-	}
-	int found = weft_leaks(STDOUT_FILENO);
-	for (int i = 0; i < 10 && found >= 0 && found < n; i++) {
-		weft_sleep(WEFT_MS);
-		found = weft_leaks(STDOUT_FILENO);
-	}
-	CHECK_EQ(found, n);
+	else
+		CHECK_EQ(weft_leaks(STDOUT_FILENO), n);
 }
 
 static inline void receive(void *ch)
