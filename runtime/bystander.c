@@ -35,6 +35,7 @@
 enum {
 	MOST = 4096,
 	PAUSE_NS = 20000,
+	AGAIN_NS = 1000000,
 	BLOCKS_NS = 20000000, /* a moment */
 	IN_TIME_NS = 2000000000,
 	TEXT = 4096,
@@ -47,7 +48,7 @@ static struct {
 	struct bystander *all; /* MOST of them; only who stops them makes it */
 	uint32_t pass;
 	uint32_t seen[MOST];	/* the pass in which each was listed last */
-	bool signalled[MOST];
+	int64_t due[MOST];	/* when it is sent the signal */
 	int64_t blocks_from[MOST]; /* since when it has been seen to block the signal; 0: it has not been looked at */
 	bool goes_on[MOST];	/* it blocks the signal for good, or is about to end */
 	char text[TEXT];
@@ -168,14 +169,15 @@ static bool add(int tid, struct m *m)
 	b->m = m;
 	store_rlx(&b->xstands, 0);
 	bystanders.seen[n] = bystanders.pass;
-	bystanders.signalled[n] = bystanders.goes_on[n] = false;
-	bystanders.blocks_from[n] = 0;
+	bystanders.goes_on[n] = false;
+	bystanders.due[n] = bystanders.blocks_from[n] = 0;
 	store_rel(&b->tid, tid); /* R2 */
 	store_rel(&bystanders.n, n + 1);
 	return true;
 }
 
-/* Once is enough: it is pending while it is blocked. Who waits for signals is not sent one. */
+/* Once is enough: it is pending while it is blocked. Who waits for signals is not sent one. ThreadSanitizer keeps one that has met a goroutine for
+ * that goroutine, though its thread goes on as another of its fibers. */
 static void push(uint32_t i, int64_t now)
 {
 	int tid = load_rlx(&bystanders.all[i].tid);
@@ -184,8 +186,8 @@ static void push(uint32_t i, int64_t now)
 		bystanders.blocks_from[i] = now;
 	if (t == ENDS || (t == BLOCKS && now - bystanders.blocks_from[i] >= BLOCKS_NS)) {
 		bystanders.goes_on[i] = true;
-	} else if (t != BLOCKS && !bystanders.signalled[i]) {
-		bystanders.signalled[i] = true;
+	} else if (t != BLOCKS && now >= bystanders.due[i]) {
+		bystanders.due[i] = WEFT_TSAN ? now + AGAIN_NS : INT64_MAX;
 		os_signal(tid, SIGURG);
 	}
 }
