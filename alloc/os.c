@@ -2,14 +2,18 @@
 #include "lockfree/atomic.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -300,6 +304,92 @@ void os_populate_many(void *base, size_t bytes, size_t stride, int n)
 const char *os_guard_way(void)
 {
 	return load_rlx(&guard_way);
+}
+
+/* ---- who has written ---- */
+
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+
+enum { WRITES_UNNOTICED = 1 << 15 }; /* UFFD_FEATURE_WP_ASYNC: nobody is told of a write, the page is marked no more */
+
+struct pages_found {
+	uint64_t from, to, what;
+};
+
+/* struct pm_scan_arg, which the system's headers may be too old for, as for what is below. */
+struct pages_query {
+	uint64_t size, flags, from, to, walked_to, found, room, most, inverted, all_of, any_of, say;
+};
+
+enum { QUERY_MARKS = 1, QUERY_MUST_KNOW = 2, PAGE_WRITTEN = 2, FOUND_AT_ONCE = 16 };
+
+#define QUERY_PAGES _IOWR('f', 16, struct pages_query)
+
+static struct {
+	pthread_once_t once;
+	int faults, pages; /* descriptors; negative: the system does not tell */
+} writes = {.once = PTHREAD_ONCE_INIT};
+
+static void open_writes(void)
+{
+	struct uffdio_api api = {.api = UFFD_API, .features = WRITES_UNNOTICED};
+	writes.pages = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	writes.faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	if (writes.faults < 0 || ioctl(writes.faults, UFFDIO_API, &api) == 0)
+		return;
+	close(writes.faults);
+	writes.faults = -1;
+}
+
+struct around {
+	uintptr_t at, from, to;
+};
+
+static void find_around(void *arg, uintptr_t from, uintptr_t to)
+{
+	struct around *a = arg;
+	if (a->at - from < to - from) {
+		a->from = from;
+		a->to = to;
+	}
+}
+
+/* All that was reserved with it, at once: each part would be a mapping by itself, and of those there may be 65,530. */
+static bool has_writes_noticed(const void *at)
+{
+	struct around a = {.at = (uintptr_t)at};
+	os_each_reserved(find_around, &a);
+	struct uffdio_register r = {.range = {a.from, a.to - a.from}, .mode = UFFDIO_REGISTER_MODE_WP};
+	return a.to && ioctl(writes.faults, UFFDIO_REGISTER, &r) == 0;
+}
+
+static int find_written(const void *from, const void *to, bool mark, const void **end)
+{
+	struct pages_found found[FOUND_AT_ONCE];
+	struct pages_query q = {.size = sizeof q, .flags = QUERY_MUST_KNOW | (mark ? QUERY_MARKS : 0), .from = (uintptr_t)from, .to = (uintptr_t)to,
+				.found = (uintptr_t)found, .room = FOUND_AT_ONCE, .all_of = PAGE_WRITTEN, .say = PAGE_WRITTEN};
+	for (*end = from; q.from < q.to; q.from = q.walked_to) {
+		int n = ioctl(writes.pages, QUERY_PAGES, &q);
+		if (n < 0)
+			return -errno;
+		if (n > 0)
+			*end = (const void *)(uintptr_t)found[n - 1].to;
+	}
+	return 0;
+}
+
+int os_written(const void *from, const void *to, bool mark, const void **end)
+{
+	int err = planned_failure(OS_WRITTEN);
+	if (err)
+		return -err;
+	pthread_once(&writes.once, open_writes);
+	if (writes.faults < 0 || writes.pages < 0)
+		return -ENOSYS;
+	err = find_written(from, to, mark, end);
+	return err == -EPERM && has_writes_noticed(from) ? find_written(from, to, mark, end) : err;
 }
 
 int os_discard(void *base, size_t bytes)

@@ -62,6 +62,7 @@ struct stack {
 	int store;           /* of the depot's, to which it returns */
 	unsigned class;      /* STACK_LARGE: none */
 	unsigned valgrind_id;
+	_Atomic(void *) kept; /* runtime/gckept.h: of what lies between the bounds, whosever it is; it stays with the descriptor */
 };
 
 struct stack_list {

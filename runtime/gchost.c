@@ -23,6 +23,7 @@
 #include "runtime/call.h"
 #include "runtime/config.h"
 #include "runtime/gccache.h"
+#include "runtime/gckept.h"
 #include "runtime/gcpay.h"
 #include "runtime/gcroots.h"
 #include "runtime/gcshade.h"
@@ -306,7 +307,7 @@ static bool scan_section(struct g *g, struct m *m)
 {
 	if (load_acq(&g->state) != G_SYSCALL || m_g(m) != g) /* block.c: A2 */
 		return false;
-	gc_look_at_section(g, &m->section, stack_top(load_acq(&g->stack)));
+	gc_look_at_section(g, &m->section);
 	return true;
 }
 
@@ -354,7 +355,7 @@ static void scan_attached(void *object, void *arg)
 		return;
 	}
 	if (c == GC_CLAIM_MINE && is_parked(a)) {
-		gc_look_at_section(g, &a->section, load_rlx(&a->stack_top));
+		gc_look_at_attached(g, &a->section, load_rlx(&a->stack_top));
 		return;
 	}
 	if (c == GC_CLAIM_MINE)
@@ -449,8 +450,8 @@ static bool answered(struct gc *gc)
 
 static bool scan(struct gc *gc, struct gc_marker *m, uint64_t budget)
 {
-	(void)gc, (void)m, (void)budget;
-	return gc_roots_look();
+	(void)gc, (void)m;
+	return gc_roots_look(budget);
 }
 
 static void drain(struct gc *gc)
@@ -484,14 +485,14 @@ static void gctrace(const struct gc_report *r)
 	char line[512];
 	int n = snprintf(line, sizeof line,
 			 "gctrace: cycle=%u at_ms=%lld why=%s from=%llu to=%llu live=%llu goal=%llu sys=%zu mark_us=%lld sweep_us=%lld "
-			 "cpu_us=%lld assist_us=%lld idle_us=%lld hold_us=%lld stacks=%llu roots=%llu\n",
+			 "cpu_us=%lld assist_us=%lld idle_us=%lld hold_us=%lld stacks=%llu roots=%llu kept=%llu\n",
 			 r->cycle, (long long)((r->began - host.started) / 1000000), why[r->why], (unsigned long long)r->from,
 			 (unsigned long long)r->to, (unsigned long long)r->live, (unsigned long long)r->goal, use.taken + use.free,
 			 (long long)((r->marked - r->began) / 1000), (long long)((r->ended - r->marked) / 1000),
 			 (long long)((r->ns[GC_SHARE] + r->ns[GC_ASSIST] + r->ns[GC_SPARE]) / 1000),
 			 (long long)(r->ns[GC_ASSIST] / 1000), (long long)(r->ns[GC_SPARE] / 1000),
 			 (long long)(gc_cycle_hold() / 1000), (unsigned long long)r->stacks,
-			 (unsigned long long)r->roots);
+			 (unsigned long long)r->roots, (unsigned long long)gc_kept_bytes());
 	ssize_t written = write(STDERR_FILENO, line, (size_t)n);
 	(void)written;
 }
@@ -539,6 +540,7 @@ void gc_start(const struct config *config)
 	if (gc_init(&collector, &the_host, heap_bytes(), markers, 1 + sched.nprocs, &config->pace))
 		fatal("no address space for a collected heap");
 	manual_refuse(collector.heap.pages.base, collector.heap.pages.npages << PAGE_SHIFT);
+	gc_kept_start();
 	gc_caches_start(config->gcstress || config->gcverify);
 	gc_stand_start(config);
 	gc_stress(config->gcstress);

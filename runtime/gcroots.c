@@ -2,12 +2,13 @@
 #include "runtime/area.h"
 #include "runtime/attach.h"
 #include "runtime/call.h"
+#include "runtime/gckept.h"
 #include "runtime/gcstack.h"
 #include "runtime/pool.h"
 #include "runtime/sched.h"
 
 enum {
-	SCAN_GOROUTINES = 64, /* in a step */
+	GOROUTINE_BYTES = 512, /* as long as one takes, its stack apart */
 	PENDING_MOST = 4096,
 	LAST_SLOT = WHEEL_LEVELS * WHEEL_SLOTS - 1,
 };
@@ -101,14 +102,20 @@ static void scan_goroutine(struct g *g)
 		look.pending[look.npending++] = g;
 }
 
+static uint64_t bytes_of_stacks(void)
+{
+	return load_rlx(&collector.xstacks) - gc_kept_bytes();
+}
+
 /* The next ones; false: there are none. */
-static bool scan_goroutines(void)
+static bool scan_goroutines(uint64_t budget)
 {
 	struct slab_chunk *c = look.chunk;
 	if (!c)
 		return false;
 	size_t used = load_acq(&c->used), size = sched.gs.object_size;
-	for (unsigned n = 0; n < SCAN_GOROUTINES && look.at < used; n++, look.at += size)
+	uint64_t before = bytes_of_stacks();
+	for (uint64_t n = 0; n + bytes_of_stacks() - before < budget && look.at < used; n += GOROUTINE_BYTES, look.at += size)
 		scan_goroutine((struct g *)(void *)(c->objects + look.at));
 	if (look.at >= used) {
 		look.chunk = c->older;
@@ -156,11 +163,12 @@ void gc_roots_begin(void)
 	look.wheel = 0;
 	look.slot = LAST_SLOT;
 	areas_begin();
+	gc_kept_begin();
 }
 
-bool gc_roots_look(void)
+bool gc_roots_look(uint64_t budget)
 {
-	if (scan_goroutines())
+	if (scan_goroutines(budget))
 		return true;
 	if (look.again) {
 		look.again = false;

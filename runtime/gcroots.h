@@ -7,8 +7,8 @@
 
 /* From the beginning. */
 void gc_roots_begin(void);
-/* The next piece; false: that was all. By one at a time. */
-bool gc_roots_look(void);
+/* The next piece, of about `budget` bytes; false: that was all. By one at a time. */
+bool gc_roots_look(uint64_t budget);
 /* For who looks at everything at once, while the world stands: every root, with a lock for which who loads a library waits; and what the runtime holds
  * elsewhere. */
 void gc_roots_each(void (*see)(const struct weft_root_ *, void *arg), void *arg);

@@ -1,5 +1,6 @@
 #include "runtime/gcstack.h"
 #include "runtime/fiber.h"
+#include "runtime/gckept.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -106,9 +107,18 @@ void gc_ranges_of_section(const struct g *g, const struct section *s, const void
 
 /* ---- goroutines ---- */
 
-static NOT_INSTRUMENTED void note_range(void *filling, const void *from, const void *to)
+struct noting {
+	struct gc_filling f;
+	struct stack *stack; /* of which something may be kept; NULL: of none */
+};
+
+static NOT_INSTRUMENTED void note_range(void *noting, const void *from, const void *to)
 {
-	gc_note_words(filling, from, to);
+	struct noting *n = noting;
+	if (n->stack && to == stack_top(n->stack))
+		gc_kept_note(&n->f, n->stack, from);
+	else
+		gc_note_words(&n->f, from, to);
 }
 
 /* From this frame on; what is in registers is saved in it. */
@@ -134,24 +144,36 @@ static void end(struct gc_filling *f, struct g *g)
 
 void gc_look_at_parked(struct g *g)
 {
-	struct gc_filling f = gc_filling(GC_STACK);
-	gc_ranges_of_parked(g, note_range, &f);
-	end(&f, g);
+	struct noting n = {gc_filling(GC_STACK), load_acq(&g->stack)};
+	gc_ranges_of_parked(g, note_range, &n);
+	end(&n.f, g);
 }
 
 void gc_look_at_self(struct g *g, const void *stack_end)
 {
-	struct gc_filling f = gc_filling(GC_STACK);
-	see_copied_argument(g, note_range, &f);
-	note_self(&f, stack_end);
-	end(&f, g);
+	struct noting n = {.f = gc_filling(GC_STACK)};
+	see_copied_argument(g, note_range, &n);
+	note_self(&n.f, stack_end);
+	end(&n.f, g);
 }
 
-void gc_look_at_section(struct g *g, const struct section *s, const void *stack_end)
+/* `kept`: its stack, if something of that may be kept. */
+static void look_at_section(struct g *g, const struct section *s, const void *stack_end, struct stack *kept)
 {
-	struct gc_filling f = gc_filling(GC_STACK);
-	gc_ranges_of_section(g, s, stack_end, note_range, &f);
-	end(&f, g);
+	struct noting n = {gc_filling(GC_STACK), kept};
+	gc_ranges_of_section(g, s, stack_end, note_range, &n);
+	end(&n.f, g);
+}
+
+void gc_look_at_section(struct g *g, const struct section *s)
+{
+	struct stack *stack = load_acq(&g->stack);
+	look_at_section(g, s, stack_top(stack), stack);
+}
+
+void gc_look_at_attached(struct g *g, const struct section *s, const void *stack_end)
+{
+	look_at_section(g, s, stack_end, NULL);
 }
 
 /* ---- signals ---- */
@@ -190,5 +212,5 @@ NOT_INSTRUMENTED void gc_look_at_interrupted(struct g *g, const ucontext_t *cont
 {
 	struct section here;
 	if (section_of_interrupt(&here, context, stack_end, stack_size) && gc_try_claim(g) == GC_CLAIM_MINE)
-		gc_look_at_section(g, &here, stack_end);
+		look_at_section(g, &here, stack_end, NULL);
 }

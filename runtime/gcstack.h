@@ -46,7 +46,8 @@ void gc_look_at_parked(struct g *);
 /* The calling one; an attached thread's stand-in too. */
 void gc_look_at_self(struct g *, const void *stack_end);
 /* By its registers as they were when the section began. */
-void gc_look_at_section(struct g *, const struct section *, const void *stack_end);
+void gc_look_at_section(struct g *, const struct section *);
+void gc_look_at_attached(struct g *, const struct section *, const void *stack_end);
 /* By the handler, on the interrupted thread: claims it, if it stands on its stack. */
 void gc_look_at_interrupted(struct g *, const ucontext_t *, const void *stack_end, size_t stack_size);
 

@@ -4,6 +4,7 @@
  */
 #include "runtime/gcwatch.h"
 #include "alloc/os.h"
+#include "runtime/gckept.h"
 #include "runtime/gcstand.h"
 #include "runtime/pool.h"
 #include "runtime/sched.h"
@@ -67,6 +68,7 @@ void gc_tidy_up(void)
 		return;
 	gc_start_cleanups();
 	pool_collect();
+	gc_kept_tidy();
 }
 
 void gc_watch_tidies(void)

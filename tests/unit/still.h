@@ -29,7 +29,7 @@ static __attribute__((noinline, unused)) void stand_still(void)
 static __attribute__((unused)) bool look(void)
 {
 	bool outermost = call_begin();
-	bool more = gc_roots_look();
+	bool more = gc_roots_look(UINT64_MAX);
 	call_end(outermost);
 	return more;
 }
