@@ -7,8 +7,12 @@
 #include "runtime/pool.h"
 #include "runtime/sched.h"
 
+#include <limits.h>
+
 enum {
 	GOROUTINE_BYTES = 512, /* as long as one takes, its stack apart */
+	ROOT_BYTES = 64,       /* its words apart */
+	POINTER_BYTES = 128,   /* one that is not in the cache, as a timer's argument */
 	PENDING_MOST = 4096,
 	LAST_SLOT = WHEEL_LEVELS * WHEEL_SLOTS - 1,
 };
@@ -21,8 +25,12 @@ static struct {
 	struct g *pending[PENDING_MOST];
 	unsigned npending;
 	bool again; /* there were more */
-	bool roots_noted;
+	bool roots_begun;
+	struct weft_root_ *root; /* the next to look at, from so many bytes on; under the lock of roots */
+	size_t root_at;
 	unsigned wheel, slot; /* of timers: the P's and the slot to look at next */
+	struct timer mark; /* and where in it */
+	struct pool_look pools;
 } look;
 
 /* ---- roots ---- */
@@ -70,17 +78,49 @@ void weft_root_drop_(struct weft_root_ *r)
 	*r->link = r->next;
 	if (r->next)
 		r->next->link = r->link;
+	if (look.root == r) {
+		look.root = r->next;
+		look.root_at = 0;
+	}
 	roots_unlock(outermost);
 }
 
-static void note_roots(void)
+/* What comes in meanwhile has nothing in it that is not shaded. */
+static void begin_roots(void)
+{
+	spin_lock(&roots.lock);
+	look.root = roots.first;
+	look.root_at = 0;
+	spin_unlock(&roots.lock);
+	look.roots_begun = true;
+}
+
+static uint64_t note_root(struct gc_filling *f, const struct weft_root_ *r, uint64_t most)
+{
+	uint64_t left = r->bytes - look.root_at, n = left < most ? left : most;
+	const char *from = (const char *)r->at + look.root_at;
+	gc_note_words(f, from, from + n);
+	look.root_at += n;
+	if (look.root_at == r->bytes) {
+		look.root = r->next;
+		look.root_at = 0;
+	}
+	return n;
+}
+
+/* The next ones; false: there are none. */
+static bool note_roots(uint64_t budget)
 {
 	struct gc_filling f = gc_filling(GC_EXACT);
+	if (!look.roots_begun)
+		begin_roots();
 	spin_lock(&roots.lock);
-	for (struct weft_root_ *r = roots.first; r; r = r->next)
-		gc_note_words(&f, r->at, (const char *)r->at + r->bytes);
+	bool any = look.root;
+	for (uint64_t n = 0; look.root && n < budget; n += ROOT_BYTES)
+		n += note_root(&f, look.root, budget - n);
 	spin_unlock(&roots.lock);
 	gc_fill_end(&f);
+	return any;
 }
 
 /* ---- goroutines ---- */
@@ -138,13 +178,19 @@ static void note_pooled(void *f, uintptr_t word)
 
 /* Of pending timers the arguments. From the highest level down: a timer that falls meanwhile falls to where nobody has looked; what is set anew is
  * shaded. */
-static bool scan_timers(struct gc_filling *f)
+static bool scan_timers(struct gc_filling *f, unsigned most)
 {
 	if (look.wheel == sched.nprocs)
 		return false;
-	if (wheel_look(&sched.ps[look.wheel]->wheel, look.slot, note_timer, f) && look.slot > 0) {
-		look.slot--;
+	switch (wheel_look(&sched.ps[look.wheel]->wheel, &look.mark, look.slot, most, note_timer, f)) {
+	case WHEEL_SLOT_GOES_ON:
 		return true;
+	case WHEEL_SLOT_ENDS:
+		if (look.slot-- > 0)
+			return true;
+		break;
+	case WHEEL_EMPTY:
+		break;
 	}
 	look.wheel++;
 	look.slot = LAST_SLOT;
@@ -159,9 +205,10 @@ void gc_roots_begin(void)
 	look.at = 0;
 	look.npending = 0;
 	look.again = false;
-	look.roots_noted = false;
+	look.roots_begun = false;
 	look.wheel = 0;
 	look.slot = LAST_SLOT;
+	look.pools = (struct pool_look){0};
 	areas_begin();
 	gc_kept_begin();
 }
@@ -175,15 +222,11 @@ bool gc_roots_look(uint64_t budget)
 		look.chunk = load_acq(&sched.gs.newest);
 		return true;
 	}
-	if (!look.roots_noted) {
-		note_roots();
-		look.roots_noted = true;
+	if (note_roots(budget))
 		return true;
-	}
+	unsigned few = budget / POINTER_BYTES < INT_MAX ? 1 + (unsigned)(budget / POINTER_BYTES) : INT_MAX;
 	struct gc_filling f = gc_filling(GC_EXACT);
-	bool more = scan_timers(&f) || areas_look(&f);
-	if (!more)
-		pool_each_word(note_pooled, &f);
+	bool more = scan_timers(&f, few) || areas_look(&f) || pool_look(&look.pools, few, note_pooled, &f);
 	gc_fill_end(&f);
 	return more;
 }
@@ -204,7 +247,7 @@ void gc_roots_note_held(enum gc_held what, struct gc_filling *f)
 	case GC_HELD_TIMERS:
 		look.wheel = 0;
 		look.slot = LAST_SLOT;
-		while (scan_timers(f))
+		while (scan_timers(f, UINT_MAX))
 			;
 		break;
 	case GC_HELD_AREAS:

@@ -72,11 +72,14 @@
 #include <weft/sync.h>
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #ifndef POOL_SLOTS
 #define POOL_SLOTS 27 /* a P keeps at most so many from others */
 #endif
+
+enum { BEGINS_MOST = 4 }; /* of a look through all that others disturb */
 
 /* In a list that is followed without a lock: of chunks, of pools. Whoever changes it holds the lock of that. */
 struct link {
@@ -142,6 +145,7 @@ static struct {
 	ON_OWN_LINE struct spin collecting;
 	struct spin lock; /* of the list */
 	link_head first;
+	uint64_t freed; /* how many; the lock */
 } pools = {.cycle = 1};
 
 /* ---- lists without a lock ---- */
@@ -649,22 +653,59 @@ void pool_collect(void)
 	call_end(outermost);
 }
 
-void pool_each_word(void (*see)(void *arg, uintptr_t word), void *arg)
+static void look_at(struct pool_look *l, struct link *pool)
+{
+	l->pool = pool;
+	l->chunk = pool ? after(&pool_at(pool)->chunks) : NULL;
+}
+
+static uint64_t pools_freed(void)
+{
+	spin_lock(&pools.lock);
+	uint64_t freed = pools.freed;
+	spin_unlock(&pools.lock);
+	return freed;
+}
+
+static void see_chunk(struct chunk *c, void (*see)(void *arg, uintptr_t word), void *arg)
+{
+	for (int i = 0; i < POOL_SLOTS; i++) {
+		void *obj = load_rlx(&c->slot[i]);
+		if (obj)
+			see(arg, (uintptr_t)obj);
+	}
+}
+
+/* One that is freed after it has been asked for how many were, stays until the call ends. */
+bool pool_look(struct pool_look *l, unsigned most, void (*see)(void *arg, uintptr_t word), void *arg)
 {
 	bool outermost = call_begin();
-	for (struct link *l = after(&pools.first); l; l = after(&l->next)) {
-		for (struct link *k = after(&pool_at(l)->chunks); k; k = after(&k->next)) {
-			struct chunk *c = chunk_at(k);
-			for (int i = 0; i < POOL_SLOTS; i++) {
-				void *obj = load_rlx(&c->slot[i]);
-				if (obj)
-					see(arg, (uintptr_t)obj);
-			}
-		}
+	uint64_t freed = pools_freed();
+	if (!l->begun || l->freed != freed) {
+		l->freed = freed;
+		l->begun++;
+		look_at(l, after(&pools.first));
 	}
+	for (unsigned n = 0; l->pool && (n < most || l->begun >= BEGINS_MOST); n += POOL_SLOTS) {
+		if (!l->chunk) {
+			look_at(l, after(&l->pool->next));
+			continue;
+		}
+		see_chunk(chunk_at(l->chunk), see, arg);
+		l->chunk = after(&l->chunk->next);
+	}
+	bool more = l->pool;
 	if (WEFT_TSAN)
 		epoch_looked();
 	call_end(outermost);
+	return more;
+}
+
+void pool_each_word(void (*see)(void *arg, uintptr_t word), void *arg)
+{
+	struct pool_look l = {0};
+	while (pool_look(&l, UINT_MAX, see, arg))
+		;
 }
 
 void pool_allow(void)
@@ -715,6 +756,7 @@ static void end_of(weft_pool *pool)
 	bool outermost = call_begin();
 	spin_lock(&pools.lock);
 	list_unlink(&pool->all);
+	pools.freed++;
 	spin_unlock(&pools.lock);
 	area_word_drop(&pool->arg);
 	retire(&pool->retired, reclaim);

@@ -18,6 +18,16 @@ void pool_collect(void);
  * meanwhile may be missed, and what is taken too: both come by pool_moves. `see` must not block. */
 void pool_each_word(void (*see)(void *arg, uintptr_t word), void *arg);
 
+/* How far a look through all of them has come. Zeroed: it has not begun. */
+struct pool_look {
+	struct link *pool, *chunk;
+	uint64_t freed;
+	unsigned begun; /* so many times */
+};
+
+/* The same for some `most` of them, the next ones; false: those were the last. Begins anew if a pool has been freed meanwhile, though not for ever. */
+bool pool_look(struct pool_look *, unsigned most, void (*see)(void *arg, uintptr_t word), void *arg);
+
 /* An object goes into a pool or comes out of it: within a call, and perhaps under a spin lock. A collector that marks meanwhile has to learn of
  * it here: it may have been where the object is going already, and come too late to where it was. */
 static inline void pool_moves(void *obj)

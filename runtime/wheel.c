@@ -160,6 +160,10 @@ static unsigned empty_slot_locked(struct wheel *w, unsigned level, unsigned digi
 	w->full[level] &= ~(1ull << digit);
 	while ((t = w->falling)) {
 		w->falling = t->next;
+		if (t->kind == TIMER_MARK) {
+			t->link = NULL;
+			continue;
+		}
 		link_locked(w, t);
 		if (t->when <= now) {
 			fire_locked(w, t, now, go);
@@ -199,12 +203,33 @@ unsigned wheel_advance(struct wheel *w, int64_t now, wheel_go *go)
 	return fired;
 }
 
-bool wheel_look(struct wheel *w, unsigned slot, void (*see)(void *to, void *arg), void *to)
+static void put_mark_locked(struct timer *mark, struct timer *before, unsigned slot)
+{
+	mark->kind = TIMER_MARK;
+	mark->slot = slot;
+	mark->link = before->link;
+	mark->next = before;
+	*mark->link = mark;
+	before->link = &mark->next;
+}
+
+/* What it stood before. */
+static struct timer *take_mark_locked(struct wheel *w, struct timer *mark)
+{
+	unlink_locked(w, mark);
+	mark->link = NULL;
+	return mark->next;
+}
+
+enum wheel_look wheel_look(struct wheel *w, struct timer *mark, unsigned slot, unsigned most, void (*see)(void *to, void *arg), void *to)
 {
 	spin_lock(&w->lock);
-	for (struct timer *t = w->slot[slot]; t; t = t->next)
+	struct timer *t = mark->link ? take_mark_locked(w, mark) : w->slot[slot];
+	for (unsigned n = 0; t && (n < most || slot < WHEEL_SLOTS); n++, t = t->next)
 		see(to, t->arg);
-	bool more = load_rlx(&w->pending) != 0;
+	if (t)
+		put_mark_locked(mark, t, slot);
+	enum wheel_look found = t ? WHEEL_SLOT_GOES_ON : load_rlx(&w->pending) ? WHEEL_SLOT_ENDS : WHEEL_EMPTY;
 	spin_unlock(&w->lock);
-	return more;
+	return found;
 }

@@ -55,7 +55,7 @@ struct timer {
 	uint32_t kind;
 	uint64_t reserved[2];
 };
-enum { TIMER_NEW, TIMER_GO, TIMER_CALL };
+enum { TIMER_NEW, TIMER_GO, TIMER_CALL, TIMER_MARK };
 _Static_assert(sizeof(struct timer) == sizeof(weft_timer), "the same thing from outside and inside");
 _Static_assert(offsetof(struct timer, kind) == offsetof(weft_timer, flags), "and in the same order");
 
@@ -89,8 +89,12 @@ typedef void wheel_go(void (*fn)(void *), void *arg);
  * fired. Only the P's holder, or a thief that found the P computing, calls this. */
 unsigned wheel_advance(struct wheel *, int64_t now, wheel_go *go);
 
-/* Calls see(to, arg) with the argument of each timer in a slot, under the lock. False: the wheel is empty. */
-bool wheel_look(struct wheel *, unsigned slot, void (*see)(void *to, void *arg), void *to);
+enum wheel_look { WHEEL_EMPTY, WHEEL_SLOT_ENDS, WHEEL_SLOT_GOES_ON };
+
+/* Calls see(to, arg) with the arguments of `most` timers of a slot, under the lock. If there are more, the mark stands before the next: the call goes on
+ * from there, unless the slot has been emptied meanwhile, and the mark is nowhere, as when it is zeroed. Timers of level 0 are due within a
+ * microsecond, and all are looked at. What has been set since the slot was begun may be passed over. */
+enum wheel_look wheel_look(struct wheel *, struct timer *mark, unsigned slot, unsigned most, void (*see)(void *to, void *arg), void *to);
 
 static inline bool timer_pending(struct timer *t)
 {

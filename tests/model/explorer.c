@@ -24,7 +24,7 @@
 
 enum {
 	THREADS_MAX = 4,
-	LOCATIONS_MAX = 64,
+	LOCATIONS_MAX = 96,
 	MESSAGES_MAX = 64,
 	CHOICES_MAX = 1024,
 	STEPS_MAX = 600, /* of one execution: beyond, it hangs */

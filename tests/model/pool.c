@@ -21,12 +21,11 @@
 #include "alloc/os.h"
 #define os_membarrier() explorer_membarrier(__func__)
 
-/* runtime/pool.h, of which a collector learns here. */
-#define RUNTIME_POOL_H
-void pool_allow(void);
-void pool_collect(void);
-void pool_each_word(void (*see)(void *arg, uintptr_t word), void *arg);
-static void pool_moves(void *obj);
+/* A collector learns of what moves. */
+#undef gc_shades
+#undef gc_shade_word
+#define gc_shades() true
+static void gc_shade_word(const void *word);
 
 #define POOL_SLOTS 1
 #include "runtime/pool.c"
@@ -37,8 +36,9 @@ static void pool_moves(void *obj);
 
 enum { OBJECTS = 6, WITHOUT_P = 2, ARENA = 1 << 13, LINE = 128 };
 
-/* One letter is one call: put, get, collect; w looks at all objects; r drops what is dropped, when there is something; n and f make and free
- * a second pool, and e only takes it off the list; a dot is a quiet point. The third thread has no P. */
+/* One letter is one call: put, get, collect; w looks at all objects, one after the other, with a quiet point behind each; r drops what is dropped,
+ * when there is something; n and f make and free a second pool, and e only takes it off the list; a dot is a quiet point. The third thread has
+ * no P. */
 static const struct scenario {
 	const char *script[3];
 	const char *there; /* what has been put by the first P before, and the collections between */
@@ -48,6 +48,7 @@ static const struct scenario {
     {{"gp", "w", ""}, "pp", 2, 2},
     {{"n.", "w..", ""}, "p", 2, 2},
     {{"nf.", "w..", ""}, "p", 2, 1},
+    {{"nf.", "nw..", ""}, "", 2, 1},
     {{"n.", "ne.", "w..."}, "p", 2, 1},
     {{"nf.", "c..", ""}, "", 2, 1},
     {{"pg", "gp", ""}, "", 2, 1},
@@ -167,9 +168,9 @@ static int objects, begun, ended;
 static struct object *hand[3][OBJECTS];
 static int inhand[3];
 
-static void pool_moves(void *obj)
+static void gc_shade_word(const void *word)
 {
-	struct object *o = obj;
+	struct object *o = *(struct object *const *)word;
 	if (o)
 		o->moves++;
 }
@@ -240,7 +241,8 @@ static void look_at_all(int which)
 			   (o->put_at == 1 || o->put_by == which || explorer_has_seen(o->put_by, o->put_at - 1));
 		moves[i] = o->moves;
 	}
-	pool_each_word(see, seen);
+	for (struct pool_look l = {0}; pool_look(&l, 1, see, seen);)
+		quiet(which);
 	for (int i = 0; i < OBJECTS; i++)
 		explorer_check(!there[i] || moves[i] != object[i].moves || seen[i], "what stays is seen");
 }

@@ -602,3 +602,22 @@ TEST_GO(an_attached_thread_may_have_a_stack_for_signals)
 	free(its);
 	return 0;
 }
+
+/* Looked at in many steps. */
+static struct thing *large_root[20000];
+WEFT_ROOT(large_root);
+
+static __attribute__((noinline)) void set_in_large_root(bool there)
+{
+	for (int i = 0; i < WATCHED; i++)
+		weft_set(&large_root[i * ((int)ARRAY_LEN(large_root) - 1) / (WATCHED - 1)], there ? watch_new(i) : NULL);
+}
+
+TEST_GO(a_large_root_keeps)
+{
+	set_in_large_root(true);
+	CHECK_ALL_ALIVE();
+	set_in_large_root(false);
+	CHECK_MOSTLY_DEAD();
+	return 0;
+}

@@ -531,6 +531,34 @@ TEST_GO(a_collector_sees_all_that_pools_hold)
 	return 0;
 }
 
+/* One chunk's objects are seen at a time, and a pool is freed behind each. */
+TEST_GO(a_look_at_a_few_objects_at_a_time_sees_all_though_pools_are_freed)
+{
+	enum { FREED = 6 };
+	gate = weft_chan_make_leaf(0, 0);
+	weft_pool *pool = weft_pool_make(make_object, drop_when_told, &argument), *others[FREED];
+	put_objects(pool, 0, 300);
+	for (int i = 0; i < FREED; i++) {
+		others[i] = pool_of_objects();
+		put_objects(others[i], 300 + 50 * i, 350 + 50 * i);
+	}
+	memset(sight.seen, 0, sizeof sight.seen);
+	struct pool_look l = {0};
+	int steps = 0;
+	for (; pool_look(&l, 1, see, &sight); steps++)
+		if (steps < FREED)
+			weft_pool_free(others[steps]);
+	CHECK(steps > 1);
+	for (int i = 0; i < 300; i++)
+		CHECK(sight.seen[i] > 0);
+	for (; steps < FREED; steps++)
+		weft_pool_free(others[steps]);
+	weft_close(gate);
+	weft_pool_free(pool);
+	weft_chan_free(gate);
+	return 0;
+}
+
 static int hold_dropped(void)
 {
 	int seen = 0;

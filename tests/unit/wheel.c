@@ -21,6 +21,14 @@ static struct entry {
 	int fired;
 } entry[TIMERS];
 static int64_t advancing_to;
+
+/* A look through all slots, a few timers at a time, while timers come and go. */
+static struct {
+	bool is_on;
+	unsigned slot;
+	struct timer mark;
+	bool to_be_seen[TIMERS]; /* pending since it began, and never set */
+} looking;
 static uint64_t random_state;
 
 static void must_be_due(struct entry *e)
@@ -28,6 +36,7 @@ static void must_be_due(struct entry *e)
 	CHECK(e->pending);
 	CHECK(e->when <= advancing_to);
 	e->fired++;
+	looking.to_be_seen[e - entry] = false;
 }
 
 static void go_fired(void *arg)
@@ -81,6 +90,7 @@ static void set(struct entry *e, int64_t when)
 {
 	int64_t before = w.xnext;
 	bool was_pending = e->pending;
+	looking.to_be_seen[e - entry] = false;
 	e->pending = true;
 	e->when = when < 0 ? 0 : when;
 	struct wheel_change change = wheel_set(&w, &e->timer, when);
@@ -92,6 +102,7 @@ static void set(struct entry *e, int64_t when)
 static void cancel(struct entry *e)
 {
 	CHECK_EQ(timer_cancel(&e->timer), e->pending);
+	looking.to_be_seen[e - entry] = false;
 	e->pending = false;
 	CHECK(!timer_cancel(&e->timer));
 	check_next();
@@ -121,6 +132,7 @@ static void start(int64_t at)
 {
 	memset(&w, 0, sizeof w);
 	memset(entry, 0, sizeof entry);
+	memset(&looking, 0, sizeof looking);
 	wheel_init(&w, at);
 	now = at;
 	for (int i = 0; i < TIMERS; i++)
@@ -265,11 +277,43 @@ static int64_t any_time(void)
 	}
 }
 
+static void see(void *to, void *arg)
+{
+	(void)to;
+	looking.to_be_seen[(struct entry *)arg - entry] = false;
+}
+
+static void begin_to_look(void)
+{
+	looking.is_on = true;
+	looking.slot = WHEEL_LEVELS * WHEEL_SLOTS - 1;
+	for (int i = 0; i < TIMERS; i++)
+		looking.to_be_seen[i] = entry[i].pending;
+}
+
+static void look_at_some(void)
+{
+	if (!looking.is_on)
+		begin_to_look();
+	enum wheel_look found = wheel_look(&w, &looking.mark, looking.slot, (unsigned)draw_below(&random_state, 6), see, NULL);
+	if (found == WHEEL_SLOT_GOES_ON || (found == WHEEL_SLOT_ENDS && looking.slot-- > 0))
+		return;
+	looking.is_on = false;
+	for (int i = 0; i < TIMERS; i++)
+		CHECK(!looking.to_be_seen[i]);
+}
+
+static void look_at_many(void)
+{
+	for (uint64_t n = draw_below(&random_state, WHEEL_LEVELS * WHEEL_SLOTS); n > 0; n--)
+		look_at_some();
+}
+
 static void anything(void)
 {
 	struct entry *e = &entry[draw_below(&random_state, TIMERS)];
 	int64_t first = earliest();
-	switch (draw_below(&random_state, 8)) {
+	switch (draw_below(&random_state, 9)) {
 	case 0:
 	case 1:
 	case 2:
@@ -288,6 +332,10 @@ static void anything(void)
 			advance(w.xnext > now ? w.xnext : now);
 		return;
 	case 6:
+		look_at_many();
+		check_next();
+		return;
+	case 7:
 		if (first > now + 1 && first < INT64_MAX / 4)
 			CHECK_EQ(advance(first - 1), 0);
 		return;
@@ -310,6 +358,8 @@ static void any_order(bool calls)
 				entry[i].period |= (int64_t)1 << 42;
 		for (int step = 0; step < 1000; step++)
 			anything();
+		for (int n = 0; looking.is_on; n++, look_at_some())
+			CHECK(n < 20 * (TIMERS + WHEEL_LEVELS * WHEEL_SLOTS)); /* it comes to an end */
 		for (int i = 0; calls && i < TIMERS; i += 3)
 			cancel(&entry[i]);
 		advance(INT64_MAX - 2);
