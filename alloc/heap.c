@@ -8,8 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A run is zeroed at once, and should still be in the nearest cache when its last object is used. */
-enum { RUN_BYTES = 4096, SPANS_AT_ONCE = 64, ZERO_BY_WORDS = 64, AHEAD = 512 };
+enum { RUN_BYTES = 4096, RUN_BYTES_MOST = 16384, PIECE_BYTES = 512, SPANS_AT_ONCE = 64, ZERO_BY_WORDS = 64 };
 
 static_assert(HEAP_CELLS <= HEAP_PLACES / 2, "looking for a cell ends soon");
 static_assert(HEAP_CELLS <= UINT16_MAX, "a place has a cell's number");
@@ -447,37 +446,83 @@ static inline void zero(char *at, size_t bytes)
 	poison(at, bytes);
 }
 
-/* Zeroed when it is come to, and not sooner: the misses of one gap are over before the next begins. */
-void *heap_next_gap(struct heap_run *r, size_t slot_size)
+/* The slots [first, first + n) of a word. */
+static uint64_t slots(uint32_t first, uint32_t n)
+{
+	return span_bits(first, first + n);
+}
+
+/* Of those that are left, how many in a row are zeroed at once. */
+static uint32_t next_piece(const struct heap_run *r, uint64_t left, uint32_t first)
+{
+	uint64_t taken = ~(left >> first);
+	uint32_t n = taken ? (uint32_t)__builtin_ctzll(taken) : 64;
+	return n < r->piece ? n : r->piece;
+}
+
+/* Those of the next word, if it is free as a whole. */
+static uint64_t next_word(struct heap_run *r, size_t slot_size)
+{
+	uint32_t more = load_rlx(&r->more);
+	if (!more)
+		return 0;
+	r->word += 64 * slot_size;
+	store_rlx(&r->more, more - 1);
+	return UINT64_MAX;
+}
+
+static void fetch(const char *at)
+{
+	for (size_t i = 0; i < PIECE_BYTES; i += CACHE_LINE)
+		__builtin_prefetch(at + i, 1);
+}
+
+/* A piece is zeroed when it is come to, and not sooner, while the next one is on its way into the cache: the misses of a piece are over before it is
+ * come to. */
+void *heap_next_piece(struct heap_run *r, size_t slot_size)
 {
 	uint64_t left = load_rlx(&r->left);
-	uint32_t first = (uint32_t)__builtin_ctzll(left);
-	uint64_t taken = ~(left >> first);
-	size_t bytes = (taken ? (uint32_t)__builtin_ctzll(taken) : 64 + r->more * 64) * slot_size;
+	uint32_t first = (uint32_t)__builtin_ctzll(left), n = next_piece(r, left, first);
 	char *object = r->word + first * slot_size;
-	__builtin_prefetch(object + bytes + AHEAD, 1);
+	left &= ~slots(first, n);
+	if (!left)
+		left = next_word(r, slot_size);
+	if (left)
+		fetch(r->word + (uint32_t)__builtin_ctzll(left) * slot_size);
 	if (!r->span->zeroed)
-		zero(object, bytes);
+		zero(object, n * slot_size);
 	unpoison(object, slot_size);
-	store_rlx(&r->left, left & (left + (left & -left)));
+	store_rlx(&r->left, left);
 	store_rel(&r->at, object + slot_size); /* R7 */
-	store_rlx(&r->end, object + bytes);
+	store_rlx(&r->end, object + n * slot_size);
 	return object;
+}
+
+/* How many slots in a row a run has at most. Small objects have some pages' worth of words; larger ones a word, so that the way here is taken once
+ * for many of them: but a run is counted as allocated from its beginning on, and the collector is paid by what was. */
+static uint32_t most_slots(const struct heap_cache *c, const struct span *s)
+{
+	size_t few = RUN_BYTES / s->slot_size, many = RUN_BYTES_MOST / s->slot_size;
+	if (c->one_by_one)
+		return 1;
+	if (few < 64)
+		few = many < 64 ? many : 64;
+	return few ? (uint32_t)few : 1;
 }
 
 /* The next free slots of the run's span become the run, and the first is the object that it was wanted for; NULL: there are none. */
 static void *next_run(struct heap_cache *c, struct heap_run *r)
 {
 	struct span *s = r->span;
-	uint32_t most = c->one_by_one ? 1 : (uint32_t)(RUN_BYTES / s->slot_size);
-	struct span_slots free = span_next_free(s, most ? most : 1);
+	struct span_slots free = span_next_free(s, most_slots(c, s));
 	if (!free.bits)
 		return NULL;
 	uint32_t n = span_count(free);
 	r->word = span_slot(s, free.word * 64u);
-	r->more = free.more;
+	r->piece = PIECE_BYTES / s->slot_size ? (uint32_t)(PIECE_BYTES / s->slot_size) : 1;
+	store_rlx(&r->more, free.more);
 	store_rlx(&r->left, free.bits);
-	char *first = heap_next_gap(r, s->slot_size);
+	char *first = heap_next_piece(r, s->slot_size);
 	store_rlx(&s->run, r);
 	store_rlx(&s->handed_words, packed(free));
 	store_rlx(&s->handed, free.bits);
@@ -517,7 +562,7 @@ void *heap_new_slow(struct heap_cache *c, uint32_t cell)
 	struct heap_run *r = &c->runs[cell];
 	size_t size = c->heap->cells[cell].size->size;
 	if (load_rlx(&r->at) == load_rlx(&r->end))
-		return load_rlx(&r->left) ? heap_next_gap(r, size) : refill(c, cell);
+		return load_rlx(&r->left) ? heap_next_piece(r, size) : refill(c, cell);
 	char *object = load_rlx(&r->at);
 	unpoison(object, size);
 	store_rlx(&r->at, object + size);
@@ -578,6 +623,7 @@ static void end_run(struct heap_cache *c, struct heap_run *r)
 	store_rlx(&r->at, NULL);
 	store_rlx(&r->end, NULL);
 	store_rlx(&r->left, 0);
+	store_rlx(&r->more, 0);
 	store_rlx(&r->coloured, 0);
 	r->span = NULL;
 }
@@ -596,7 +642,7 @@ uint64_t heap_cache_objects(struct heap_cache *c)
 	uint64_t n = load_rlx(&c->objects);
 	for (uint32_t i = 1; i < load_acq(&c->ncells); i++) { /* A5 */
 		const char *at = load_rlx(&c->runs[i].at), *end = load_rlx(&c->runs[i].end);
-		n -= (uint64_t)__builtin_popcountll(load_rlx(&c->runs[i].left));
+		n -= (uint64_t)__builtin_popcountll(load_rlx(&c->runs[i].left)) + 64 * (uint64_t)load_rlx(&c->runs[i].more);
 		if (at < end)
 			n -= (size_t)(end - at) / c->heap->cells[i].size->size;
 	}

@@ -2,8 +2,9 @@
  *
  * A *cell* is a size class and a shape; what is allocated of one cell shares spans. A type finds its cell once and remembers the
  * number. Each P has a cache: for each cell a span of its own, and of that span a *run*, the free slots of one word of its bits, or of
- * several that are free as a whole. They lie in gaps between objects, and a gap is zeroed as a whole when it is come to. To allocate is to move
- * the run's beginning on; behind a gap the next one is looked for in the word, behind the last another word, at the span's end another span.
+ * several that are free as a whole. They lie in gaps between objects, and are zeroed a piece of a gap at a time, when it is come to. To allocate is
+ * to move the run's beginning on; behind a piece the next one is looked for in the word, behind the last another word, at the span's end another
+ * span.
  * No atomic instruction, no list, and objects that are allocated after another lie beside another.
  *
  * Spans that are nobody's wait in their cell's lists. When marking has ended, heap_begin_sweeping makes all of them unswept; then
@@ -25,11 +26,11 @@
  * whose; that they are used is stored last, and looked at first:
  *
  *     a run begins                                  somebody looks a word up
- *     zero the first gap                            used?                (A1)
+ *     zero the first piece                          used?                (A1)
  *     at := behind its first slot  (R7)             handed?
  *     handed := which slots they are                at: of this run, and not beyond the slot: there is no object yet  (A7)
  *     used := them too             (R1)
- *     a gap is at its end
+ *     a piece is at its end
  *     zero the next one
  *     at := behind its first slot  (R7)
  *
@@ -46,7 +47,7 @@
  * R4 done_sweeping: sub_rel(sweepers) -> A4 heap_is_swept: load_acq(sweepers)             the span's bits
  * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes
  * R6 set_coloured: store_rel(coloured) -> A6 heap_is_fresh: load_acq(coloured)            the slot is handed to nobody any more
- * R7 heap_next_gap: store_rel(at)     -> A7 is_allocated: load_acq(at)                    plain: zeroes, of this gap and those before */
+ * R7 heap_next_piece: store_rel(at)   -> A7 is_allocated: load_acq(at)                    plain: zeroes, of this piece and those before */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 
@@ -64,9 +65,10 @@ enum {
 struct heap_run {
 	_Atomic(char *) at;    /* the owner writes; who looks an address up reads */
 	_Atomic(char *) end;   /* the owner writes */
-	_Atomic uint64_t left; /* gaps that it has not come to: slots of the span's word; the owner writes */
+	_Atomic uint64_t left; /* slots of a word that it has not come to; the owner writes */
 	char *word;	       /* its slot 0 */
-	size_t more;	       /* words that are free as a whole, behind one that is */
+	_Atomic uint32_t more; /* words behind it, free as a whole, that it has not come to; the owner writes */
+	uint32_t piece;	       /* so many slots are zeroed at once, at most */
 	_Atomic uintptr_t coloured; /* slots from here to `at` have the cache's colour, which is the lowest bit; the owner writes */
 	struct span *span;
 	void *rest; /* to a line */
@@ -130,8 +132,8 @@ uint64_t heap_cache_objects(struct heap_cache *);
 /* An object, zeroed; NULL: there is no memory. */
 void *heap_new_slow(struct heap_cache *, uint32_t cell);
 
-/* Goes on with the next of the gaps that are left, if there are any: its first object. */
-void *heap_next_gap(struct heap_run *, size_t slot_size);
+/* Goes on with the next piece of a run of which slots are left: its first object. */
+void *heap_next_piece(struct heap_run *, size_t slot_size);
 
 /* slot_size is the class's size. */
 static inline void *heap_new(struct heap_cache *c, uint32_t cell, size_t slot_size)

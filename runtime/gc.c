@@ -159,13 +159,13 @@ void *weft_new_slow_(const weft_type *t)
 }
 
 /* Where each second object has died there is a gap behind every one: so it is looked for before all the rest. */
-void *weft_new_gap_(const weft_type *t)
+void *weft_new_piece_(const weft_type *t)
 {
 	struct weft_mutator_ *m = weft_mutator_;
 	struct p *p = (struct p *)__atomic_load_n(&m->p, __ATOMIC_RELAXED);
 	uint64_t place = __atomic_load_n(&t->lazy_->place, __ATOMIC_RELAXED);
 	struct heap_run *r = &p->runs[(uint32_t)place];
-	void *object = load_rlx(&r->left) ? heap_next_gap(r, place >> 32) : NULL;
+	void *object = load_rlx(&r->left) ? heap_next_piece(r, place >> 32) : NULL;
 	weft_mutator_leave_(m);
 	return likely(object != NULL) ? object : new_of_type(t, (uintptr_t)__builtin_return_address(0));
 }

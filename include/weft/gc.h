@@ -56,7 +56,7 @@ WEFT_API extern uint8_t weft_marking_;
 #define WEFT_GC_INLINE_ 1
 #endif
 
-WEFT_API void *weft_new_gap_(const weft_type *); /* the run is at its end; within a call, which it ends */
+WEFT_API void *weft_new_piece_(const weft_type *); /* the run is at its end; within a call, which it ends */
 WEFT_API void *weft_new_slow_(const weft_type *);
 WEFT_API void *weft_new_array_(const weft_type *, size_t count);
 WEFT_API void weft_set_slow_(void *slot, void *value);
@@ -107,7 +107,7 @@ static inline __attribute__((always_inline)) void *weft_new_(const weft_type *t)
 			struct weft_run_ *run = &((struct weft_p_ *)p)->runs[(uint32_t)place];
 			char *at = __atomic_load_n(&run->at, __ATOMIC_RELAXED);
 			if (__builtin_expect(at == run->end, 0))
-				return weft_new_gap_(t);
+				return weft_new_piece_(t);
 			__atomic_store_n(&run->at, at + (place >> 32), __ATOMIC_RELAXED);
 			weft_mutator_leave_(m);
 			return at;
