@@ -22,7 +22,9 @@
  *
  * (1) From SETTLING on every mutator shades what it overwrites. So whatever was reachable through the heap when the first stack
  * was looked at is marked in the end, unless it is overwritten in an object that nobody else could reach (initialising stores fill
- * empty members: nothing is overwritten).
+ * empty members: nothing is overwritten). A store shades what it sees in the slot before; if another has stored there in between, that one has
+ * shaded, or holds on a black stack, what is overwritten unseen. But not while ARMING, when another may not shade yet: then a store is an exchange, and
+ * shades what comes out.
  * (2) A *black stack*, one that has been looked at, holds pointers only to objects that are marked, or will be by (1): it gets others by
  * reading the heap, by allocating, which is black for it, or from another goroutine, by a store.
  * (3) A *grey stack*, one that has not been looked at yet, may hold the only pointer to a white object. If it stores that where others

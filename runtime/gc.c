@@ -229,6 +229,23 @@ static void shade_store(const void *slot, void *const *value)
 		gc_shade_word(value);
 }
 
+/* Until then somebody may store to the same slot untold, between a look at it and the store: what is overwritten is what was there at that moment
+ * (gc/cycle.h, 1). */
+static bool all_shade(void)
+{
+	return gc_is_marking(&collector);
+}
+
+static void *exchange(void *slot, void *value)
+{
+	if (gc_shades() && !gc_is_black(gc_self()))
+		gc_shade_word(&value);
+	void *old = __atomic_exchange_n((void **)slot, value, __ATOMIC_ACQ_REL);
+	if (gc_shades())
+		gc_shade_word(&old);
+	return old;
+}
+
 void weft_set_slow_(void *slot, void *value)
 {
 	struct weft_mutator_ *m = self();
@@ -238,9 +255,13 @@ void weft_set_slow_(void *slot, void *value)
 		return;
 	}
 	bool outermost = begin_store(m);
-	if (gc_shades())
-		shade_store(slot, &value);
-	__atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
+	if (gc_shades() && !all_shade()) {
+		(void)exchange(slot, value);
+	} else {
+		if (gc_shades())
+			shade_store(slot, &value);
+		__atomic_store_n((void **)slot, value, __ATOMIC_RELEASE);
+	}
 	end_store(m, outermost);
 }
 
@@ -252,11 +273,7 @@ void *weft_swap_(void *slot, void *value)
 		return __atomic_exchange_n((void **)slot, value, __ATOMIC_ACQ_REL);
 	}
 	bool outermost = begin_store(m);
-	if (gc_shades() && !gc_is_black(gc_self()))
-		gc_shade_word(&value);
-	void *old = __atomic_exchange_n((void **)slot, value, __ATOMIC_ACQ_REL);
-	if (gc_shades())
-		gc_shade_word(&old);
+	void *old = exchange(slot, value);
 	end_store(m, outermost);
 	return old;
 }
@@ -299,26 +316,33 @@ static void shade_copy(const weft_type *t, const char *to, const char *from, siz
 		}
 }
 
-static void copy_word(char *to, const char *from)
+static void copy_word(char *to, const char *from, bool exchanges)
 {
 	uintptr_t word = __atomic_load_n((const uintptr_t *)(const void *)from, __ATOMIC_RELAXED);
-	__atomic_store_n((uintptr_t *)(void *)to, word, __ATOMIC_RELEASE);
+	if (exchanges) {
+		word = __atomic_exchange_n((uintptr_t *)(void *)to, word, __ATOMIC_ACQ_REL);
+		gc_shade_word(&word);
+	} else {
+		__atomic_store_n((uintptr_t *)(void *)to, word, __ATOMIC_RELEASE);
+	}
 }
 
 /* Of a conservative type, whose alignment may be less than a word's, the words that are aligned at both ends may be pointers. */
-static void copy_words(char *to, const char *from, size_t bytes)
+static void copy_words(char *to, const char *from, size_t bytes, bool exchanges)
 {
-	size_t words = bytes / WORD;
-	if (bytes % WORD || (uintptr_t)to % WORD || (uintptr_t)from % WORD) {
+	size_t words = bytes / WORD, rest = bytes % WORD;
+	if ((uintptr_t)to % WORD || (uintptr_t)from % WORD) {
 		memmove(to, from, bytes);
 		return;
 	}
 	if (to <= from || to >= from + bytes) {
 		for (size_t i = 0; i < words; i++)
-			copy_word(to + i * WORD, from + i * WORD);
+			copy_word(to + i * WORD, from + i * WORD, exchanges);
+		memmove(to + words * WORD, from + words * WORD, rest);
 	} else {
+		memmove(to + words * WORD, from + words * WORD, rest);
 		for (size_t i = words; i-- > 0;)
-			copy_word(to + i * WORD, from + i * WORD);
+			copy_word(to + i * WORD, from + i * WORD, exchanges);
 	}
 }
 
@@ -331,9 +355,10 @@ void weft_copy_(const weft_type *t, void *to, const void *from, size_t count)
 		return;
 	}
 	bool outermost = m && begin_store(m);
-	if (m && gc_shades())
+	bool shades = m && gc_shades(), exchanges = shades && !all_shade();
+	if (shades)
 		shade_copy(t, to, from, count);
-	copy_words(to, from, bytes);
+	copy_words(to, from, bytes, exchanges);
 	if (m)
 		end_store(m, outermost);
 }

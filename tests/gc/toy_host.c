@@ -324,6 +324,7 @@ static void draw_temper(struct toy *t)
 	t->temper.moves = toy_one_of(t, 100);
 	t->temper.stalls = toy_one_of(t, 3);
 	t->temper.stall_most = 1 + toy_one_of(t, 60);
+	t->temper.crowds = toy_chance(t, 50);
 }
 
 struct toy *toy_make(uint64_t seed, enum toy_fault fault)

@@ -19,6 +19,7 @@
 enum toy_fault {
 	TOY_SOUND,
 	TOY_NO_DELETION,	  /* the barrier does not shade what is overwritten */
+	TOY_DELETION_TOO_SOON,	  /* it looks before the store at what that overwrites, while others do not shade yet */
 	TOY_NO_INSERTION,	  /* nor what a grey stack stores */
 	TOY_NO_FIRST_PASS,	  /* ARMING ends though a mutator has not seen the flag */
 	TOY_NO_LOOK,		  /* SCANNING ends though stacks that run are grey */
@@ -55,7 +56,7 @@ enum toy_call { TOY_NOTHING, TOY_STORE, TOY_SWAP, TOY_ALLOCATE, TOY_BIRTH, TOY_A
 struct toy_op {
 	enum toy_call call;
 	unsigned step;
-	bool shades, black;
+	bool shades, swaps, black;
 	struct toy_slot {
 		struct graph_object **at;
 		uint32_t *number;
@@ -89,6 +90,7 @@ struct toy {
 	struct {
 		unsigned collects, asks, clears, moves, passes, slow, stalls; /* percent of steps */
 		unsigned budget_most, stall_most;
+		bool crowds;
 	} temper;
 	struct graph *graph;
 	struct gc_marker *markers[TOY_MARKERS];

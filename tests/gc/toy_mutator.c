@@ -216,26 +216,6 @@ static void shade_new(struct toy *t, struct toy_m *m)
 		shade(t, m, object(t, m->op.value));
 }
 
-static bool step_store(struct toy *t, struct toy_m *m)
-{
-	struct toy_op *op = &m->op;
-	switch (op->step) {
-	case 0:
-		op->shades = shades();
-		return true;
-	case 1:
-		if (op->shades && t->fault != TOY_NO_DELETION)
-			shade(t, m, *op->slot.at);
-		return true;
-	case 2:
-		shade_new(t, m);
-		return true;
-	default:
-		put(t, op);
-		return false;
-	}
-}
-
 static bool step_swap(struct toy *t, struct toy_m *m)
 {
 	struct toy_op *op = &m->op;
@@ -253,8 +233,32 @@ static bool step_swap(struct toy *t, struct toy_m *m)
 	default:
 		if (shades() && t->fault != TOY_NO_DELETION)
 			shade(t, m, object(t, op->old));
-		if (op->old)
+		if (op->old && op->call == TOY_SWAP)
 			push(t, m->g, op->old);
+		return false;
+	}
+}
+
+/* While others may not shade yet, what is overwritten is what was there at that moment. */
+static bool step_store(struct toy *t, struct toy_m *m)
+{
+	struct toy_op *op = &m->op;
+	if (op->swaps)
+		return step_swap(t, m);
+	switch (op->step) {
+	case 0:
+		op->shades = shades();
+		op->swaps = op->shades && !toy_is_marking(t) && t->fault != TOY_DELETION_TOO_SOON;
+		return true;
+	case 1:
+		if (op->shades && t->fault != TOY_NO_DELETION)
+			shade(t, m, *op->slot.at);
+		return true;
+	case 2:
+		shade_new(t, m);
+		return true;
+	default:
+		put(t, op);
 		return false;
 	}
 }
@@ -396,9 +400,17 @@ static uint32_t one_on_stack(struct toy *t, const struct toy_g *g)
 	return g->n ? g->stack[toy_one_of(t, g->n)] : 0;
 }
 
+/* All store to the same place, when a cycle begins. */
+static bool is_crowded(struct toy *t)
+{
+	return t->temper.crowds && gc_phase(&t->gc) <= GC_SETTLING;
+}
+
 /* One that others can reach, or may. */
 static struct toy_slot some_slot(struct toy *t, const struct toy_g *g)
 {
+	if (is_crowded(t))
+		return (struct toy_slot){&t->root[0], &t->root_number[0]};
 	uint32_t in = one_on_stack(t, g);
 	struct graph_node *node = &t->graph->node[in];
 	if (!in || !node->published || !node->nfields || toy_chance(t, 25)) {
@@ -530,11 +542,25 @@ static void section(struct toy *t, struct toy_m *m)
 	toy_do_what_is_asked(t, m);
 }
 
+/* What one puts where all store, another who has been looked at gets, and a third, who is late, overwrites. */
+static void crowd(struct toy *t, struct toy_m *m)
+{
+	unsigned what = toy_one_of(t, 10);
+	if (what < 5)
+		begin_store(t, m, TOY_STORE);
+	else if (what < 7)
+		toy_safe_point(t, m);
+	else if (t->root_number[0])
+		push(t, m->g, t->root_number[0]);
+}
+
 static void act(struct toy *t, struct toy_m *m)
 {
 	/* What weak pointers say then is what can go wrong with them, and it is soon over. */
 	unsigned what = gc_phase(&t->gc) == GC_SWEEPING && toy_chance(t, 50) ? USE_WEAK : toy_one_of(t, 100);
-	if (what < 18)
+	if (is_crowded(t) && toy_chance(t, 80))
+		crowd(t, m);
+	else if (what < 18)
 		begin(m, (struct toy_op){.call = TOY_ALLOCATE, .kind = toy_one_of(t, toy_chance(t, 2) ? TOY_KINDS : TOY_KINDS - 1)});
 	else if (what < 38)
 		begin_store(t, m, TOY_STORE);

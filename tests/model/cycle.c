@@ -253,13 +253,18 @@ static void shade(struct mutator *m, uintptr_t word)
 static void set(struct mutator *m, _Atomic uintptr_t *to, uintptr_t value, uintptr_t *forget)
 {
 	call_begin(m);
-	if (load_rlx(&weft_marking_)) {
+	bool shades = load_rlx(&weft_marking_), all_shade = shades && load_acq(&gc.xstate) & 1;
+	if (shades && all_shade && fault != NO_DELETION)
+		shade(m, load_rlx(to));
+	if (shades && fault != NO_INSERTION && !is_black(m, load_acq(&gc.xstate)))
+		shade(m, value);
+	if (shades && !all_shade) {
+		uintptr_t old = swap_acqrel(to, value);
 		if (fault != NO_DELETION)
-			shade(m, load_rlx(to));
-		if (fault != NO_INSERTION && !is_black(m, load_acq(&gc.xstate)))
-			shade(m, value);
+			shade(m, old);
+	} else {
+		store_rel(to, value);
 	}
-	store_rel(to, value);
 	if (forget)
 		*forget = 0;
 	call_end(m);

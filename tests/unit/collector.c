@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEPS = 12000, SEEDS = 2000, SEEDS_FOR_FAULT = 4000 };
+enum { STEPS = 12000, SEEDS = 2000, SEEDS_FOR_FAULT = 40000 };
 
 /* What is wrong with the run of this seed; NULL: nothing. */
 static const char *run(uint64_t seed, enum toy_fault fault, uint32_t *cycles)
@@ -54,6 +54,11 @@ static void is_found(enum toy_fault fault)
 TEST(found_no_deletion_barrier)
 {
 	is_found(TOY_NO_DELETION);
+}
+
+TEST(found_a_deletion_barrier_that_looks_too_soon)
+{
+	is_found(TOY_DELETION_TOO_SOON);
 }
 
 TEST(found_no_insertion_barrier)

@@ -1,3 +1,5 @@
+#include "runtime/call.h"
+#include "runtime/collect.h"
 #include "tests/unit/collected.h"
 
 #include <pthread.h>
@@ -336,4 +338,90 @@ TEST(under_stress_cycles_follow_each_other)
 {
 	setenv("WEFT_DEBUG", "gcstress=10", 1);
 	CHECK_EQ(run_weft(2, allocate_under_stress), 0);
+}
+
+/* ---- stores while a cycle begins ---- */
+
+/* Has the lock under which phases begin, in one in which some know of the cycle, and others may not. */
+static void stand_while_arming(void)
+{
+	for (;;) {
+		weft_gc();
+		gc_ask(&collector, GC_WHY_ASKED);
+		bool outermost = call_begin();
+		gc_step(&collector, NULL, 0, GC_SPARE);
+		call_end(outermost);
+		spin_lock(&collector.step);
+		if (gc_phase(&collector) == GC_ARMING)
+			return;
+		spin_unlock(&collector.step);
+	}
+}
+
+static void end_cycle(void)
+{
+	uint32_t cycle = load_acq(&collector.xcycle);
+	spin_unlock(&collector.step);
+	while ((int32_t)(load_acq(&collector.xended) - cycle) < 0)
+		weft_sleep(50000);
+}
+
+struct pair {
+	struct thing *first;
+	uint64_t number;
+	struct thing *second;
+};
+WEFT_TYPE(pair, struct pair, first, second);
+
+static struct pair pairs[WATCHED / 2 + 1];
+WEFT_ROOT(pairs);
+
+static __attribute__((noinline)) void fill_pairs(void)
+{
+	for (int i = 0; i < WATCHED / 2; i++) {
+		weft_set(&pairs[i].first, watch_new(2 * i));
+		weft_set(&pairs[i].second, watch_new(2 * i + 1));
+		pairs[i].number = (uint64_t)i;
+	}
+}
+
+static __attribute__((noinline)) void overwrite_by_sets(void)
+{
+	for (int i = 0; i < WATCHED / 2; i++) {
+		weft_set(&pairs[i].first, NULL);
+		CHECK(weft_swap(&pairs[i].second, NULL) != NULL);
+	}
+}
+
+/* By a copy of nothing, and by one that overlaps. */
+static __attribute__((noinline)) void overwrite_by_copies(void)
+{
+	static const struct pair none[WATCHED / 2];
+	weft_copy(pair, pairs + 1, pairs, WATCHED / 2);
+	for (int i = 0; i < WATCHED / 2; i++)
+		CHECK(pairs[i + 1].number == (uint64_t)i && pairs[i + 1].first->number == 1000 + 2 * (uint64_t)i);
+	weft_copy(pair, pairs, pairs + 1, WATCHED / 2);
+	for (int i = 0; i < WATCHED / 2; i++)
+		CHECK(pairs[i].number == (uint64_t)i && pairs[i].second->number == 1001 + 2 * (uint64_t)i);
+	weft_copy(pair, pairs, none, WATCHED / 2);
+	weft_set(&pairs[WATCHED / 2].first, NULL);
+	weft_set(&pairs[WATCHED / 2].second, NULL);
+}
+
+static void keep_what_is_overwritten(void (*overwrite)(void))
+{
+	fill_pairs();
+	CHECK_ALL_ALIVE();
+	stand_while_arming();
+	overwrite();
+	end_cycle();
+	CHECK_EQ(alive(), WATCHED); /* to the end of that cycle */
+	CHECK_MOSTLY_DEAD();
+}
+
+TEST_GO(what_is_overwritten_while_a_cycle_begins_lives_through_it)
+{
+	keep_what_is_overwritten(overwrite_by_sets);
+	keep_what_is_overwritten(overwrite_by_copies);
+	return 0;
 }
