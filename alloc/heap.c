@@ -8,7 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
-enum { RUN_BYTES = 4096, RUN_BYTES_MOST = 16384, PIECE_BYTES = 512, SPANS_AT_ONCE = 64, ZERO_BY_WORDS = 64 };
+#ifndef HEAP_RUN_BYTES_MOST
+#define HEAP_RUN_BYTES_MOST 16384 /* of larger objects */
+#endif
+
+enum { RUN_BYTES = 4096, PIECE_BYTES = 512, SPANS_AT_ONCE = 64, ZERO_BY_WORDS = 64 };
 
 static_assert(HEAP_CELLS <= HEAP_PLACES / 2, "looking for a cell ends soon");
 static_assert(HEAP_CELLS <= UINT16_MAX, "a place has a cell's number");
@@ -94,12 +98,27 @@ static uint32_t packed(struct span_slots o)
 	return (uint32_t)o.more << 16 | o.word;
 }
 
-/* The slots that are a run's. While its owner goes on to another one, others may see the bits of this and the words of that: then this is over. */
+/* The slots that are a run's. While its owner goes on to another one, others may see the bits of this and the words of that: then they see another
+ * pair the next time, and this run is over. */
 static struct span_slots handed(const struct span *s)
 {
-	uint64_t bits = load_rlx(&s->handed);
-	uint32_t words = load_rlx(&s->handed_words);
+	uint64_t bits = load_acq(&s->handed);		/* A8 */
+	uint32_t words = load_acq(&s->handed_words); /* A9 */
 	return (struct span_slots){bits, (uint16_t)words, (uint16_t)(words >> 16)};
+}
+
+static bool is_still_handed(const struct span *s, struct span_slots before)
+{
+	struct span_slots o = handed(s);
+	return o.bits == before.bits && packed(o) == packed(before);
+}
+
+/* In between no slot is handed: the words are never beside another run's bits. */
+static void hand(struct span *s, struct span_slots o)
+{
+	store_rlx(&s->handed, 0);
+	store_rel(&s->handed_words, packed(o)); /* R9 */
+	store_rel(&s->handed, o.bits);		/* R8 */
 }
 
 static bool is_of(struct span_slots o, uint32_t slot)
@@ -108,7 +127,8 @@ static bool is_of(struct span_slots o, uint32_t slot)
 	return behind ? o.bits && behind <= o.more : o.bits >> slot % 64 & 1;
 }
 
-/* A slot of a run is an object once the run's beginning has passed it. One that stands at the first is that of another run, which has ended there. */
+/* A slot of a run is an object once the run's beginning has passed it. One that stands at the first is that of another run, which has ended there. If the
+ * run is over, a slot of it that is used is an object. */
 static bool is_allocated(struct span *s, uint32_t slot)
 {
 	struct span_slots o = handed(s);
@@ -116,6 +136,8 @@ static bool is_allocated(struct span *s, uint32_t slot)
 		return true;
 	const struct heap_run *r = load_rlx(&s->run);
 	const char *at = r ? load_acq(&r->at) : NULL; /* A7 */
+	if (!is_still_handed(s, o))
+		return true;
 	const char *first = span_slot(s, o.word * 64u + (uint32_t)__builtin_ctzll(o.bits)),
 		   *end = span_slot(s, (o.word + o.more + 1u) * 64);
 	return at <= first || at > end || at > span_slot(s, slot);
@@ -141,9 +163,7 @@ bool heap_is_fresh(struct heap_object o)
 		return false;
 	const struct heap_run *r = load_rlx(&o.span->run);
 	uintptr_t from = r ? load_acq(&r->coloured) : 0; /* A6 */
-	struct span_slots after = handed(o.span);
-	return from & HEAP_BLACK && (uintptr_t)span_slot(o.span, o.slot) >= from - HEAP_BLACK && after.bits == before.bits &&
-	       packed(after) == packed(before);
+	return from & HEAP_BLACK && (uintptr_t)span_slot(o.span, o.slot) >= from - HEAP_BLACK && is_still_handed(o.span, before);
 }
 
 struct heap_object heap_find(struct heap *h, uintptr_t address)
@@ -502,7 +522,7 @@ void *heap_next_piece(struct heap_run *r, size_t slot_size)
  * for many of them: but a run is counted as allocated from its beginning on, and the collector is paid by what was. */
 static uint32_t most_slots(const struct heap_cache *c, const struct span *s)
 {
-	size_t few = RUN_BYTES / s->slot_size, many = RUN_BYTES_MOST / s->slot_size;
+	size_t few = RUN_BYTES / s->slot_size, many = HEAP_RUN_BYTES_MOST / s->slot_size;
 	if (c->one_by_one)
 		return 1;
 	if (few < 64)
@@ -524,8 +544,7 @@ static void *next_run(struct heap_cache *c, struct heap_run *r)
 	store_rlx(&r->left, free.bits);
 	char *first = heap_next_piece(r, s->slot_size);
 	store_rlx(&s->run, r);
-	store_rlx(&s->handed_words, packed(free));
-	store_rlx(&s->handed, free.bits);
+	hand(s, free);
 	span_use(s, free); /* R1 */
 	set_coloured(c, r, first);
 	bump(&c->allocated, (uint64_t)n * s->slot_size);
@@ -642,9 +661,10 @@ uint64_t heap_cache_objects(struct heap_cache *c)
 	uint64_t n = load_rlx(&c->objects);
 	for (uint32_t i = 1; i < load_acq(&c->ncells); i++) { /* A5 */
 		const char *at = load_rlx(&c->runs[i].at), *end = load_rlx(&c->runs[i].end);
-		n -= (uint64_t)__builtin_popcountll(load_rlx(&c->runs[i].left)) + 64 * (uint64_t)load_rlx(&c->runs[i].more);
+		uint64_t none = (uint64_t)__builtin_popcountll(load_rlx(&c->runs[i].left)) + 64 * (uint64_t)load_rlx(&c->runs[i].more);
 		if (at < end)
-			n -= (size_t)(end - at) / c->heap->cells[i].size->size;
+			none += (size_t)(end - at) / c->heap->cells[i].size->size;
+		n -= none < n ? none : n; /* its owner may be about to count the run */
 	}
 	return n;
 }

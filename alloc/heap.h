@@ -47,7 +47,9 @@
  * R4 done_sweeping: sub_rel(sweepers) -> A4 heap_is_swept: load_acq(sweepers)             the span's bits
  * R5 refill: store_rel(ncells)        -> A5 heap_cache_objects: load_acq(ncells)          plain: the cells' sizes
  * R6 set_coloured: store_rel(coloured) -> A6 heap_is_fresh: load_acq(coloured)            the slot is handed to nobody any more
- * R7 heap_next_piece: store_rel(at)   -> A7 is_allocated: load_acq(at)                    plain: zeroes, of this piece and those before */
+ * R7 heap_next_piece: store_rel(at)   -> A7 is_allocated: load_acq(at)                    plain: zeroes, of this piece and those before
+ * R8 hand: store_rel(handed)         -> A8 handed: load_acq(handed)                      the words that the bits are of
+ * R9 hand: store_rel(handed_words)   -> A9 handed: load_acq(handed_words)                the bits of the run before are gone */
 #ifndef ALLOC_HEAP_H
 #define ALLOC_HEAP_H
 

@@ -34,22 +34,24 @@ enum { POISON_FILLS = 0 };
 #define slab_give       model_slab_give
 #define os_reserve      model_os_reserve
 #define os_release      model_os_release
+#define HEAP_RUN_BYTES_MOST 4096
 #include "alloc/heap.c"
 #include "alloc/span.c"
 #include "lockfree/spin.c"
 
 #include MODEL_EDGES
 
-enum { SIZE = 2048, SIZE_IN_HOLES = 64, SIZE_OF_WORDS = 32, PER_RUN = RUN_BYTES / SIZE, SPANS = 4, SPAN_BYTES = 1 << 15, NOT_ZERO = 0x55 };
+enum { OLD = 67, SIZE = 2048, SIZE_IN_HOLES = 64, SIZE_OF_WORDS = 32, PER_RUN = RUN_BYTES / SIZE, SPANS = 4, SPAN_BYTES = 1 << 15, NOT_ZERO = 0x55 };
 static_assert(PER_RUN == 2, "a run is two objects");
 
 /* A letter is a call: a allocates an object, which others learn of; a digit looks a word up that points into that slot of the first span, or of its
  * first free word, and n one into what the next span will be, or the word behind; r looks up what the other has allocated; s sweeps a span, i asks
  * whether all is swept; c asks for a cell, x allocates an object of another cell, o counts what the first has allocated; w looks up the white object
- * of two neighbours, whose allocator's cache is black by now, and b allocates from that. */
+ * of two neighbours, whose allocator's cache is black by now, and b allocates from that; z looks up an old object behind the slot that is free in its
+ * word, as slots behind those of the word before are. */
 static const struct scenario {
 	const char *script[3];
-	enum { WITH_ROOM, WITHOUT, GARBAGE, NEIGHBOURS, HOLES, WHOLE_WORDS } how; /* the first span's state; garbage, neighbours: and a second one's */
+	enum { WITH_ROOM, WITHOUT, GARBAGE, NEIGHBOURS, HOLES, WHOLE_WORDS, TWO_WORDS } how; /* the first span's state; garbage, neighbours: and a second one's */
 	int preemptions, stale_reads;
 } scenarios[] = {
     {{"aa", "313", ""}, HOLES, 2, 2},
@@ -57,6 +59,7 @@ static const struct scenario {
     {{"aaa", "2", ""}, HOLES, 2, 2},
     {{"aaa", "6", "5"}, HOLES, 1, 1},
     {{"aa", "n01", ""}, WHOLE_WORDS, 2, 2},
+    {{"aaa", "z", ""}, TWO_WORDS, 2, 2},
     {{"bb", "w", ""}, NEIGHBOURS, 2, 3},
     {{"bbb", "w", ""}, NEIGHBOURS, 2, 3},
     {{"bbbb", "w", ""}, NEIGHBOURS, 2, 3},
@@ -286,6 +289,9 @@ static void call(char what, int which)
 				   heap_find(&heap, (uintptr_t)memory.bytes + (size_t)(what - '0') * size).span,
 			       "what is between the gaps of a run is found");
 		break;
+	case 'z':
+		explorer_check(heap_find(&heap, (uintptr_t)memory.bytes + OLD * size).span, "an old object is found, whichever word the run is in");
+		break;
 	case 'w':
 		look_at_the_white_one();
 		break;
@@ -307,6 +313,11 @@ static void fill_first_span(void)
 	if (scenario->how == HOLES) {
 		span_use(&memory.span[0], (struct span_slots){1 << 2 | 1 << 4 | 1 << 6, 0, 0});
 		intended[2] = intended[4] = intended[6] = true;
+	}
+	if (scenario->how == TWO_WORDS) {
+		span_use(&memory.span[0], (struct span_slots){~(UINT64_C(1) | 1 << 1 | 1 << 3), 0, 0});
+		span_use(&memory.span[0], (struct span_slots){~(UINT64_C(1) << 2), 1, 0});
+		memset(intended, 1, sizeof intended);
 	}
 	if (scenario->how == WHOLE_WORDS)
 		span_use(&memory.span[0], (struct span_slots){span_bits(1, 64), 0, 0});
@@ -349,7 +360,7 @@ static void start(void)
 	memset((void *)&root, 0, sizeof root);
 	memory.taken = 0;
 	CHECK_EQ(heap_init(&heap, sizeof memory.bytes), 0);
-	size = scenario->how == HOLES ? SIZE_IN_HOLES : scenario->how == WHOLE_WORDS ? SIZE_OF_WORDS : SIZE;
+	size = scenario->how == HOLES || scenario->how == TWO_WORDS ? SIZE_IN_HOLES : scenario->how == WHOLE_WORDS ? SIZE_OF_WORDS : SIZE;
 	cell = heap_cell(&heap, size, &leaf);
 	for (int i = 0; i < 3; i++)
 		heap_cache_init(&cache[i], &heap, -1);
