@@ -365,10 +365,10 @@ static bool has_writes_noticed(const void *at)
 	return a.to && ioctl(writes.faults, UFFDIO_REGISTER, &r) == 0;
 }
 
-static int find_written(const void *from, const void *to, bool mark, const void **end)
+static int find_written(const void *from, const void *to, enum os_writes what, const void **end)
 {
 	struct pages_found found[FOUND_AT_ONCE];
-	struct pages_query q = {.size = sizeof q, .flags = QUERY_MUST_KNOW | (mark ? QUERY_MARKS : 0), .from = (uintptr_t)from, .to = (uintptr_t)to,
+	struct pages_query q = {.size = sizeof q, .flags = QUERY_MUST_KNOW | (what == OS_MARK ? QUERY_MARKS : 0), .from = (uintptr_t)from, .to = (uintptr_t)to,
 				.found = (uintptr_t)found, .room = FOUND_AT_ONCE, .all_of = PAGE_WRITTEN, .say = PAGE_WRITTEN};
 	for (*end = from; q.from < q.to; q.from = q.walked_to) {
 		int n = ioctl(writes.pages, QUERY_PAGES, &q);
@@ -380,7 +380,7 @@ static int find_written(const void *from, const void *to, bool mark, const void 
 	return 0;
 }
 
-int os_written(const void *from, const void *to, bool mark, const void **end)
+int os_written(const void *from, const void *to, enum os_writes what, const void **end)
 {
 	int err = planned_failure(OS_WRITTEN);
 	if (err)
@@ -388,8 +388,13 @@ int os_written(const void *from, const void *to, bool mark, const void **end)
 	pthread_once(&writes.once, open_writes);
 	if (writes.faults < 0 || writes.pages < 0)
 		return -ENOSYS;
-	err = find_written(from, to, mark, end);
-	return err == -EPERM && has_writes_noticed(from) ? find_written(from, to, mark, end) : err;
+	err = find_written(from, to, what, end);
+	if (err != -EPERM || !has_writes_noticed(from))
+		return err;
+	const void *before = *end; /* those are marked already, and not found once more */
+	err = find_written(from, to, what, end);
+	*end = before > *end ? before : *end;
+	return err;
 }
 
 int os_discard(void *base, size_t bytes)

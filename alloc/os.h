@@ -8,7 +8,6 @@
 #define ALLOC_OS_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,11 +50,12 @@ void os_populate_many(void *base, size_t bytes, size_t stride, int n);
 /* Which of the two ways os_guard went the last time: "guard regions", "mprotect", or "none". */
 const char *os_guard_way(void);
 
-/* Where the last of the pages [from, to), all of one os_reserve, ends that has been written to since it was marked; `from`: there is none, or all before
- * it are marked. With `mark` they are from here on. By whomever, the kernel too, but not by a device that had them before. Blocks for a microsecond and
- * what marking takes (0.2 µs a page; as much as 1 µs for who writes next). 0, or a negative errno: the system does not tell, which Linux does from 6.7 on,
- * and nothing is known of what was marked. userfaultfd(2), ioctl_userfaultfd(2), and "Examining Process Page Tables" in the kernel's documentation. */
-int os_written(const void *from, const void *to, bool mark, const void **end);
+/* Where the last of the pages [from, to), all of one os_reserve, ends that has been written to since it was marked, by whomever, the kernel too, but
+ * not by a device that had them before; `from`: none has. OS_MARK: all are marked from here on, and who writes there next has a fault. May wait for
+ * who changes the address space. 0, or a negative errno: the system does not tell, which Linux does from 6.7 on, and nothing is known of what was
+ * marked. userfaultfd(2), ioctl_userfaultfd(2), and "Examining Process Page Tables" in the kernel's documentation. */
+enum os_writes { OS_ASK, OS_MARK };
+int os_written(const void *from, const void *to, enum os_writes, const void **end);
 
 /* Gives the pages back; the range reads as zeroes afterwards. */
 int os_discard(void *base, size_t bytes);

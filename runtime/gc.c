@@ -296,13 +296,15 @@ bool weft_cas_(void *slot, void *expected, void *value)
 	return done;
 }
 
-/* What is about to be overwritten, and what comes in. */
-static void shade_copy(const weft_type *t, const char *to, const char *from, size_t count)
+enum copying { STORES, EXCHANGES };
+
+/* What is about to be overwritten, unless what is overwritten comes out, and what comes in. */
+static void shade_copy(const weft_type *t, const char *to, const char *from, size_t count, enum copying how)
 {
 	bool black = gc_is_black(gc_self());
 	struct shape shape = gc_shape_of(t);
 	if (shape.kind == SHAPE_CONSERVATIVE) {
-		gc_shade_words(to, count * t->size);
+		gc_shade_words(to, count * t->size); /* it may be copied by bytes */
 		if (!black)
 			gc_shade_words(from, count * t->size);
 		return;
@@ -310,16 +312,17 @@ static void shade_copy(const weft_type *t, const char *to, const char *from, siz
 	for (size_t i = 0; i < count; i++)
 		for (size_t r = 0; r < t->npointers; r++) {
 			size_t at = i * t->size + t->pointers[r].offset, bytes = t->pointers[r].n * WORD;
-			gc_shade_words(to + at, bytes);
+			if (how == STORES)
+				gc_shade_words(to + at, bytes);
 			if (!black)
 				gc_shade_words(from + at, bytes);
 		}
 }
 
-static void copy_word(char *to, const char *from, bool exchanges)
+static void copy_word(char *to, const char *from, enum copying how)
 {
 	uintptr_t word = __atomic_load_n((const uintptr_t *)(const void *)from, __ATOMIC_RELAXED);
-	if (exchanges) {
+	if (how == EXCHANGES) {
 		word = __atomic_exchange_n((uintptr_t *)(void *)to, word, __ATOMIC_ACQ_REL);
 		gc_shade_word(&word);
 	} else {
@@ -328,7 +331,7 @@ static void copy_word(char *to, const char *from, bool exchanges)
 }
 
 /* Of a conservative type, whose alignment may be less than a word's, the words that are aligned at both ends may be pointers. */
-static void copy_words(char *to, const char *from, size_t bytes, bool exchanges)
+static void copy_words(char *to, const char *from, size_t bytes, enum copying how)
 {
 	size_t words = bytes / WORD, rest = bytes % WORD;
 	if ((uintptr_t)to % WORD || (uintptr_t)from % WORD) {
@@ -337,12 +340,12 @@ static void copy_words(char *to, const char *from, size_t bytes, bool exchanges)
 	}
 	if (to <= from || to >= from + bytes) {
 		for (size_t i = 0; i < words; i++)
-			copy_word(to + i * WORD, from + i * WORD, exchanges);
+			copy_word(to + i * WORD, from + i * WORD, how);
 		memmove(to + words * WORD, from + words * WORD, rest);
 	} else {
 		memmove(to + words * WORD, from + words * WORD, rest);
 		for (size_t i = words; i-- > 0;)
-			copy_word(to + i * WORD, from + i * WORD, exchanges);
+			copy_word(to + i * WORD, from + i * WORD, how);
 	}
 }
 
@@ -355,10 +358,11 @@ void weft_copy_(const weft_type *t, void *to, const void *from, size_t count)
 		return;
 	}
 	bool outermost = m && begin_store(m);
-	bool shades = m && gc_shades(), exchanges = shades && !all_shade();
+	bool shades = m && gc_shades();
+	enum copying how = shades && !all_shade() ? EXCHANGES : STORES;
 	if (shades)
-		shade_copy(t, to, from, count);
-	copy_words(to, from, bytes, exchanges);
+		shade_copy(t, to, from, count, how);
+	copy_words(to, from, bytes, how);
 	if (m)
 		end_store(m, outermost);
 }

@@ -414,13 +414,14 @@ static void note_all_stacks(void)
 
 static void ask(struct gc *gc, enum gc_ask what)
 {
-	(void)gc;
 	gc_watch_wake();
 	host.what = what;
 	host.asked_at = weft_now();
 	host.fenced = sim_on; /* all its Ms are one thread */
 	store_seq(&host.round, load_rlx(&host.round) + 1);
 	fence_full(); /* who comes back from a section or from sleep sees the state, or is seen to be back */
+	if (gc_phase(gc) == GC_ARMING)
+		gc_kept_begin();
 	if (what == GC_ASK_SCAN)
 		gc_roots_begin();
 	if (what == GC_ASK_SCAN && gc_stands())

@@ -8,7 +8,9 @@
  * That the goroutine has not run is a guess, and only saves marks: each costs whoever writes there next a fault. What is taken from the list is what
  * stands on the stack: the page was marked before it was looked at, and has not been written to since, neither by its goroutine nor by another that
  * has a pointer to it. What is written once the page has been asked about is shaded, as it is when a page has been looked at already. A stack that
- * passes to another goroutine, or to another mapping at its address, does so with its pages.
+ * passes to another goroutine, or to another mapping at its address, does so with its pages; what lies elsewhere is another stack, though its
+ * descriptor may be the same. Below the sp of a blocking section there may be frames that live on: of the page in which that lay, the list has
+ * only a part, which is no good once the goroutine has run.
  *
  * Who is looked at is claimed; but the list may be thrown away meanwhile (gc_kept_tidy): whoever has `xbusy` may use it, and nobody waits.
  *
@@ -20,8 +22,10 @@
 #include <stddef.h>
 
 enum {
-	BIG = 64 * 1024, /* below it, to look takes no longer than to ask */
-	WORDS_MOST = 64, /* in a page, on average: a list takes an eighth of the stack at most */
+	BIG = 64 * 1024,
+	ASK_BYTES = 4096, /* to ask takes as long as to look at so many */
+	WORD_BYTES = 16,  /* and a word of the list as these */
+	WORDS_MOST = 64, /* in a page, on average: a list that is kept takes an eighth of the stack, and a chunk */
 	CYCLES_KEPT = 2,
 	RECORDS_AT_ONCE = 1024,
 };
@@ -30,15 +34,15 @@ struct kept {
 	_Atomic bool xbusy;
 	_Atomic uint32_t cycle; /* in which it was used last */
 	bool is_dense;		/* there were too many words at this sp */
-	const char *sp;		/* where it was looked at last */
-	const char *low;
+	const char *top, *sp;	/* where it was looked at last */
+	const char *low, *whole; /* of the page `low` the list has only what lay from sp on; from `whole` on it has all */
 	struct gc_chunk *first, *last; /* NULL: nothing is kept */
 	size_t chunks;
 };
 
 static struct {
 	struct slab records;
-	_Atomic uint64_t bytes;
+	_Atomic uint64_t bytes, spared;
 } all;
 
 void gc_kept_start(void)
@@ -99,6 +103,7 @@ static size_t of_pages_from(const char *lo, const char *top, const struct gc_chu
 static void cut(struct kept *k, const char *lo, const char *top)
 {
 	k->low = lo;
+	k->whole = higher(k->whole, lo);
 	k->chunks = 0;
 	for (struct gc_chunk *c = k->first; c; c = c->next) {
 		size_t n = of_pages_from(lo, top, c);
@@ -114,12 +119,15 @@ static void cut(struct kept *k, const char *lo, const char *top)
 		drop(k);
 }
 
-static void note_all(const struct kept *k, struct gc_filling *f)
+/* How many words. */
+static size_t note_all(const struct kept *k, struct gc_filling *f)
 {
-	for (const struct gc_chunk *c = k->first; c; c = c->next)
+	size_t n = 0;
+	for (const struct gc_chunk *c = k->first; c; n += c->n, c = c->next)
 		for (size_t i = 0; i < c->n; i++)
 			if (pages_has(&collector.heap.pages, c->word[i]))
 				gc_fill(f, c->word[i]);
+	return n;
 }
 
 /* What is found goes to the end of the list. */
@@ -157,6 +165,7 @@ static bool list(struct kept *k, const char *sp, const char *lo, const char *top
 	for (const char *page = lo - OS_PAGE; page + OS_PAGE > sp && !l.failed; page -= OS_PAGE)
 		list_page(&l, page, higher(page, sp), (uintptr_t)(top - page) / OS_PAGE);
 	k->low = page_of(sp);
+	k->whole = page_of(sp + OS_PAGE - 1);
 	if (l.failed)
 		drop(k);
 	return !l.failed;
@@ -183,9 +192,27 @@ static bool is_too_dense(const struct kept *k, const char *top)
 	return k->chunks * GC_CHUNK_WORDS > (size_t)(top - k->low) / OS_PAGE * WORDS_MOST + GC_CHUNK_WORDS;
 }
 
+static void count(size_t bytes, size_t words)
+{
+	size_t price = ASK_BYTES + words * WORD_BYTES;
+	(void)add_rlx(&all.bytes, bytes);
+	(void)add_rlx(&all.spared, bytes > price ? bytes - price : 0);
+}
+
+/* The descriptor may have come to another mapping. */
+static void forget_another(struct kept *k, const char *top)
+{
+	if (k->top == top)
+		return;
+	drop(k);
+	k->top = top;
+	k->sp = NULL;
+}
+
 /* With the record. */
 static void note(struct kept *k, struct gc_filling *f, const char *sp, const char *top)
 {
+	forget_another(k, top);
 	bool ran = k->sp != sp;
 	k->is_dense &= !ran;
 	k->sp = sp;
@@ -193,9 +220,9 @@ static void note(struct kept *k, struct gc_filling *f, const char *sp, const cha
 		gc_note_some_words(f, sp, top);
 		return;
 	}
-	const char *low = k->first ? k->low : top, *from = ran ? higher(low, page_of(sp)) : page_of(sp);
+	const char *low = !k->first ? top : ran ? k->whole : k->low, *from = ran ? higher(low, page_of(sp)) : page_of(sp);
 	const void *end = top;
-	if (os_written(from, top, !ran, &end)) {
+	if (os_written(from, top, ran ? OS_ASK : OS_MARK, &end)) {
 		look_at_all(k, f, sp, top);
 		return;
 	}
@@ -205,10 +232,9 @@ static void note(struct kept *k, struct gc_filling *f, const char *sp, const cha
 		look_at_all(k, f, sp, top);
 		return;
 	}
-	note_all(k, f);
+	count((size_t)(top - higher(lo, sp)), note_all(k, f));
 	if (ran && sp < lo)
 		gc_note_some_words(f, sp, lo);
-	(void)add_rlx(&all.bytes, (uint64_t)(top - higher(lo, sp)));
 	if (is_too_dense(k, top)) {
 		drop(k);
 		k->is_dense = true;
@@ -234,11 +260,17 @@ void gc_kept_note(struct gc_filling *f, struct stack *s, const void *sp)
 void gc_kept_begin(void)
 {
 	store_rlx(&all.bytes, 0);
+	store_rlx(&all.spared, 0);
 }
 
 uint64_t gc_kept_bytes(void)
 {
 	return load_rlx(&all.bytes);
+}
+
+uint64_t gc_kept_spared(void)
+{
+	return load_rlx(&all.spared);
 }
 
 static void tidy(void *object, void *arg)

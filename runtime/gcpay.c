@@ -129,7 +129,9 @@ static COLD void pay(struct p *p, uint64_t owed)
 		p->gc_debt = DEBT_MOST;
 	if (gc_phase(&collector) != GC_MARKING) {
 		p->gc_debt = 0;
-		gc_step(&collector, p->marker, STEP_BYTES, GC_ASSIST);
+		while (gc_step(&collector, p->marker, STEP_BYTES, GC_ASSIST) && gc_phase(&collector) == GC_SCANNING &&
+		       (now = weft_now()) - began < PAY_NS)
+			;
 	} else if (p->gc_debt == 0) {
 		share(p, now);
 		return;

@@ -144,7 +144,7 @@ static void scan_goroutine(struct g *g)
 
 static uint64_t bytes_of_stacks(void)
 {
-	return load_rlx(&collector.xstacks) - gc_kept_bytes();
+	return load_rlx(&collector.xstacks) - gc_kept_spared();
 }
 
 /* The next ones; false: there are none. */
@@ -210,7 +210,6 @@ void gc_roots_begin(void)
 	look.slot = LAST_SLOT;
 	look.pools = (struct pool_look){0};
 	areas_begin();
-	gc_kept_begin();
 }
 
 bool gc_roots_look(uint64_t budget)

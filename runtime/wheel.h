@@ -92,8 +92,8 @@ unsigned wheel_advance(struct wheel *, int64_t now, wheel_go *go);
 enum wheel_look { WHEEL_EMPTY, WHEEL_SLOT_ENDS, WHEEL_SLOT_GOES_ON };
 
 /* Calls see(to, arg) with the arguments of `most` timers of a slot, under the lock. If there are more, the mark stands before the next: the call goes on
- * from there, unless the slot has been emptied meanwhile, and the mark is nowhere, as when it is zeroed. Timers of level 0 are due within a
- * microsecond, and all are looked at. What has been set since the slot was begun may be passed over. */
+ * from there, unless the slot has been emptied meanwhile, and the mark is nowhere, as when it is zeroed. A slot of
+ * level 0 is looked at as a whole: the nearest time is read there, and a mark has none. What has been set since the slot was begun may be passed over. */
 enum wheel_look wheel_look(struct wheel *, struct timer *mark, unsigned slot, unsigned most, void (*see)(void *to, void *arg), void *to);
 
 static inline bool timer_pending(struct timer *t)

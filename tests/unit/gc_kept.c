@@ -4,6 +4,7 @@
 #include "tests/random.h"
 #include "tests/unit/collected.h"
 
+#include <alloca.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -36,10 +37,17 @@ static void wait_to_be_told(int depth)
 	}
 }
 
+/* The caller has it nowhere else. */
+static __attribute__((noinline)) void put_new(struct thing **at, int i)
+{
+	*at = watch_new(i);
+}
+
 static __attribute__((noinline)) void descend(int depth)
 {
 	char room[ROOM];
-	struct thing *t = watch_new(depth);
+	struct thing *t;
+	put_new(&t, depth);
 	memset(room, 0, sizeof room); /* what calls have left there */
 	__asm__ volatile("" : : "r"(room), "r"(&t) : "memory");
 	walk.place[depth] = &t;
@@ -97,7 +105,7 @@ static void need_marks(void)
 {
 	const void *end;
 	char *page = os_reserve(OS_PAGE);
-	int err = os_written(page, page + OS_PAGE, true, &end);
+	int err = os_written(page, page + OS_PAGE, OS_MARK, &end);
 	os_release(page, OS_PAGE);
 	if (err)
 		test_skip("the system does not tell which pages have been written to");
@@ -281,6 +289,118 @@ TEST_GO(a_stack_full_of_pointers_is_looked_at_each_time)
 	CHECK_EQ(gc_kept_bytes(), 0);
 	weft_send(told, NULL);
 	weft_chan_free(told);
+	return 0;
+}
+
+/* ---- stacks that others had ---- */
+
+static void wait_deep(void *told)
+{
+	char room[200 * 1024];
+	memset(room, 0, sizeof room);
+	__asm__ volatile("" : : "r"(room) : "memory");
+	weft_recv(told, NULL);
+	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
+static void stay_deep(size_t stack_size)
+{
+	weft_go_opts opts = {.stack_size = stack_size};
+	weft_chan *told = weft_chan_make(0, 0);
+	int before = waiting(WAIT_RECV);
+	CHECK_EQ(weft_go_with(&opts, wait_deep, told), 0);
+	await_waiting(WAIT_RECV, before + 1);
+	for (int i = 0; i < CYCLES; i++)
+		weft_gc();
+	CHECK(gc_kept_bytes() >= LEAST);
+	weft_send(told, NULL);
+	while (weft_num_goroutine() > 1)
+		weft_yield();
+	weft_chan_free(told);
+}
+
+TEST_GO(the_descriptor_of_a_large_stack_passes_to_another)
+{
+	need_marks();
+	for (int i = 0; i < 4; i++)
+		stay_deep(i % 2 ? 1024 * 1024 : 512 * 1024);
+	return 0;
+}
+
+/* ---- a frame that is begun in a section, and lives on ---- */
+
+static _Atomic bool in_section, go_on;
+static void *volatile outside;
+
+/* Those that calls keep, in which a caller may have what its callee was given. */
+static inline __attribute__((always_inline)) void use_registers(void)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("xor %%ebx, %%ebx\n xor %%r12d, %%r12d\n xor %%r13d, %%r13d\n xor %%r14d, %%r14d\n xor %%r15d, %%r15d"
+			 : : : "rbx", "r12", "r13", "r14", "r15");
+#endif
+}
+
+/* What it was given is in the page of the section's sp, below that. */
+static __attribute__((noinline)) void end_section_in_a_callee(struct thing *given, weft_chan *told)
+{
+	char *room = alloca(16 * 1024);
+	struct thing *volatile *at = (struct thing *volatile *)(void *)(room + 16 * 1024 - 64);
+	*at = given;
+	given = NULL;
+	outside = room;
+	store_rel(&in_section, true);
+	while (!load_acq(&go_on))
+		usleep(100);
+	weft_block_end();
+	use_registers();
+	memset(room, 0, 8 * 1024);
+	weft_recv(told, NULL);
+	CHECK_EQ((*at)->number, 1000);
+}
+
+static __attribute__((noinline)) void begin_section_at(size_t shift, weft_chan *told)
+{
+	char *room = alloca(shift);
+	memset(room, 0, shift);
+	outside = room;
+	struct thing *t = watch_new(0);
+	weft_block_begin();
+	end_section_in_a_callee(t, told);
+	outside = room;
+}
+
+static size_t shift;
+
+static void begin_section_deep(void *told)
+{
+	char room[200 * 1024];
+	memset(room, 0, sizeof room);
+	__asm__ volatile("" : : "r"(room) : "memory");
+	begin_section_at(shift, told);
+	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
+TEST_GO(a_frame_that_is_begun_in_a_section_lives_on)
+{
+	for (shift = 16; shift < OS_PAGE; shift += 512) {
+		weft_chan *told = weft_chan_make(0, 0);
+		in_section = go_on = false;
+		weft_go(begin_section_deep, told);
+		while (!load_acq(&in_section))
+			weft_yield();
+		for (int i = 0; i < CYCLES; i++)
+			weft_gc();
+		store_rel(&go_on, true);
+		await_waiting(WAIT_RECV, 1);
+		clean_stack();
+		weft_gc();
+		use_memory_again();
+		weft_send(told, NULL);
+		while (weft_num_goroutine() > 1)
+			weft_yield();
+		weft_chan_free(told);
+	}
 	return 0;
 }
 

@@ -328,3 +328,66 @@ TEST(a_handler_reserves_where_it_has_interrupted_who_does)
 	store_rlx(&over, true);
 	pthread_join(thread, NULL);
 }
+
+/* ---- who has written ---- */
+
+enum { MARKED = 80 };
+
+static char *marked_pages(void)
+{
+	const void *end;
+	char *pages = os_reserve(MARKED * OS_PAGE);
+	int err = os_written(pages, pages + MARKED * OS_PAGE, OS_MARK, &end);
+	if (err)
+		test_skip("the system does not tell which pages have been written to");
+	CHECK(end == pages + MARKED * OS_PAGE); /* nobody has marked them before */
+	return pages;
+}
+
+static size_t written_up_to(char *pages, enum os_writes what)
+{
+	const void *end;
+	CHECK_EQ(os_written(pages, pages + MARKED * OS_PAGE, what, &end), 0);
+	return (size_t)((const char *)end - pages) / OS_PAGE;
+}
+
+/* Each second one: they are more ranges than are asked for at once. */
+TEST(the_last_page_that_was_written_to_is_known)
+{
+	char *pages = marked_pages();
+	for (size_t i = 0; i < MARKED; i += 2) {
+		pages[i * OS_PAGE] = 1;
+		CHECK_EQ(written_up_to(pages, OS_ASK), i + 1);
+	}
+	CHECK_EQ(written_up_to(pages, OS_MARK), MARKED - 1);
+	CHECK_EQ(written_up_to(pages, OS_ASK), 0);
+	pages[3 * OS_PAGE] = pages[5 * OS_PAGE];
+	CHECK_EQ(written_up_to(pages, OS_ASK), 4);
+	os_release(pages, MARKED * OS_PAGE);
+}
+
+TEST(what_the_kernel_writes_is_written_and_so_is_what_was_discarded)
+{
+	char *pages = marked_pages();
+	int ends[2];
+	CHECK_EQ(pipe(ends), 0);
+	CHECK_EQ(write(ends[1], "x", 1), 1);
+	CHECK_EQ(read(ends[0], pages + 7 * OS_PAGE, 1), 1);
+	CHECK_EQ(written_up_to(pages, OS_MARK), 8);
+	CHECK_EQ(os_discard(pages + 9 * OS_PAGE, OS_PAGE), 0);
+	CHECK_EQ(written_up_to(pages, OS_ASK), 10);
+	close(ends[0]);
+	close(ends[1]);
+	os_release(pages, MARKED * OS_PAGE);
+}
+
+TEST(of_what_was_not_reserved_it_is_not_known_who_has_written)
+{
+	const void *end;
+	os_release(marked_pages(), MARKED * OS_PAGE);
+	char *pages = os_map(OS_PAGE);
+	CHECK_EQ(os_written(pages, pages + OS_PAGE, OS_MARK, &end), -EPERM);
+	os_fail_at(OS_WRITTEN, 1, ENOMEM);
+	CHECK_EQ(os_written(pages, pages + OS_PAGE, OS_ASK, &end), -ENOMEM);
+	os_unmap(pages, OS_PAGE);
+}
