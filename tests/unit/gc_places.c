@@ -1,5 +1,6 @@
 /* Where a collected pointer may stand: stacks, registers, and whatever the runtime holds for later; and goroutines and threads in unusual places. */
-#include "tests/unit/collected.h"
+#include "alloc/os.h"
+#include "tests/unit/still.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -619,5 +620,33 @@ TEST_GO(a_large_root_keeps)
 	CHECK_ALL_ALIVE();
 	set_in_large_root(false);
 	CHECK_MOSTLY_DEAD();
+	return 0;
+}
+
+/* As a library that goes, with its memory, after so many steps of the look. */
+static void drop_after(int steps)
+{
+	enum { BYTES = 64 * 1024, BUDGET = 4096 };
+	char *gone = os_map(BYTES + OS_PAGE);
+	struct weft_root_ *r = (struct weft_root_ *)(void *)(gone + BYTES);
+	*r = (struct weft_root_){.at = gone, .bytes = BYTES, .name = "gone", .where = __FILE__};
+	weft_root_add_(r);
+	stand_still();
+	bool outermost = call_begin();
+	for (int i = 0; i < steps; i++)
+		gc_roots_look(BUDGET);
+	call_end(outermost);
+	weft_root_drop_(r);
+	os_unmap(gone, BYTES + OS_PAGE);
+	go_on();
+}
+
+TEST_GO(a_root_goes_while_it_is_looked_at)
+{
+	set_in_large_root(true);
+	for (int steps = 0; steps < 24; steps++)
+		drop_after(steps);
+	CHECK_ALL_ALIVE();
+	set_in_large_root(false);
 	return 0;
 }
