@@ -1,5 +1,6 @@
 #include "alloc/os.h"
 #include "lockfree/atomic.h"
+#include "lockfree/sanitize.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -365,6 +366,12 @@ static bool has_writes_noticed(const void *at)
 	return a.to && ioctl(writes.faults, UFFDIO_REGISTER, &r) == 0;
 }
 
+/* A goroutine goes from thread to thread, and ThreadSanitizer takes errno for what another left there. */
+static NO_TSAN int last_error(void)
+{
+	return errno;
+}
+
 static int find_written(const void *from, const void *to, enum os_writes what, const void **end)
 {
 	struct pages_found found[FOUND_AT_ONCE];
@@ -373,7 +380,7 @@ static int find_written(const void *from, const void *to, enum os_writes what, c
 	for (*end = from; q.from < q.to; q.from = q.walked_to) {
 		int n = ioctl(writes.pages, QUERY_PAGES, &q);
 		if (n < 0)
-			return -errno;
+			return -last_error();
 		if (n > 0)
 			*end = (const void *)(uintptr_t)found[n - 1].to;
 	}
