@@ -47,9 +47,7 @@ static struct {
 
 void gc_kept_start(void)
 {
-	const void *end;
 	slab_init(&all.records, sizeof(struct kept), RECORDS_AT_ONCE * sizeof(struct kept));
-	(void)os_written(NULL, NULL, OS_ASK, &end); /* it opens what it needs, and not on a goroutine's stack later on */
 }
 
 static const char *page_of(const char *at)

@@ -303,13 +303,24 @@ TEST_GO(a_stack_full_of_pointers_is_looked_at_each_time)
 
 /* ---- stacks that others had ---- */
 
-static void wait_deep(void *told)
+/* With so much of the stack above it. */
+static __attribute__((noinline)) void call_deep(void (*fn)(weft_chan *), weft_chan *told)
 {
 	char room[200 * 1024];
 	memset(room, 0, sizeof room);
 	__asm__ volatile("" : : "r"(room) : "memory");
-	weft_recv(told, NULL);
+	fn(told);
 	__asm__ volatile("" : : "r"(room) : "memory");
+}
+
+static void wait(weft_chan *told)
+{
+	weft_recv(told, NULL);
+}
+
+static void wait_deep(void *told)
+{
+	call_deep(wait, told);
 }
 
 static void stay_deep(size_t stack_size)
@@ -339,7 +350,7 @@ TEST_GO(the_descriptor_of_a_large_stack_passes_to_another)
 /* ---- a frame that is begun in a section, and lives on ---- */
 
 static _Atomic bool in_section, go_on;
-static void *volatile outside;
+static _Atomic(void *) outside;
 
 /* Those that calls keep, in which a caller may have what its callee was given. */
 static inline __attribute__((always_inline)) void use_registers(void)
@@ -357,7 +368,7 @@ static __attribute__((noinline)) void end_section_in_a_callee(struct thing *give
 	struct thing *volatile *at = (struct thing *volatile *)(void *)(room + 16 * 1024 - 64);
 	*at = given;
 	given = NULL;
-	outside = room;
+	store_rlx(&outside, (void *)room);
 	store_rel(&in_section, true);
 	while (!load_acq(&go_on))
 		usleep(100);
@@ -368,26 +379,22 @@ static __attribute__((noinline)) void end_section_in_a_callee(struct thing *give
 	CHECK_EQ((*at)->number, 1000);
 }
 
-static __attribute__((noinline)) void begin_section_at(size_t shift, weft_chan *told)
+static size_t shift;
+
+static __attribute__((noinline)) void begin_section(weft_chan *told)
 {
 	char *room = alloca(shift);
 	memset(room, 0, shift);
-	outside = room;
+	store_rlx(&outside, (void *)room);
 	struct thing *t = watch_new(0);
 	weft_block_begin();
 	end_section_in_a_callee(t, told);
-	outside = room;
+	store_rlx(&outside, (void *)room);
 }
-
-static size_t shift;
 
 static void begin_section_deep(void *told)
 {
-	char room[200 * 1024];
-	memset(room, 0, sizeof room);
-	__asm__ volatile("" : : "r"(room) : "memory");
-	begin_section_at(shift, told);
-	__asm__ volatile("" : : "r"(room) : "memory");
+	call_deep(begin_section, told);
 }
 
 TEST_GO(a_frame_that_is_begun_in_a_section_lives_on)
